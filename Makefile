@@ -1,0 +1,46 @@
+# make demo               train a character LSTM on real text and draw it; everything goes to out/
+# make demo TEXT=my.txt   the same on a text of your own
+# make test               lint, type-check and test
+# make PYTHON=python3.12 ...   choose the interpreter (3.10 or later)
+
+PYTHON ?= python3
+TEXT ?=
+OUT ?= out
+
+# Editable, so that a changed source needs no new install.
+define new_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "tinygrad_rnn needs Python 3.10 or later; try make PYTHON=python3.12")'
+	@echo "making $(1) (the first time takes a minute)"
+	@$(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '$(2)'
+	@touch $(1)/.ready
+endef
+
+.PHONY: help demo test lint clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+.venv/.ready: pyproject.toml
+	$(call new_venv,.venv,.)
+
+.venv-test/.ready: pyproject.toml
+	$(call new_venv,.venv-test,.[test])
+
+demo: .venv/.ready
+	.venv/bin/tinygrad-rnn train $(if $(TEXT),'$(TEXT)') --out '$(OUT)'
+	@for view in folded unrolled backward; do \
+		.venv/bin/tinygrad-rnn draw lstm --view $$view --steps 4 -o '$(OUT)'/lstm_$$view.svg || exit 1; \
+	done
+	@echo; ls '$(OUT)'
+
+lint: .venv-test/.ready
+	.venv-test/bin/ruff check
+	.venv-test/bin/mypy
+
+test: lint
+	.venv-test/bin/python -m pytest -q -n 2
+
+clean:
+	rm -rf .venv .venv-test out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

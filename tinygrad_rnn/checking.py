@@ -1,0 +1,51 @@
+"""Gradients against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import BadValue
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
+                   wrt: Iterable[str] | None = None, seed: int = 0, step: float = 1e-5, tolerance: float = 1e-6,
+                   lengths: Any = None, steps: Any = None, **inputs: Any) -> dict[str, float]:
+    """For each weight, |g.v - (f(w + e v) - f(w - e v)) / 2e| relative to its size, along a random v of norm 1.
+
+    Computed on a float64 copy of the model. Raises where an error exceeds the tolerance, naming the weight.
+    """
+    from .model import equations
+
+    names = list(model.weights) if wrt is None else list(wrt)
+    for name in names:
+        if name not in model.weights:
+            raise BadValue(f"check_gradient is of weights, and the model has no weight {name!r}")
+    copy = equations(str(model), name=model.name, dtype="float64")
+    for name in copy.weights:
+        copy.weights[name] = model.weights[name]
+    options = {"lengths": lengths, "steps": steps}
+    data = {**(data or {}), **inputs}
+    _, grads = copy.value_and_grad(data, of=of, wrt=names, **options)
+    rng = np.random.default_rng(seed)
+    errors = {}
+    for name in names:
+        v = rng.standard_normal(grads[name].shape)
+        v /= np.linalg.norm(v)
+        here = np.array(copy.weights[name])
+        values = []
+        for sign in (1, -1):
+            copy.weights[name] = here + sign * step * v
+            values.append(float(copy.run(data, want=[of], **options)[of]))
+        copy.weights[name] = here
+        numeric, exact = (values[0] - values[1]) / (2 * step), float(np.sum(grads[name] * v))
+        errors[name] = abs(numeric - exact) / max(abs(numeric), abs(exact), 1e-3)
+    wrong = [n for n, e in errors.items() if not e <= tolerance]
+    if wrong:
+        raise BadValue(f"the gradient of {wrong[0]} differs from finite differences by {errors[wrong[0]]:.1e}, relatively")
+    return errors

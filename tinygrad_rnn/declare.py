@@ -1,0 +1,81 @@
+"""Equations declared in Python: names with brackets, on which `h[t] = ...` records an equation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import BadType, BadValue
+from .node import BATCH, At, Node, Operators, ref
+from .ops import apply
+from .ops.table import as_node
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def index(name: str) -> Node:
+    """An index by name: bare it is its position, in brackets it indexes: t = index("t"); h[t-1]."""
+    if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
+        raise BadValue(f"an index is a lower-case name, not {name!r}")
+    return apply("position", index=name)
+
+
+def last(of: Node) -> Node:
+    """The last position of an index: T = last(t); h[T]."""
+    return apply("last", index=of.attr("index"))
+
+
+def slot_of(key: Any) -> At:
+    """What a bracket holds as a slot: t, t-1, T, 0."""
+    offset = 0
+    if isinstance(key, Node) and key.op in ("add", "subtract") and key.args[1].op == "const":
+        step = key.args[1].attr("value")
+        if step != int(step):
+            raise BadType(f"a shift is a whole number, not {step}")
+        offset = int(step) if key.op == "add" else -int(step)
+        key = key.args[0]
+    if isinstance(key, Node) and key.op == "position":
+        return At("free", key.attr("index"), offset)
+    if isinstance(key, Node) and key.op == "last":
+        return At("last", key.attr("index"), offset)
+    if not isinstance(key, bool) and hasattr(key, "__index__"):
+        return At("first", "", key.__index__())
+    raise BadType(f"inside the first bracket stand indices (t, t-1, 0, T), not {key!r}")
+
+
+class Symbol(Operators):
+    """A named quantity of a model under construction."""
+
+    __slots__ = ("model", "name", "role")
+
+    def __init__(self, model: Model, name: str, role: str):
+        self.model, self.name, self.role = model, name, role
+
+    def as_node(self) -> Node:
+        if self.role == "input":
+            raise BadType(f"the input {self.name} is used with its index: {self.name}[t], or {self.name}[n]")
+        return ref(self.name)
+
+    def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
+        return apply(op, *(as_node(a, op) for a in args), **attrs)
+
+    def __getitem__(self, key: Any) -> Node:
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, slice) for k in keys):
+            return self.as_node()[key]
+        slots = tuple(slot_of(k) for k in keys)
+        if [s.index for s in slots] == [BATCH]:
+            return ref(self.name, (), batch=True)
+        return ref(self.name, slots)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        keys = key if isinstance(key, tuple) else (key,)
+        slots = tuple(slot_of(k) for k in keys)
+        for s in slots:
+            if s.anchor == "free" and (s.offset or s.index == BATCH):
+                raise BadValue(f"the left side takes the plain index, not {s}")
+            if (s.anchor == "first" and s.offset > 0) or (s.anchor == "last" and s.offset < 1):
+                raise BadValue(f"{s} is inside the range; a boundary is at 0 or below, or above {s.index.upper()}")
+        self.model.define(self.name, slots, value)
+
+

@@ -1,0 +1,63 @@
+"""Every mistake of a user is a `tinygrad_rnn.Error`, and also of the built-in type that fits."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+
+
+class Error(Exception):
+    """A user's mistake: what was given, what was expected, where, and what to do."""
+
+    def __init__(self, message: str, node: object = None):
+        super().__init__(message)
+        self.node = node  # the term at fault, so that a front end can point at it
+
+
+class BadValue(Error, ValueError):
+    """A value that cannot be right: a size, a name, an equation."""
+
+
+class BadType(Error, TypeError):
+    """An argument of the wrong kind."""
+
+
+class BadFile(Error, OSError):
+    """A file that cannot be read or written."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class BadName(Error, KeyError):
+    """A name that the model does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+
+_POINTED = re.compile(r"\n *\^+$")  # a message that already points at its term
+
+
+def caret(text: str, start: int, end: int, line: int | None = None) -> str:
+    """The equation with carets under characters start..end, as an error shows it."""
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", start)
+    shown = text[first:] if last < 0 else text[first:last]
+    width = max(1, min(end, first + len(shown)) - start)
+    head = "  " if line is None else f"  line {line}: "
+    return f"{head}{shown}\n{' ' * (len(head) + start - first)}{'^' * width}"
+
+
+@contextlib.contextmanager
+def located(show: Callable[[object], str]) -> Iterator[None]:
+    """Add `show(node)`, a drawing of the place, to any `Error` raised inside."""
+    try:
+        yield
+    except Error as error:
+        if not _POINTED.search(str(error.args[0])):
+            place = show(error.node)
+            error.args = (f"{error.args[0]}\n{place}", *error.args[1:])
+        raise

@@ -1,0 +1,219 @@
+"""What a person gives to a model, checked: shapes, dtypes, lengths, classes. Everything else trusts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .errors import BadName, BadType, BadValue
+from .node import walk
+from .ops.table import near
+from .plan import Config, Feed
+from .schedule import needed
+from .system import Equation, Quantity, System
+
+CLASS_LOSSES = ("cross_entropy", "softmax_cross_entropy")
+
+
+def required_inputs(system: System, equations: Iterable[Equation]) -> list[str]:
+    """The inputs that the equations read."""
+    read = {node.attr("name") for node in walk(eq.rhs for eq in equations) if node.op == "ref"}
+    return [name for name in system.of_role("input") if name in read]
+
+
+def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, lengths: Any = None,
+             steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
+             step: int = 0, check: bool = False) -> tuple[Config, Feed]:
+    """The plan's key and its feed. Raises `Error` for anything that cannot be right."""
+    for name in want:
+        if name not in system.quantities:
+            raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
+    equations = needed(system, want)
+    names = required_inputs(system, equations)
+    for name in data:
+        q = system.quantities.get(name)
+        if q is None:
+            raise BadName(f"the model has no input {name!r}{near(name, system.of_role('input'))}; "
+                          f"its inputs are {', '.join(system.of_role('input')) or 'none'}")
+        if q.role != "input":
+            what = "a weight; set it by model.weights[...]" if q.role == "weight" else "defined by an equation"
+            raise BadName(f"{name} is {what}, not an input")
+    missing = [n for n in names if n not in data]
+    if missing:
+        raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
+    arrays = {name: _array(name, data[name]) for name in names}
+    coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
+    batch, sizes = _sizes(system, arrays, coded, steps, state)
+    _need_sizes(system, equations, sizes)
+    by_range = _lengths(system, lengths, sizes, batch)
+    _check_classes(system, equations, arrays, coded, by_range)
+    if check:
+        for name in names:
+            _check_finite(system.quantities[name], arrays[name], system, by_range)
+    config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None)
+    return config, Feed(arrays, by_range, dict(state or {}), seed, step)
+
+
+def _array(name: str, value: Any) -> Any:
+    if hasattr(value, "__cuda_array_interface__") or isinstance(value, np.ndarray):
+        array = value
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise BadValue(f"{name} is not an array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise BadType(f"{name} has dtype {array.dtype}; numbers are expected, or integers for classes")
+    return array
+
+
+def _expected(system: System, q: Quantity) -> str:
+    axes = ["batch", *(str(system.static[i]) if i in system.static else i.upper() for i in q.slots)]
+    return f"({', '.join([*axes, *map(str, q.type.shape)])})"
+
+
+def _is_coded(system: System, q: Quantity, array: Any) -> bool:
+    """Integers with one axis fewer stand for one-hot vectors."""
+    full = 1 + len(q.slots) + len(q.type.shape)
+    if array.ndim == full:
+        if tuple(array.shape[1 + len(q.slots):]) != q.type.shape:
+            raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
+        return False
+    if array.ndim == full - 1 and len(q.type.shape) == 1:
+        if array.dtype.kind in "iu":
+            return True
+        raise BadValue(f"{q.name} has shape {tuple(array.shape)} and dtype {array.dtype}; expected "
+                       f"{_expected(system, q)}, or integers from 0 to {q.type.shape[0] - 1} without the last axis")
+    raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
+
+
+def _sizes(system: System, arrays: Mapping[str, Any], coded: frozenset[str], steps: Any,
+           state: Mapping[str, Any] | None) -> tuple[int, dict[str, int]]:
+    sizes = {system.range_of(i): size for i, size in system.static.items()}
+    given = {r: f"{i}={sizes[r]}" for i in system.static for r in [system.range_of(i)]}
+    batch, batch_from = None, ""
+    for name, array in arrays.items():
+        q = system.quantities[name]
+        if batch is not None and array.shape[0] != batch:
+            raise BadValue(f"{name} has {array.shape[0]} examples, {batch_from} has {batch}")
+        batch, batch_from = array.shape[0], name
+        for size, index in zip(array.shape[1:], q.slots, strict=False):
+            r = system.range_of(index)
+            if r in sizes and sizes[r] != size:
+                raise BadValue(f"{name} has {size} positions in {index}, but {given[r]}")
+            if size == 0:
+                raise BadValue(f"{name} has no positions in {index}: its shape is {tuple(array.shape)}")
+            sizes[r], given[r] = size, f"{name} has {size}"
+    if batch == 0:
+        raise BadValue(f"the batch is empty: {batch_from} has shape {tuple(arrays[batch_from].shape)}")
+    if batch is None and state:
+        batch = len(next(iter(state.values())))
+    for index, count in _steps(system, steps).items():
+        r = system.range_of(index)
+        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
+            raise BadValue(f"steps is a whole number, at least 1, not {count!r}")
+        if r in sizes and sizes[r] != count:
+            raise BadValue(f"steps={count}, but {given[r]}")
+        sizes[r] = count.__index__()
+    return 1 if batch is None else batch, sizes
+
+
+def _steps(system: System, steps: Any) -> dict[str, Any]:
+    if steps is None:
+        return {}
+    if isinstance(steps, Mapping):
+        for index in steps:
+            _index(system, index, "steps")
+        return dict(steps)
+    return {_only_index(system, "steps"): steps}
+
+
+def _index(system: System, index: Any, what: str) -> None:
+    if index not in system.ranges:
+        raise BadName(f"{what} names index {index!r}{near(str(index), system.ranges)}; the model has "
+                      f"{', '.join(system.ranges) or 'none'}")
+
+
+def _only_index(system: System, what: str) -> str:
+    """t, or the only index whose range is not fixed."""
+    if "t" in system.ranges:
+        return "t"
+    dynamic = list(dict.fromkeys(system.range_of(i) for i in system.ranges if i not in system.static))
+    if len(dynamic) != 1:
+        raise BadValue(f"{what} is ambiguous: the model has the indices {', '.join(dynamic) or 'none'}; "
+                       f"write {what}={{\"{dynamic[0] if dynamic else 't'}\": ...}}")
+    return dynamic[0]
+
+
+def _need_sizes(system: System, equations: list[Equation], sizes: Mapping[str, int]) -> None:
+    for eq in equations:
+        for index in system.quantities[eq.name].slots:
+            if system.range_of(index) not in sizes:
+                raise BadValue(f"no input says how far {index} runs in {eq.left}; give steps=")
+
+
+def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int) -> dict[str, Any]:
+    if lengths is None:
+        return {}
+    named = lengths if isinstance(lengths, Mapping) else {_only_index(system, "lengths"): lengths}
+    found: dict[str, Any] = {}
+    for index, values in named.items():
+        _index(system, index, "lengths")
+        r = system.range_of(index)
+        if index in system.static or r not in sizes:
+            raise BadValue(f"lengths of {index}: its range is fixed" if index in system.static else
+                           f"lengths of {index}: nothing that was asked for runs over it")
+        array = np.asarray(values)
+        if array.dtype.kind not in "iu" or array.shape != (batch,):
+            raise BadValue(f"lengths of {index} are {batch} whole numbers, one per example, not "
+                           f"{array.dtype} of shape {array.shape}")
+        bad = np.flatnonzero((array < 1) | (array > sizes[r]))
+        if len(bad):
+            raise BadValue(f"lengths of {index}: example {bad[0]} has length {array[bad[0]]}; a length lies between 1 "
+                           f"and {sizes[r]}")
+        found[r] = array.astype("int64")
+    return found
+
+
+def _valid(q: Quantity, system: System, lengths: Mapping[str, Any], array: Any) -> Any:
+    """Which (batch, positions...) of an input are not padding."""
+    shape = array.shape[: 1 + len(q.slots)]
+    valid = np.ones(shape, bool)
+    for k, index in enumerate(q.slots):
+        r = system.range_of(index)
+        if r in lengths:
+            inside = np.arange(1, shape[k + 1] + 1) <= lengths[r][:, None]
+            valid &= inside.reshape([shape[0], *(shape[j + 1] if j == k else 1 for j in range(len(q.slots)))])
+    return valid
+
+
+def _check_classes(system: System, equations: list[Equation], arrays: Mapping[str, Any], coded: frozenset[str],
+                   lengths: Mapping[str, Any]) -> None:
+    """A class out of range is an error where it is the target of a loss."""
+    targets = {node.args[1].attr("name") for node in walk(eq.rhs for eq in equations)
+               if node.op in CLASS_LOSSES and node.args[1].op == "ref"}
+    for name in targets & coded:
+        q, array = system.quantities[name], np.asarray(_host(arrays[name]))
+        bad = np.argwhere(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
+        if len(bad):
+            at = tuple(int(i) for i in bad[0])
+            raise BadValue(f"{name}[{', '.join(map(str, at))}] is class {array[at]}; the classes are 0 to "
+                           f"{q.type.shape[0] - 1}")
+
+
+def _check_finite(q: Quantity, array: Any, system: System, lengths: Mapping[str, Any]) -> None:
+    array = _host(array)
+    if array.dtype.kind != "f":
+        return
+    bad = np.isnan(array)
+    bad &= _valid(q, system, lengths, array).reshape([*array.shape[: 1 + len(q.slots)], *[1] * len(q.type.shape)])
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = [f"example {at[0]}", *(f"{i} = {p + 1}" for i, p in zip(q.slots, at[1:], strict=False))]
+        raise BadValue(f"the input {q.name} is NaN first at [{', '.join(map(str, at))}] ({', '.join(where)})")
+
+
+def _host(array: Any) -> Any:
+    return array if isinstance(array, np.ndarray) else np.asarray(array.get() if hasattr(array, "get") else array)

@@ -1,0 +1,145 @@
+"""Files written whole or not at all, and checkpoints: arrays with text about them, as safetensors.
+
+A file is written beside its target under another name, forced to disk, and renamed. A process killed in between
+leaves the old file as it was, and at most a stray `.NAME.….part` beside it, which may be deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from .errors import BadFile, BadType, BadValue, Error
+
+FORMAT, VERSION = "tinygrad_rnn", "1"
+PathLike = str | os.PathLike[str]
+
+
+@contextlib.contextmanager
+def replacing(path: PathLike) -> Iterator[Path]:
+    """A name to write to, in the same folder and with the same ending, which becomes `path` at the end.
+
+    Raised inside, an exception leaves the target as it was and nothing beside it. Links are followed.
+    Raises BadFile where the folder or the file cannot be written, saying why.
+    """
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    try:
+        if target.is_dir():
+            raise BadFile(f"cannot write {path}: it is a folder")
+        if not target.parent.is_dir():
+            raise BadFile(f"cannot write {path}: there is no folder {target.parent}; make it first")
+        part.touch(exist_ok=False)
+        yield part
+        _to_disk(part)
+        if target.exists():
+            part.chmod(target.stat().st_mode & 0o777)
+        os.replace(part, target)
+        with contextlib.suppress(OSError):  # not every file system can; the file is whole in either case
+            _to_disk(target.parent)
+    except Error:
+        raise
+    except OSError as error:
+        raise BadFile(f"cannot write {path} in the folder {target.parent}: {_reason(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def write_atomic(path: PathLike, data: bytes) -> None:
+    """The file `path` with these bytes, whole or not at all. Raises BadFile as `replacing` does."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def writable_folder(path: PathLike) -> Path:
+    """The folder `path`, made where it is missing. Raises BadFile where it cannot be made or written in."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{secrets.token_hex(4)}.part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadFile(f"cannot write in the folder {folder}: {_reason(error)}") from error
+    return folder
+
+
+def save_checkpoint(path: PathLike, arrays: Mapping[str, Any], meta: Mapping[str, str]) -> None:
+    """Write arrays (of NumPy, numbers or truth values) and text about them as one safetensors file.
+
+    Raises BadType where an array or a text is not one, BadValue where a name or key is taken by the file format,
+    BadFile where the file cannot be written.
+    """
+    for key, text in meta.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise BadType(f"the text about a checkpoint is made of strings, not {key!r}: {text!r}")
+        if key in ("format", "version"):
+            raise BadValue(f"the key {key!r} of a checkpoint's text is taken by the file format")
+    data = {name: _storable(name, array) for name, array in arrays.items()}
+    write_atomic(path, save(data, {"format": FORMAT, "version": VERSION, **meta}))
+
+
+def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """(arrays, meta) as `save_checkpoint` wrote them.
+
+    Raises BadFile where the file is missing, unreadable, truncated, of another program or of a newer version.
+    """
+    try:
+        with safe_open(os.fspath(path), framework="np") as file:
+            meta = dict(file.metadata() or {})
+            _check_format(path, meta.pop("format", None), meta.pop("version", None))
+            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except Error:
+        raise
+    except OSError as error:
+        raise BadFile(f"cannot read the checkpoint {path}: {_reason(error)}") from error
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadFile(
+            f"{path} is truncated or no checkpoint at all ({error}); use another copy or save the model again"
+        ) from error
+    return arrays, meta
+
+
+def _check_format(path: PathLike, form: str | None, version: str | None) -> None:
+    if form != FORMAT:
+        raise BadFile(
+            f"{path} is a safetensors file that tinygrad_rnn did not write (format {form!r}); read such weights with "
+            "safetensors itself and set them by name"
+        )
+    if version != VERSION:
+        raise BadFile(
+            f"{path} has version {version!r} of the checkpoint format; this tinygrad_rnn reads version {VERSION}. "
+            "Load it with the tinygrad_rnn that saved it, or install a newer one"
+        )
+
+
+def _storable(name: str, array: Any) -> np.ndarray:
+    """The array contiguous and in native byte order, as safetensors takes it for granted."""
+    if name == "__metadata__":
+        raise BadValue(f"the name {name!r} is taken by the file format")
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise BadType(f"{name} holds {array.dtype}, which a checkpoint cannot store; numbers were expected")
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _to_disk(path: Path) -> None:
+    """Force a file's content, or a folder's names, to disk."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,130 @@
+"""The public functions, one per row of the op table: the same name in text, on models and on tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import BadType, BadValue
+from .node import Node, Operators
+from .ops import TABLE, Op, apply
+from .ops.table import near
+
+
+class Function:
+    """A function of the notation. Called on expressions it gives an expression, on tensors a tensor."""
+
+    def __init__(self, name: str, row: Op):
+        self.name = self.__name__ = name
+        self.row = row
+        self.params = row.params
+        self.arity = row.arity
+        self.leading = row.leading
+        self.__doc__ = f"{name}({', '.join(self._signature())}): {row.symbol}"
+
+    def _signature(self) -> list[str]:
+        args = ["..."] if self.arity is None else [f"a{k}" for k in range(self.arity)]
+        return args + [f"{p}=" for p in self.params]
+
+    def __repr__(self) -> str:
+        return f"<function {self.name}>"
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        operands, attrs = self._bind(list(args), attrs)
+        return owner(operands)(self.row.name, *operands, **attrs)
+
+    def _bind(self, args: list[Any], attrs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        for key in attrs:
+            if key not in self.params:
+                raise BadType(f"{self.name} has no argument {key!r}{near(key, self.params)}")
+        names = [p for p in self.params if p not in attrs]
+        if self.leading and args and not isinstance(args[0], Operators):
+            attrs[names.pop(0)] = args.pop(0)
+        if self.arity is not None and len(args) > self.arity:
+            extra = args[self.arity :]
+            if len(extra) > len(names):
+                raise BadType(f"{self.name} takes {self.arity} operands, not {len(args)}")
+            attrs.update(zip(names, extra, strict=False))
+            args = args[: self.arity]
+        if self.arity is None and len(args) == 1 and isinstance(args[0], (list, tuple)):
+            args = list(args[0])
+        if attrs.get("over") is not None:
+            attrs["over"] = index_names(attrs["over"])
+        return args, attrs
+
+
+def index_names(over: Any) -> tuple[str, ...]:
+    """over= as index names: "t", ("t", "n"), or the index objects themselves."""
+    names = []
+    for index in over if isinstance(over, (tuple, list)) else (over,):
+        if isinstance(index, Node) and index.op == "position":
+            index = index.attr("index")
+        if not isinstance(index, str):
+            raise BadType(f"over= names indices, such as t or (t, n), not {index!r}")
+        names.append(index)
+    return tuple(names)
+
+
+def owner(args: list[Any]) -> Any:
+    """What builds the result: a tensor's way if any argument is a tensor, else a node's."""
+    best = None
+    for a in args:
+        if isinstance(a, Operators) and (best is None or isinstance(best, Node)):
+            best = a
+    if best is not None:
+        return best._apply
+    from .tensor import Tensor  # plain arrays and numbers become tensors
+
+    return lambda op, *operands, **attrs: Tensor.build(op, *operands, **attrs)
+
+
+class _LayerNorm(Function):
+    """layer_norm(z[, gain, bias]): (z - mean) / sqrt(var + 1e-5) over the last axis, times gain, plus bias.
+
+    Source: Ba, Kiros, Hinton 2016, "Layer Normalization", equations 3 and 4.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("layer_norm", TABLE["layer_norm"])
+        self.arity = None
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        if not 1 <= len(args) <= 3:
+            raise BadType(f"layer_norm takes a value, and perhaps gain and bias, not {len(args)} operands")
+        y = owner(list(args))("layer_norm", args[0], **attrs)
+        if len(args) > 1:
+            y = y * args[1]
+        return y + args[2] if len(args) > 2 else y
+
+
+def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
+    """x cut along a feature axis into `parts` equal pieces, or into pieces of the given sizes."""
+    if isinstance(parts, int):
+        size = x.shape[axis]
+        if parts < 1 or size % parts:
+            raise BadValue(f"an axis of size {size} cannot be cut into {parts} equal pieces")
+        parts = [size // parts] * parts
+    edges = [sum(parts[:k]) for k in range(len(parts) + 1)]
+    pieces = zip(edges, edges[1:], strict=False)
+    return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in pieces)
+
+
+_SPECIAL = {"layer_norm": _LayerNorm()}
+_HIDDEN = {"ref", "const", "data", "position", "last", "count"}
+FUNCTIONS: dict[str, Function] = {
+    name: _SPECIAL.get(name) or Function(name, row) for name, row in TABLE.items() if name not in _HIDDEN
+}
+_NOT_IN_TEXT = {"take", "scatter"}
+IN_TEXT: dict[str, Any] = {name: fn for name, fn in FUNCTIONS.items() if name not in _NOT_IN_TEXT}
+
+
+class _Count(Function):
+    """count(t, n): the number of valid positions, jointly over the named indices."""
+
+    def __init__(self) -> None:
+        super().__init__("count", TABLE["count"])
+
+    def __call__(self, *over: Any, **attrs: Any) -> Any:
+        return apply("count", over=index_names(tuple(over) or attrs.get("over", ())))
+
+
+IN_TEXT["count"] = FUNCTIONS["count"] = _Count()

@@ -1,0 +1,107 @@
+"""From a system as written to one that the executor computes well; by rewriting, after differentiation.
+
+Means become sums over counts, products become contractions by labels with their sums inside, integer data
+becomes one-hot vectors that are never made where a row can be picked or scattered instead.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from .node import Node, Type, ordered, rebuild
+from .ops import TABLE, f
+from .ops.table import floating, promote
+from .rewrite import ONE, remade
+from .system import Equation, System
+
+LETTERS = string.ascii_letters
+
+
+def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str], training: bool) -> list[Equation]:
+    """The equations, rewritten. coded: inputs given as integers, one-hot vectors of which only the class is known."""
+    masks = set() if training else {eq.name for eq in system.equations if eq.rhs.op == "dropout_mask"}
+
+    def change(node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op == "ref" and node.attr("name") in coded:
+            return f.one_hot(Node("ref", (), node.attrs, Type(node.indices, (), "int64")), size=node.shape[0])
+        if node.op == "ref" and node.attr("name") in masks:
+            return ONE
+        node = remade(node, args)
+        rule = RULES.get(node.op)
+        return rule(node) if rule is not None else node
+
+    equations = list(equations)
+    new = rebuild((eq.rhs for eq in equations), change)
+    return [replace(eq, rhs=ONE if eq.name in masks else new[eq.rhs]) for eq in equations]
+
+
+def _mean(node: Node) -> Node:
+    a, over, axis = node.args[0], node.attr("over"), node.attr("axis")
+    size = float(math.prod(a.shape[k] for k in axis))
+    return f.divide(_sum(f.sum(a, over=over, axis=axis)), f.count(over=over) * size if over else size)
+
+
+def _multiply(node: Node) -> Node:
+    a, b = node.args
+    return a if b is ONE else b if a is ONE else node
+
+
+def contraction(a: Node, b: Node, labels: tuple[str, str, str], over: Iterable[str] = ()) -> Node:
+    """The sum of a * b over the feature labels not in the last string, and over the named indices `over`."""
+    left, right, out = labels
+    for k, arg in enumerate((a, b)):
+        if arg.op == "transpose":  # read as it lies, with its labels in the other order
+            inner, axes = arg.args[0], arg.attr("axes")
+            text = (left, right)[k]
+            text = "".join(text[axes.index(j)] for j in range(len(axes)))
+            return contraction(*((inner, b) if k == 0 else (a, inner)),
+                               (text, right, out) if k == 0 else (left, text, out), over)
+    sizes = dict(zip(left + right, a.shape + b.shape, strict=True))
+    over = tuple(over)
+    indices = ordered((set(a.indices) | set(b.indices)) - set(over))
+    dtype = floating(promote([a.dtype, b.dtype]))
+    kind = Type(indices, tuple(sizes[c] for c in out), dtype)
+    return Node("contract", (a, b), (("labels", (left, right, out)), ("over", over)), kind)
+
+
+def _contract(node: Node) -> Node:
+    a, b = node.args
+    if node.op == "embed" and b.rank == 0:
+        b = f.one_hot(b, size=a.shape[0])
+    row = TABLE[node.op]
+    assert row.labels is not None
+    (left, right), out = row.labels([a.rank, b.rank], **dict(node.attrs))
+    return contraction(a, b, (left, right, out))
+
+
+def _sum(node: Node) -> Node:
+    """A sum of a product is one contraction; sums of contractions merge; a sum over an absent index is a factor."""
+    a, over, axis = node.args[0], node.attr("over"), node.attr("axis")
+    absent = tuple(i for i in over if i not in a.indices)
+    if absent:
+        present = tuple(i for i in over if i in a.indices)
+        if "n" in absent and present:
+            return node  # joint counts of ragged examples: done as written
+        inner = a * f.count(over=absent)
+        return _sum(f.sum(inner, over=present, axis=axis)) if present or axis else inner
+    if not over and not axis:
+        return a
+    if a.op == "contract":
+        left, right, out = a.attr("labels")
+        kept = "".join(c for k, c in enumerate(out) if k not in axis)
+        return contraction(*a.args, (left, right, kept), (*a.attr("over"), *over))
+    if a.op == "multiply" and all(x.op != "const" for x in a.args):
+        x, y = a.args
+        letters = LETTERS[: a.rank]
+        kept = "".join(c for k, c in enumerate(letters) if k not in axis)
+        return contraction(x, y, (letters if x.rank else "", letters if y.rank else "", kept), over)
+    return node
+
+
+RULES: dict[str, Callable[[Node], Node]] = {
+    "mean": _mean, "sum": _sum, "multiply": _multiply,
+    "matmul": _contract, "dot": _contract, "outer": _contract, "einsum": _contract, "embed": _contract,
+}

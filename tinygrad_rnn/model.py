@@ -1,0 +1,359 @@
+"""The model: equations declared by text or in Python, and everything that falls out of them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import backends, latex
+from .autodiff import gradient
+from .declare import Symbol
+from .errors import BadFile, BadName, BadType, BadValue
+from .feeds import prepared, required_inputs
+from .files import load_checkpoint, save_checkpoint
+from .infer import Declarations, resolve
+from .node import At
+from .ops.table import as_node, near
+from .plans import PlanCache
+from .printer import system_text
+from .reader import read
+from .schedule import needed, schedule
+from .system import Equation, System
+from .weights import Weights, shapes
+
+LARGEST_SIZE = 2**31
+
+
+def size_tuple(name: str, size: Any) -> tuple[int, ...]:
+    """64 -> (64,); a tuple of sizes; () for a scalar."""
+    sizes = size if isinstance(size, (tuple, list)) else (size,)
+    for s in sizes:
+        if isinstance(s, bool) or not hasattr(s, "__index__"):
+            raise BadType(f"the size of {name} is a whole number or a tuple of them, not {size!r}")
+        if not 1 <= s < LARGEST_SIZE:
+            raise BadValue(f"the size of {name} must be at least 1 and below {LARGEST_SIZE}, not {s}")
+    return tuple(s.__index__() for s in sizes)
+
+
+class Result(dict[str, Any]):
+    """What `run` returns: arrays by name; `state` carries on into the next `run(state=...)`."""
+
+    state: dict[str, Any]
+
+
+class Model:
+    """A recurrent network as its equations.
+
+    Declared by `tr.equations(text)`, or in Python:
+
+        m = Model("elman")
+        x, h = m.input("x", 27), m.state("h", 64)
+        h[t] = tanh(m.weight("W_hx") @ x[t] + m.weight("W_hh") @ h[t-1] + m.weight("b_h"))
+
+    name: for titles and files; dtype: "float32" or "float64"; sizes: a keyword for each size that is given.
+    """
+
+    def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
+        self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
+        self._forget()
+        self.adjoints: dict[str, str] = {}  # of a derived model: name -> the name of its adjoint
+
+    @classmethod
+    def of_system(cls, system: System, weights: Weights | None = None) -> Model:
+        """A model from a system that a pass has made, sharing the weights of the one it was made from."""
+        model = cls(system.name, system.dtype)
+        model._system = system
+        model._weights = weights
+        return model
+
+    def _forget(self) -> None:
+        """What follows from the equations is made anew after one is added."""
+        self._system: System | None = None
+        self._weights: Weights | None = None
+        self._plans = PlanCache()
+        self._gradients: dict[tuple[str, tuple[str, ...]], Model] = {}
+
+    # -- declaring ---------------------------------------------------------------------------------
+
+    def input(self, name: str, size: Any = None) -> Symbol:
+        """An input: data given at each position (`x[t]`) or for each example (`img[n]`)."""
+        return self._symbol(name, size, "input")
+
+    def state(self, name: str, size: Any = None) -> Symbol:
+        """A quantity with an equation of its own: `h[t] = ...`."""
+        return self._symbol(name, size, "defined")
+
+    quantity = state
+
+    def weight(self, name: str, size: Any = None) -> Symbol:
+        """A weight; its shape follows from where it stands, or is given."""
+        return self._symbol(name, size, "weight")
+
+    def _symbol(self, name: str, size: Any, role: str) -> Symbol:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise BadValue(f"a quantity's name is an identifier, not {name!r}")
+        if size is not None:
+            self._declared.sizes[name] = size_tuple(name, size)
+            self._forget()
+        return Symbol(self, name, role)
+
+    def __getitem__(self, name: str) -> Symbol:
+        return Symbol(self, name, "defined")
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """m["loss"] = mean(...): an equation without an index. (m["h"][t] = ... has set its own already.)"""
+        if not isinstance(value, Symbol):
+            self.define(name, (), value)
+
+    def define(self, name: str, slots: tuple[At, ...], value: Any) -> None:
+        """Add the equation name[slots] = value."""
+        self._declared.equations.append(Equation(name, slots, as_node(value, name)))
+        self._forget()
+
+    def extend(self, text: str, /, **sizes: Any) -> Model:
+        """A model with the equations of this one and those of the text; weights of the same name keep their values."""
+        bigger = equations(f"{self}\n{text}", name=self.name, dtype=self.dtype, **sizes)
+        for name, shape in shapes(self.system).items():
+            if bigger.weights.shapes.get(name) == shape:
+                bigger.weights[name] = self.weights[name]
+        return bigger
+
+    # -- what it is --------------------------------------------------------------------------------
+
+    @property
+    def system(self) -> System:
+        """The typed system of equations; resolved at first use."""
+        if self._system is None:
+            self._system = resolve(self._declared)
+            schedule(needed(self._system, self._system.by_name))  # a cycle without an order is told at once
+            _warn_of_twins(self._system.of_role("weight"))
+        return self._system
+
+    @property
+    def name(self) -> str:
+        return self._declared.name
+
+    @property
+    def dtype(self) -> str:
+        return self.system.dtype
+
+    @property
+    def weights(self) -> Weights:
+        """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
+        if self._weights is None:
+            self._weights = Weights(self.system)
+        return self._weights
+
+    def initialise(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> Model:
+        """Draw every weight anew: matrices inside a loop orthogonal, others Glorot, vectors zero, but for `rules`.
+
+        rules: a weight's name or a pattern such as "b_*" -> an initialiser, a number or an array.
+        """
+        self.weights.reset(seed, rules)
+        return self
+
+    def __str__(self) -> str:
+        return system_text(self.system)
+
+    def __repr__(self) -> str:
+        system = self.system
+        return f"<Model {self.name}: {len(system.equations)} equations, {len(system.of_role('weight'))} weights>"
+
+    def latex(self) -> str:
+        """The equations as an aligned LaTeX environment."""
+        return latex.system_latex(self.system)
+
+    def summary(self) -> str:
+        """Inputs, quantities and weights with their indices, shapes and numbers, as a table."""
+        rows = [("name", "role", "indices", "shape", "numbers")]
+        total = 0
+        for name, q in self.system.quantities.items():
+            count = 1
+            for s in self.weights.shapes.get(name, ()):
+                count *= s
+            total += count if q.role == "weight" else 0
+            rows.append((name, q.role, ",".join(q.slots), str(q.type.shape), f"{count:,}" if q.role == "weight" else ""))
+        order = {"input": 1, "defined": 2, "weight": 3}
+        rows[1:] = sorted(rows[1:], key=lambda r: order[r[1]])
+        widths = [max(len(r[k]) for r in rows) for k in range(5)]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+        return "\n".join([*lines, f"{total:,} weights in all, {self.dtype}"])
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
+            steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
+            check: bool = False, **inputs: Any) -> Result:
+        """Compute named quantities at every position.
+
+        inputs: arrays (batch, indices in left-hand order, features), or integers for one-hot vectors.
+        want: names; by default everything that the given inputs determine. lengths: per example, for t or by
+        index. steps: how far an index runs that no input carries. state: what an earlier run left. training:
+        dropout acts. check: a NaN raises, named with where it first appears.
+        """
+        data = self._inputs(data, inputs)
+        names = self._want(want, data)
+        config, feed = prepared(self.system, names, data, lengths=lengths, steps=steps, state=state,
+                                training=training, seed=seed, check=check)
+        plan = self._plans.get(self.system, config, self.weights)
+        plan.run(feed)
+        if check:
+            plan.check_finite()
+        to_host = backends.current().to_host
+        result = Result({name: to_host(plan.result(name)) for name in names})
+        result.state = {name: to_host(value) for name, value in plan.state().items()}
+        return result
+
+    def _inputs(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if data is not None and not isinstance(data, Mapping):
+            raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
+        return {**(data or {}), **inputs}
+
+    def _want(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
+        if isinstance(want, str):
+            return (want,)
+        if want is not None:
+            return tuple(dict.fromkeys(want))
+        found = [name for name in self.system.of_role("defined")
+                 if set(required_inputs(self.system, needed(self.system, [name]))) <= set(data)]
+        if not found:
+            first = self.system.of_role("input")
+            raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; the model's inputs are "
+                           f"{', '.join(first) or 'none'}")
+        return tuple(found)
+
+    def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
+                       wrt: Iterable[str] | None = None, lengths: Any = None, steps: Any = None,
+                       state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
+                       check: bool = False, **inputs: Any) -> tuple[Any, dict[str, Any]]:
+        """The scalar `of` and its gradient with respect to every weight, or the names of `wrt`.
+
+        Gradients have the shapes of what they are gradients of. Arguments otherwise as in `run`.
+        """
+        names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        derived = self.grad(of, names)
+        wanted = {name: derived.adjoints[name] for name in names}
+        out = derived.run(self._inputs(data, inputs), want=[of, *wanted.values()], lengths=lengths, steps=steps,
+                          state=state, training=training, seed=seed, check=check)
+        return out[of][()], {name: out[adjoint] for name, adjoint in wanted.items()}
+
+    def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
+        """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.
+
+        Its `adjoints` name the adjoint of each quantity. It shares this model's weights.
+        """
+        names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        for name in (of, *names):
+            if name not in self.system.quantities:
+                raise BadName(f"the model has no quantity {name!r}{near(name, self.system.quantities)}")
+        if (of, names) not in self._gradients:
+            system, adjoints = gradient(self.system, of, names)
+            derived = Model.of_system(system, self.weights)
+            derived._declared.name = f"{self.name}_gradient"
+            derived.adjoints = adjoints
+            self._gradients[of, names] = derived
+        return self._gradients[of, names]
+
+    def unroll(self, steps: Any) -> Any:
+        """A graph without loops, for `steps` positions (or a dict of them by index): run it, draw it, to_networkx()."""
+        from .unrolled import UnrolledModel
+
+        return UnrolledModel(self, steps)
+
+    def stepper(self, batch: int = 1, want: Iterable[str] | None = None) -> Any:
+        """For online use: each call computes one step; the state is kept inside. `step(x=x1)["y"]`, x1 (batch, features)."""
+        from .stepper import Stepper
+
+        return Stepper(self, batch, want)
+
+    def fit(self, data: Any, **options: Any) -> Any:
+        """Train: see `tinygrad_rnn.fit.fit`, whose arguments these are."""
+        from .fit import fit
+
+        return fit(self, data, **options)
+
+    def check_gradient(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
+                       wrt: Iterable[str] | None = None, seed: int = 0, **options: Any) -> dict[str, float]:
+        """The relative error of each gradient against central differences along a random direction, in float64."""
+        from .checking import check_gradient
+
+        return check_gradient(self, data, of=of, wrt=wrt, seed=seed, **options)
+
+    # -- files -------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], meta: Mapping[str, str] | None = None) -> Path:
+        """Write equations and weights to one safetensors file, beside and renamed; `tr.load` reads it back."""
+        arrays = {f"weight.{k}": backends.current().to_host(v) for k, v in self.weights.arrays.items()}
+        save_checkpoint(path, arrays, self.description() | dict(meta or {}))
+        return Path(path)
+
+    def description(self) -> dict[str, str]:
+        """What a file needs to build this model again."""
+        return {"equations": str(self), "name": self.name, "dtype": self.dtype}
+
+    # -- pictures ----------------------------------------------------------------------------------
+
+    def draw(self, path: str | os.PathLike[str], view: str = "folded", steps: int = 4, **options: Any) -> Path:
+        """Draw the model: view "folded", "unrolled" (a column a step) or "backward"; the ending says the format."""
+        return _viz().draw(self, path, view=view, steps=steps, **options)
+
+    def to_networkx(self) -> Any:
+        """The folded graph: quantities, and arrows with their shifts, as a networkx.MultiDiGraph."""
+        return _viz().to_networkx(self.system)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """In a notebook: the folded diagram beside the equations."""
+        from html import escape
+
+        page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{_viz().svg(self)}'
+                f"<pre>{escape(str(self))}</pre></div>")
+        return {"text/html": page, "text/plain": str(self), "text/latex": self.latex()}
+
+
+def _viz() -> Any:
+    """The diagrams stand over the engine, so they are looked up only when asked for."""
+    return importlib.import_module("tinygrad_rnn.viz")
+
+
+def _warn_of_twins(names: list[str]) -> None:
+    """b_f and b_F are rarely both meant."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = name.lower().replace("_", "")
+        if plain in seen:
+            warnings.warn(f"the weights {seen[plain]} and {name} have nearly the same name; is one a slip of the pen?",
+                          stacklevel=4)
+        seen[plain] = name
+
+
+def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **sizes: Any) -> Model:
+    """A model from equations as text.
+
+    sizes: a keyword for each size that is given (`x=27, h=64, V=(10, 64), b=()`, or `l=3` for an index); the
+    others follow. Raises `Error`, pointing at the term, for anything that the notation does not have.
+    """
+    program = read(text)
+    model = Model(name, dtype, **{**program.sizes, **sizes})
+    model._declared.equations.extend(program.equations)
+    model.system  # noqa: B018  (a wrong model is told at once)
+    return model
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model of a file that `Model.save` or `fit` wrote: it describes itself."""
+    arrays, meta = load_checkpoint(path)
+    for key in ("equations", "name", "dtype"):
+        if key not in meta:
+            raise BadFile(f"{os.fspath(path)} has no {key}: it was not written by Model.save")
+    model = equations(meta["equations"], name=meta["name"], dtype=meta["dtype"])
+    weights = {k.removeprefix("weight."): v for k, v in arrays.items() if k.startswith("weight.")}
+    missing = [n for n in model.weights if n not in weights]
+    if missing:
+        raise BadFile(f"{os.fspath(path)} lacks the weight {missing[0]}")
+    for key in model.weights:
+        model.weights[key] = weights[key]
+    return model

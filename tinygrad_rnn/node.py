@@ -1,0 +1,200 @@
+"""The one node type: frozen, structurally shared, with or without a type.
+
+A node is an operation on other nodes. Its value has named indices (`t`, `s`, the batch `n`), aligned by
+name, and after them positional feature axes. A leaf is a constant, an array, or a reference to a named
+quantity whose slots carry integer shifts; cycles pass through names only, so an expression is acyclic.
+Equal subgraphs are one object: `is` compares graphs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+BATCH = "n"
+
+
+class Type(NamedTuple):
+    """What a value is: its named indices (sorted, the batch last), its feature shape, its dtype."""
+
+    indices: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+def ordered(indices: Iterable[str]) -> tuple[str, ...]:
+    """Indices in their canonical order: by name, the batch last."""
+    return tuple(sorted(set(indices), key=lambda i: (i == BATCH, i)))
+
+
+class At(NamedTuple):
+    """One slot of a reference or of a left side: `t-1` is free, `0` is first, `T+1` is last.
+
+    index: the index's name where free; of a `last` slot the index whose capital was written.
+    """
+
+    anchor: str  # "free", "first" or "last"
+    index: str
+    offset: int
+
+    def __str__(self) -> str:
+        base = {"free": self.index, "first": "", "last": self.index.upper()}[self.anchor]
+        if not base:
+            return str(self.offset)
+        return base if self.offset == 0 else f"{base}{self.offset:+d}"
+
+    def moved(self, by: int) -> At:
+        return self._replace(offset=self.offset + by)
+
+
+def free(index: str, shift: int = 0) -> At:
+    return At("free", index, shift)
+
+
+class Operators:
+    """Python's operators, written once for nodes and tensors; `_apply` builds the result."""
+
+    __slots__ = ()
+
+    def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Any: return self._apply("add", self, other)
+    def __radd__(self, other: Any) -> Any: return self._apply("add", other, self)
+    def __sub__(self, other: Any) -> Any: return self._apply("subtract", self, other)
+    def __rsub__(self, other: Any) -> Any: return self._apply("subtract", other, self)
+    def __mul__(self, other: Any) -> Any: return self._apply("multiply", self, other)
+    def __rmul__(self, other: Any) -> Any: return self._apply("multiply", other, self)
+    def __truediv__(self, other: Any) -> Any: return self._apply("divide", self, other)
+    def __rtruediv__(self, other: Any) -> Any: return self._apply("divide", other, self)
+    def __pow__(self, other: Any) -> Any: return self._apply("power", self, other)
+    def __rpow__(self, other: Any) -> Any: return self._apply("power", other, self)
+    def __matmul__(self, other: Any) -> Any: return self._apply("matmul", self, other)
+    def __rmatmul__(self, other: Any) -> Any: return self._apply("matmul", other, self)
+    def __neg__(self) -> Any: return self._apply("negative", self)
+    def __pos__(self) -> Any: return self
+    def __abs__(self) -> Any: return self._apply("abs", self)
+    def __lt__(self, other: Any) -> Any: return self._apply("less", self, other)
+    def __le__(self, other: Any) -> Any: return self._apply("less_equal", self, other)
+    def __gt__(self, other: Any) -> Any: return self._apply("greater", self, other)
+    def __ge__(self, other: Any) -> Any: return self._apply("greater_equal", self, other)
+    def __and__(self, other: Any) -> Any: return self._apply("logical_and", self, other)
+    def __or__(self, other: Any) -> Any: return self._apply("logical_or", self, other)
+    def __invert__(self) -> Any: return self._apply("logical_not", self)
+
+
+_SHARED: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
+
+
+class Node(Operators):
+    """op(args; attrs), frozen and shared. `type` is None until sizes are known."""
+
+    __slots__ = ("__weakref__", "args", "attrs", "op", "type")
+    op: str
+    args: tuple[Node, ...]
+    attrs: tuple[tuple[str, Any], ...]
+    type: Type | None
+
+    def __new__(cls, op: str, args: tuple[Node, ...] = (), attrs: Any = (), type: Type | None = None) -> Node:
+        attrs = tuple(sorted(dict(attrs).items()))
+        # Constants 1, 1.0 and True are equal in Python and must not be one node, nor 0.0 and -0.0.
+        key = (op, tuple(map(id, args)), tuple((k, repr(v) if op == "const" else v) for k, v in attrs), type)
+        found = _SHARED.get(key)
+        if found is not None:
+            return found
+        node = object.__new__(cls)
+        for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type)):
+            object.__setattr__(node, name, value)
+        _SHARED[key] = node
+        return node
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a node is frozen")
+
+    def __reduce__(self) -> Any:
+        return Node, (self.op, self.args, self.attrs, self.type)
+
+    def __repr__(self) -> str:
+        return f"<{self.op} {dict(self.attrs)} {self.type}>"
+
+    def __bool__(self) -> bool:
+        from .errors import BadType
+
+        raise BadType("an expression has no truth value; write where(condition, a, b)")
+
+    def attr(self, name: str) -> Any:
+        for key, value in self.attrs:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+    def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
+        from .ops import apply
+
+        return apply(op, *args, **attrs)
+
+    def __getitem__(self, key: Any) -> Any:
+        from .ops.feature import sliced
+
+        return sliced(self, key)
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        return self._typed().indices
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._typed().shape
+
+    @property
+    def dtype(self) -> str:
+        return self._typed().dtype
+
+    @property
+    def rank(self) -> int:
+        return len(self._typed().shape)
+
+    def _typed(self) -> Type:
+        assert self.type is not None, f"{self.op} has no type yet"
+        return self.type
+
+
+def ref(name: str, slots: tuple[At, ...] = (), type: Type | None = None, batch: bool = False) -> Node:
+    """A reference to a named quantity; `batch` marks `img[n]`, one value per example."""
+    return Node("ref", (), (("name", name), ("slots", slots), ("batch", batch)), type)
+
+
+def const(value: float | bool, type: Type | None = None) -> Node:
+    return Node("const", (), (("value", value),), type)
+
+
+def walk(roots: Iterable[Node]) -> Iterator[Node]:
+    """Every node under roots once, arguments before their users; iterative."""
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+
+
+def rebuild(roots: Iterable[Node], change: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:
+    """Map every node under roots bottom-up: change(node, new_args) -> new node; iterative."""
+    new: dict[Node, Node] = {}
+    for node in walk(roots):
+        new[node] = change(node, tuple(new[a] for a in node.args))
+    return new
+
+
+def refs(roots: Iterable[Node]) -> list[Node]:
+    """The references under roots, in order of first use."""
+    return [node for node in walk(roots) if node.op == "ref"]

@@ -1,0 +1,152 @@
+"""Rows that work on each element: arithmetic, comparisons, nonlinearities, elementwise losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..shapes import elementwise
+from .table import REQUIRED, Do, Op, f, register, with_out
+
+
+def ufunc(name: str) -> Callable[..., None]:
+    """Array code that is one call of the array module's function of that name."""
+
+    def array(do: Do, out: Any, *ins: Any) -> None:
+        fn = getattr(do.xp, name)
+        do(with_out(fn) if name in ("maximum", "minimum") else fn, *ins, out)
+
+    return array
+
+
+def _power(do: Do, out: Any, a: Any, b: Any) -> None:
+    if isinstance(b, float) and b == 2.0:
+        do(do.xp.multiply, a, a, out)
+    else:
+        do(do.xp.power, a, b, out)
+
+
+def _sigmoid(do: Do, out: Any, a: Any) -> None:
+    do(do.xp.negative, a, out)
+    do(do.xp.exp, out, out)
+    do(do.xp.add, out, 1.0, out)
+    do(do.xp.divide, 1.0, out, out)
+
+
+def _softplus(do: Do, out: Any, a: Any) -> None:
+    do(do.xp.logaddexp, a, 0.0, out)
+
+
+def _where(do: Do, out: Any, c: Any, a: Any, b: Any) -> None:
+    if isinstance(c, float):
+        c = c != 0
+    elif getattr(c, "dtype", bool) != bool:  # a condition that went through a named quantity
+        nonzero = do.temp(c.shape, bool)
+        do(do.xp.not_equal, c, 0, nonzero)
+        c = nonzero
+    do(do.xp.copyto, out, b)
+    do(do.xp.copyto, out, a, "unsafe", c)
+
+
+def _clip(do: Do, out: Any, a: Any, low: float, high: float) -> None:
+    do(with_out(do.xp.maximum), a, low, out)
+    do(with_out(do.xp.minimum), out, high, out)
+
+
+def _squared_error(do: Do, out: Any, a: Any, b: Any) -> None:
+    do(do.xp.subtract, a, b, out)
+    do(do.xp.multiply, out, out, out)
+
+
+def _binary_cross_entropy(do: Do, out: Any, p: Any, k: Any) -> None:
+    """-(k log p + (1 - k) log(1 - p)), where 0 log 0 is 0."""
+    xp, rest = do.xp, do.temp(out.shape, out.dtype)
+    tiny = float(xp.finfo(out.dtype).tiny)
+    do(xp.subtract, 1.0, p, rest)
+    do(with_out(xp.maximum), rest, tiny, rest)
+    do(xp.log, rest, rest)
+    do(with_out(xp.maximum), p, tiny, out)
+    do(xp.log, out, out)
+    do(xp.subtract, rest, out, out)  # log(1-p) - log p
+    do(xp.multiply, out, k, out)
+    do(xp.subtract, out, rest, out)
+
+
+def _sigmoid_cross_entropy(do: Do, out: Any, z: Any, k: Any) -> None:
+    """softplus(z) - k z."""
+    rest = do.temp(out.shape, out.dtype)
+    do(do.xp.logaddexp, z, 0.0, out)
+    do(do.xp.multiply, z, k, rest)
+    do(do.xp.subtract, out, rest, out)
+
+
+def row(name: str, *vjp: Any, array: Any = None, symbol: str = "", latex: str = "", **more: Any) -> Op:
+    more.setdefault("arity", max(1, len(vjp)))
+    return Op(name, "elementwise", elementwise, vjp, array or ufunc(name), symbol=symbol or name, latex=latex, **more)
+
+
+def compare(name: str, symbol: str, latex: str, arity: int = 2) -> Op:
+    return row(name, *[None] * arity, symbol=symbol, latex=latex, dtype="bool",
+               no_gradient="a comparison is piecewise constant")
+
+
+register(
+    row("add", lambda g, y, a, b: g, lambda g, y, a, b: g, symbol="+", latex="{0} + {1}", dtype="any"),
+    row("subtract", lambda g, y, a, b: g, lambda g, y, a, b: -g, symbol="−", latex="{0} - {1}", dtype="any"),
+    row("multiply", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, symbol="×", latex=r"{0} \odot {1}",
+        dtype="any"),
+    row("divide", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b), symbol="÷", latex=r"\frac{{{0}}}{{{1}}}",
+        ),
+    row("power", lambda g, y, a, b: g * (b * a ** (b - 1)),
+        lambda g, y, a, b: g * y * f.log(f.where(a > 0, a, 1.0)),
+        array=_power, symbol="^", latex="{0}^{{{1}}}", dtype="any"),
+    row("negative", lambda g, y, a: -g, symbol="−", latex="-{0}", dtype="any"),
+    row("exp", lambda g, y, a: g * y, latex=r"e^{{{0}}}"),
+    row("log", lambda g, y, a: g / a, latex=r"\log {0}"),
+    row("sqrt", lambda g, y, a: g / (2 * y), symbol="√", latex=r"\sqrt{{{0}}}"),
+    row("abs", lambda g, y, a: g * f.sign(a), symbol="|·|", latex=r"\left|{0}\right|", dtype="any"),
+    row("sign", None, symbol="sgn", latex=r"\operatorname{{sgn}} {0}", no_gradient="the sign is piecewise constant",
+        dtype="any"),
+    row("tanh", lambda g, y, a: g * (1 - y**2), latex=r"\tanh {0}"),
+    row("sigmoid", lambda g, y, a: g * y * (1 - y), array=_sigmoid, symbol="σ", latex=r"\sigma {0}"),
+    row("relu", lambda g, y, a: f.where(a > 0, g, 0.0),
+        array=lambda do, out, a: do(with_out(do.xp.maximum), a, 0.0, out), latex=r"\operatorname{{relu}} {0}",
+        dtype="any"),
+    row("softplus", lambda g, y, a: g * f.sigmoid(a), array=_softplus, latex=r"\operatorname{{softplus}} {0}"),
+    row("sin", lambda g, y, a: g * f.cos(a), latex=r"\sin {0}"),
+    row("cos", lambda g, y, a: -(g * f.sin(a)), latex=r"\cos {0}"),
+    row("maximum", lambda g, y, a, b: f.where(a >= b, g, 0.0), lambda g, y, a, b: f.where(a >= b, 0.0, g),
+        symbol="max", latex=r"\max({0}, {1})", dtype="any"),
+    row("minimum", lambda g, y, a, b: f.where(a <= b, g, 0.0), lambda g, y, a, b: f.where(a <= b, 0.0, g),
+        symbol="min", latex=r"\min({0}, {1})", dtype="any"),
+    row("where", None, lambda g, y, c, a, b: f.where(c, g, 0.0), lambda g, y, c, a, b: f.where(c, 0.0, g),
+        array=_where, latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", dtype="any",
+        no_gradient="a condition has no gradient"),
+    row("clip", lambda g, y, a, low, high: f.where(f.logical_and(a >= low, a <= high), g, 0.0), array=_clip,
+        params={"low": -math.inf, "high": math.inf}, latex=r"\operatorname{{clip}}({0}, {low}, {high})", dtype="any"),
+    row("squared_error", lambda g, y, a, b: 2 * g * (a - b), lambda g, y, a, b: 2 * g * (b - a),
+        array=_squared_error, symbol="(−)²", latex=r"({0} - {1})^2"),
+    row("binary_cross_entropy", lambda g, y, p, k: g * (p - k) / (p * (1 - p)),
+        lambda g, y, p, k: g * (f.log(1 - p) - f.log(p)), array=_binary_cross_entropy, symbol="BCE",
+        latex=r"\operatorname{{BCE}}({0}, {1})"),
+    row("sigmoid_cross_entropy", lambda g, y, z, k: g * (f.sigmoid(z) - k), lambda g, y, z, k: -(g * z),
+        array=_sigmoid_cross_entropy, symbol="BCE∘σ", latex=r"\operatorname{{BCE}}(\sigma({0}), {1})"),
+    row("stop_gradient", None, array=lambda do, out, a: do(do.xp.copyto, out, a), symbol="stop", dtype="any",
+        latex=r"\operatorname{{stop}} {0}", no_gradient="its purpose is to have none"),
+    row("ones_like", None, array=lambda do, out, a: do(do.xp.copyto, out, 1.0), symbol="1", dtype="any",
+        latex=r"\mathbf{{1}}", no_gradient="constant"),
+    row("zeros_like", None, array=lambda do, out, a: do(do.xp.copyto, out, 0.0), symbol="0", dtype="any",
+        latex=r"\mathbf{{0}}", no_gradient="constant"),
+    Op("dropout", "macro", elementwise, (), None, params={"rate": REQUIRED, "shared": None}, symbol="dropout",
+       latex=r"\operatorname{{dropout}} {0}", no_gradient="becomes a product with a named mask (see `declare`)"),
+    compare("less", "<", "{0} < {1}"),
+    compare("less_equal", "≤", r"{0} \le {1}"),
+    compare("greater", ">", "{0} > {1}"),
+    compare("greater_equal", "≥", r"{0} \ge {1}"),
+    compare("equal", "=", "{0} = {1}"),
+    compare("not_equal", "≠", r"{0} \ne {1}"),
+    compare("logical_and", "∧", r"{0} \wedge {1}"),
+    compare("logical_or", "∨", r"{0} \vee {1}"),
+    compare("logical_not", "¬", r"\neg {0}", 1),
+)

@@ -1,0 +1,344 @@
+"""Rows that rearrange feature axes: reshape, transpose, concatenate, slice, gather."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import BadType, BadValue
+from ..node import Node
+from ..shapes import Cell, Solver, normal_axis
+from .table import REQUIRED, Do, Op, f, register
+
+
+def _axes(a: Any, lead: int, axis: int, key: Any) -> tuple[Any, ...]:
+    """An index of array a that applies key at feature axis `axis`."""
+    return tuple(key if k == lead + axis else slice(None) for k in range(a.ndim))
+
+
+# -- reshape ---------------------------------------------------------------------------------------
+
+
+def _reshape_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    shape, (a,) = attrs["shape"], args
+    u.rank(out, len(shape))
+    for dim, size in zip(out.dims or (), shape, strict=True):
+        if size != -1:
+            u.size(dim, size)
+    sizes = a.sizes()
+    if a.dims is None or None in sizes:
+        return
+    total, rest = math.prod(s for s in sizes if s is not None), math.prod(s for s in shape if s != -1)
+    if (-1 not in shape and total != rest) or (-1 in shape and (rest == 0 or total % rest)):
+        raise BadValue(f"a value of shape {a} cannot be reshaped to {shape}: {total} numbers do not fit")
+    if -1 in shape:
+        u.size((out.dims or [])[shape.index(-1)], total // rest)
+
+
+def _reshape_canon(args: tuple[Node, ...], shape: Any) -> dict[str, Any]:
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if any(isinstance(s, bool) or not isinstance(s, int) or s < -1 for s in shape) or shape.count(-1) > 1:
+        raise BadValue(f"a shape is a tuple of sizes with at most one -1, not {shape}")
+    if -1 in shape:
+        rest = math.prod(s for s in shape if s != -1)
+        whole = math.prod(args[0].shape)
+        if rest and whole % rest == 0:
+            shape = tuple(whole // rest if s == -1 else s for s in shape)
+    return {"shape": shape}
+
+
+def _reshape(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    do(do.xp.copyto, out.reshape(a.shape), a)
+
+
+# -- transpose, expand -----------------------------------------------------------------------------
+
+
+def _transpose_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    (a,), axes = args, attrs["axes"]
+    rank = len(axes) if axes is not None else a.rank if a.rank is not None else out.rank
+    if rank is None:
+        if not u.guess:
+            return
+        rank = 2
+    u.rank(a, rank)
+    u.rank(out, rank)
+    axes = tuple(reversed(range(rank))) if axes is None else axes
+    if sorted(normal_axis(k, rank) for k in axes) != list(range(rank)):
+        raise BadValue(f"axes={axes} is not an order of the {rank} feature axes")
+    for k, source in enumerate(axes):
+        u.equal((out.dims or [])[k], (a.dims or [])[source])
+
+
+def _transpose_canon(args: tuple[Node, ...], axes: Any) -> dict[str, Any]:
+    rank = args[0].rank
+    axes = tuple(reversed(range(rank))) if axes is None else tuple(axes)
+    return {"axes": tuple(normal_axis(k, rank) for k in axes)}
+
+
+def _transpose(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    tail = range(lead + len(axes), a.ndim)
+    do(do.xp.copyto, out, a.transpose(*range(lead), *(lead + k for k in axes), *tail))
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=lambda k: axes[k]))
+
+
+def _expand_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    (a,), size = args, attrs["size"]
+    if a.rank is None and out.rank is not None:
+        u.rank(a, out.rank - 1)
+    if a.dims is not None:
+        u.rank(out, len(a.dims) + 1)
+        axis = normal_axis(attrs["axis"], len(a.dims) + 1)
+        dims = list(out.dims or [])
+        u.size(dims.pop(axis), size)
+        for x, y in zip(a.dims, dims, strict=True):
+            u.equal(x, y)
+
+
+def _expand(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axis: int, size: int) -> None:
+    do(do.xp.copyto, out, do.xp.expand_dims(a, lead + axis))
+
+
+# -- concat, stack ---------------------------------------------------------------------------------
+
+
+def _concat_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    rank = next((c.rank for c in [*args, out] if c.rank is not None), 1 if u.guess else None)
+    if rank is None:
+        return
+    axis = normal_axis(attrs["axis"], rank)
+    for cell in [*args, out]:
+        u.rank(cell, rank)
+    for k in range(rank):
+        column = [(c.dims or [])[k] for c in args]
+        goal = (out.dims or [])[k]
+        if k != axis:
+            for dim in column:
+                u.equal(dim, goal)
+            continue
+        sizes = [d.root().size for d in column]
+        whole = goal.root().size
+        if None not in sizes:
+            u.size(goal, sum(s for s in sizes if s is not None))
+        elif whole is not None and sizes.count(None) == 1:
+            u.size(column[sizes.index(None)], whole - sum(s for s in sizes if s is not None))
+
+
+def _axis_canon(args: tuple[Node, ...], axis: int, **rest: Any) -> dict[str, Any]:
+    return {"axis": normal_axis(axis, args[0].rank), **rest}
+
+
+def _axis_canon_out(args: tuple[Node, ...], axis: int, **rest: Any) -> dict[str, Any]:
+    return {"axis": normal_axis(axis, args[0].rank + 1), **rest}
+
+
+def _concat(do: Do, out: Any, *ins: Any, lead: int, ranks: tuple[int, ...], axis: int) -> None:
+    start = 0
+    for a in ins:
+        stop = start + a.shape[lead + axis]
+        do(do.xp.copyto, out[_axes(out, lead, axis, slice(start, stop))], a)
+        start = stop
+
+
+def _concat_vjp(g: Node, y: Node, *args: Node, axis: int) -> list[Node]:
+    parts, start = [], 0
+    for a in args:
+        parts.append(f.slice(g, axis=axis, start=start, stop=start + a.shape[axis]))
+        start += a.shape[axis]
+    return parts
+
+
+def _stack_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    for a in args[1:]:
+        u.same(args[0], a)
+    if u.guess and args[0].rank is None:
+        u.rank(args[0], 0)
+    _expand_shape(u, args[:1], out, {"axis": attrs["axis"], "size": len(args)})
+
+
+def _stack(do: Do, out: Any, *ins: Any, lead: int, ranks: tuple[int, ...], axis: int) -> None:
+    for k, a in enumerate(ins):
+        do(do.xp.copyto, out[_axes(out, lead, axis, k)], a)
+
+
+# -- slices ----------------------------------------------------------------------------------------
+
+
+def _slice_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    (a,) = args
+    if a.rank is None and out.rank is not None:
+        u.rank(a, out.rank)
+    if a.dims is None:
+        return
+    axis = normal_axis(attrs["axis"], len(a.dims))
+    u.rank(out, len(a.dims))
+    for k, (x, y) in enumerate(zip(a.dims, out.dims or (), strict=True)):
+        size = x.root().size
+        if k != axis:
+            u.equal(x, y)
+        elif size is not None:
+            u.size(y, len(range(*slice(attrs["start"], attrs["stop"], attrs["step"]).indices(size))))
+
+
+def _slice_canon(args: tuple[Node, ...], axis: int, start: Any, stop: Any, step: Any) -> dict[str, Any]:
+    (a,) = args
+    axis = normal_axis(axis, a.rank)
+    for value in (start, stop, step):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise BadValue(f"a slice takes whole numbers, not {value!r}", a)
+    if step == 0:
+        raise BadValue("a slice's step cannot be 0", a)
+    start, stop, step = slice(start, stop, step).indices(a.shape[axis])
+    return {"axis": axis, "start": start, "stop": stop if stop >= 0 else None, "step": step}
+
+
+def _slice(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axis: int, start: Any, stop: Any,
+           step: Any) -> None:
+    do(do.xp.copyto, out, a[_axes(a, lead, axis, slice(start, stop, step))])
+
+
+def _place_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    (a,) = args
+    if a.rank is None and out.rank is not None:
+        u.rank(a, out.rank)
+    if a.dims is not None:
+        u.rank(out, len(a.dims))
+        axis = normal_axis(attrs["axis"], len(a.dims))
+        for k, (x, y) in enumerate(zip(a.dims, out.dims or (), strict=True)):
+            if k == axis:
+                u.size(y, attrs["size"])
+            else:
+                u.equal(x, y)
+
+
+def _place(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axis: int, size: int, start: Any, stop: Any,
+           step: Any) -> None:
+    do(do.xp.copyto, out, 0.0)
+    do(do.xp.copyto, out[_axes(out, lead, axis, slice(start, stop, step))], a)
+
+
+def _pick_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    (a,), at = args, attrs["at"]
+    if a.rank is None and out.rank is not None:
+        u.rank(a, out.rank + 1)
+    if a.dims is None:
+        return
+    axis = normal_axis(attrs["axis"], len(a.dims))
+    size = a.dims[axis].root().size
+    if size is not None and not -size <= at < size:
+        raise BadValue(f"position {at} is outside a feature axis of size {size}; positions count from 0")
+    u.rank(out, len(a.dims) - 1)
+    for x, y in zip([d for k, d in enumerate(a.dims) if k != axis], out.dims or (), strict=True):
+        u.equal(x, y)
+
+
+def _pick_canon(args: tuple[Node, ...], axis: int, at: int) -> dict[str, Any]:
+    axis = normal_axis(axis, args[0].rank)
+    size = args[0].shape[axis]
+    return {"axis": axis, "at": at % size if -size <= at < size else at}
+
+
+def _pick(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axis: int, at: int) -> None:
+    do(do.xp.copyto, out, a[_axes(a, lead, axis, at)])
+
+
+def _pick_vjp(g: Node, y: Node, a: Node, axis: int, at: int) -> Node:
+    return f.place(f.expand(g, axis=axis, size=1), axis=axis, size=a.shape[axis], start=at, stop=at + 1)
+
+
+def sliced(x: Any, key: Any) -> Any:
+    """x[key] as rows: each int picks, each slice slices, in order of axes; `...` needs a known rank."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if Ellipsis in [k for k in keys if not isinstance(k, slice)]:
+        hole = keys.index(Ellipsis)
+        keys[hole : hole + 1] = [slice(None)] * (len(x.shape) - len(keys) + 1)
+    axis = 0
+    for k in keys:
+        if isinstance(k, bool) or not isinstance(k, (int, slice)):
+            raise BadType(f"a feature axis is indexed by whole numbers and slices, not {k!r}")
+        if isinstance(k, int):
+            x = x._apply("pick", x, axis=axis, at=k)
+            continue
+        if k != slice(None):
+            x = x._apply("slice", x, axis=axis, start=k.start, stop=k.stop, step=k.step)
+        axis += 1
+    return x
+
+
+# -- gather by integer arrays ----------------------------------------------------------------------
+
+
+def _take_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    a, i = args
+    if a.dims is None or i.dims is None:
+        return
+    axis = normal_axis(attrs["axis"], len(a.dims))
+    dims = [*a.dims[:axis], *i.dims, *a.dims[axis + 1 :]]
+    u.rank(out, len(dims))
+    for x, y in zip(dims, out.dims or (), strict=True):
+        u.equal(x, y)
+
+
+def _take_canon(args: tuple[Node, ...], axis: int) -> dict[str, Any]:
+    if args[1].dtype not in ("int32", "int64"):
+        raise BadType(f"take needs integer positions, not {args[1].dtype}", args[1])
+    return _axis_canon(args, axis)
+
+
+def _take(do: Do, out: Any, a: Any, i: Any, lead: int, ranks: tuple[int, ...], axis: int) -> None:
+    do(do.xp.take, a, i, lead + axis, out)
+
+
+def _scatter_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    g, i = args
+    if g.dims is None or i.dims is None:
+        return
+    axis, size = attrs["axis"], attrs["size"]
+    u.rank(out, len(g.dims) - len(i.dims) + 1)
+    rest = [*g.dims[:axis], None, *g.dims[axis + len(i.dims) :]]
+    for x, y in zip(rest, out.dims or (), strict=True):
+        if x is None:
+            u.size(y, size)
+        else:
+            u.equal(x, y)
+
+
+def _scatter(do: Do, out: Any, g: Any, i: Any, lead: int, ranks: tuple[int, ...], axis: int, size: int) -> None:
+    do(do.xp.copyto, out, 0.0)
+    do(do.xp.add.at, out, (*[slice(None)] * axis, i), g)
+
+
+register(
+    Op("reshape", "feature", _reshape_shape, (lambda g, y, a, shape: f.reshape(g, shape=a.shape),), _reshape,
+       params={"shape": REQUIRED}, dtype="first", canon=_reshape_canon, latex=r"\operatorname{{reshape}} {0}"),
+    Op("transpose", "feature", _transpose_shape, (lambda g, y, a, axes: f.transpose(g, axes=_inverse(axes)),),
+       _transpose, params={"axes": None}, dtype="first", canon=_transpose_canon, symbol="ᵀ", latex=r"{0}^\top"),
+    Op("expand", "feature", _expand_shape, (lambda g, y, a, axis, size: f.sum(g, axis=axis),), _expand,
+       params={"axis": REQUIRED, "size": REQUIRED}, dtype="first", canon=_axis_canon_out,
+       latex=r"\operatorname{{expand}} {0}"),
+    Op("concat", "feature", _concat_shape, (_concat_vjp,), _concat, arity=None, params={"axis": 0}, dtype="any",
+       canon=_axis_canon, symbol="[;]", latex=r"[{args}]"),
+    Op("stack", "feature", _stack_shape,
+       (lambda g, y, *args, axis: [f.pick(g, axis=axis, at=k) for k in range(len(args))],), _stack, arity=None,
+       params={"axis": 0}, dtype="any", canon=_axis_canon_out, latex=r"\operatorname{{stack}}({args})"),
+    Op("slice", "feature", _slice_shape,
+       (lambda g, y, a, axis, start, stop, step: f.place(g, axis=axis, size=a.shape[axis], start=start, stop=stop,
+                                                         step=step),), _slice,
+       params={"axis": REQUIRED, "start": None, "stop": None, "step": None}, dtype="first", canon=_slice_canon,
+       symbol="[:]", latex="{0}[{start}:{stop}]"),
+    Op("place", "feature", _place_shape,
+       (lambda g, y, a, axis, size, start, stop, step: f.slice(g, axis=axis, start=start, stop=stop, step=step),),
+       _place, params={"axis": REQUIRED, "size": REQUIRED, "start": None, "stop": None, "step": None}, dtype="first",
+       canon=_axis_canon, latex=r"\operatorname{{place}} {0}"),
+    Op("pick", "feature", _pick_shape, (_pick_vjp,), _pick, params={"axis": REQUIRED, "at": REQUIRED}, dtype="first",
+       canon=_pick_canon, symbol="[i]", latex="{0}[{at}]"),
+    Op("take", "feature", _take_shape,
+       (lambda g, y, a, i, axis: f.scatter(g, i, axis=axis, size=a.shape[axis]), None), _take, arity=2,
+       params={"axis": 0}, dtype="first", canon=_take_canon, latex=r"{0}[{1}]", no_gradient="positions are integers"),
+    Op("scatter", "feature", _scatter_shape, (lambda g, y, a, i, axis, size: f.take(g, i, axis=axis), None), _scatter,
+       arity=2, params={"axis": REQUIRED, "size": REQUIRED}, dtype="first", latex=r"\operatorname{{scatter}} {0}",
+       no_gradient="positions are integers"),
+)

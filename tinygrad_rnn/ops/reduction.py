@@ -1,0 +1,211 @@
+"""Rows that reduce, normalise or accumulate, over feature axes (`axis=`) or named indices (`over=`)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import BadValue
+from ..node import Node
+from ..shapes import along_axis, normal_axis, reduction, signature
+from .table import Do, Op, f, keep, register, with_out
+
+
+def _reduce_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None) -> dict[str, Any]:
+    """A bare reduction covers everything; axes are counted from the front."""
+    (a,) = args
+    if over is None and axis is None:
+        return {"over": a.indices, "axis": tuple(range(a.rank))}
+    axis = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return {"over": tuple(over or ()), "axis": tuple(sorted(normal_axis(k, a.rank) for k in axis))}
+
+
+def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **rest: Any) -> dict[str, Any]:
+    """Over a named index, or along one feature axis, the last by default."""
+    a = args[0]
+    if over:
+        missing = [i for i in over if i not in a.indices]
+        if missing:
+            raise BadValue(f"over={missing[0]}: the value has no index {missing[0]}", a)
+        return {"over": tuple(over), "axis": None, **rest}
+    if a.rank == 0:
+        raise BadValue("a scalar has no feature axis to work along; name an index with over=", a)
+    return {"over": (), "axis": normal_axis(-1 if axis is None else axis, a.rank), **rest}
+
+
+def total(x: Node, over: tuple[str, ...], axis: Any) -> Node:
+    """sum(x) over the same axes as another row, spread again over x's shape."""
+    axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return keep(f.sum(x, over=over, axis=axes), x, axes)
+
+
+def _sum(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
+    do(do.xp.sum, a, axes, None, out)
+
+
+def _mean(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
+    do(do.xp.mean, a, axes, None, out)
+
+
+def _max(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
+    do(do.xp.max, a, axes, out)
+
+
+def _kept(a: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if k in axes else s for k, s in enumerate(a.shape))
+
+
+def _logsumexp(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
+    top, e = do.temp(_kept(a, axes), out.dtype), do.temp(a.shape, out.dtype)
+    _finite_max(do, a, axes, top)
+    do(do.xp.subtract, a, top, e)
+    do(do.xp.exp, e, e)
+    do(do.xp.sum, e, axes, None, out)
+    do(do.xp.log, out, out)
+    do(do.xp.add, out, top.reshape(out.shape), out)
+
+
+def _finite_max(do: Do, a: Any, axes: tuple[int, ...], top: Any) -> None:
+    """The maximum, or the lowest finite number where all are -inf, so that no inf - inf arises."""
+    do(do.xp.max, a, axes, top, True)
+    do(with_out(do.xp.maximum), top, float(do.xp.finfo(top.dtype).min), top)
+
+
+def _softmax(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
+    part = do.temp(_kept(a, axes), out.dtype)
+    _finite_max(do, a, axes, part)
+    do(do.xp.subtract, a, part, out)
+    do(do.xp.exp, out, out)
+    do(do.xp.sum, out, axes, None, part, True)
+    do(do.xp.divide, out, part, out)
+
+
+def _log_softmax(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
+    part, e = do.temp(_kept(a, axes), out.dtype), do.temp(a.shape, out.dtype)
+    _finite_max(do, a, axes, part)
+    do(do.xp.subtract, a, part, out)
+    do(do.xp.exp, out, e)
+    do(do.xp.sum, e, axes, None, part, True)
+    do(do.xp.log, part, part)
+    do(do.xp.subtract, out, part, out)
+
+
+def _cumsum(do: Do, out: Any, a: Any, axes: tuple[int, ...], reverse: bool) -> None:
+    (axis,) = axes
+    back = tuple(slice(None, None, -1) if k == axis and reverse else slice(None) for k in range(a.ndim))
+    do(do.xp.cumsum, a[back], axis, None, out[back])
+
+
+def _layer_norm(do: Do, out: Any, a: Any, axes: tuple[int, ...], eps: float) -> None:
+    part, square = do.temp(_kept(a, axes), out.dtype), do.temp(a.shape, out.dtype)
+    do(do.xp.mean, a, axes, None, part, True)
+    do(do.xp.subtract, a, part, out)
+    do(do.xp.multiply, out, out, square)
+    _reciprocal_std(do, square, axes, eps, part)
+    do(do.xp.multiply, out, part, out)
+
+
+def _reciprocal_std(do: Do, square: Any, axes: tuple[int, ...], eps: float, part: Any) -> None:
+    do(do.xp.mean, square, axes, None, part, True)
+    do(do.xp.add, part, eps, part)
+    do(do.xp.sqrt, part, part)
+    do(do.xp.divide, 1.0, part, part)
+
+
+def _rstd(do: Do, out: Any, a: Any, axes: tuple[int, ...], eps: float) -> None:
+    part, square = do.temp(_kept(a, axes), out.dtype), do.temp(a.shape, out.dtype)
+    do(do.xp.mean, a, axes, None, part, True)
+    do(do.xp.subtract, a, part, square)
+    do(do.xp.multiply, square, square, square)
+    _reciprocal_std(do, square, axes, eps, part)
+    do(do.xp.copyto, out, part.reshape(out.shape))
+
+
+def _norm_canon(args: tuple[Node, ...], axis: int = -1, eps: float = 1e-5) -> dict[str, Any]:
+    return {"axis": _along_canon(args, None, axis)["axis"], "eps": eps}
+
+
+def _rstd_canon(args: tuple[Node, ...], axis: Any = -1, eps: float = 1e-5) -> dict[str, Any]:
+    axis = axis[0] if isinstance(axis, tuple) else axis
+    return {"axis": (normal_axis(axis, args[0].rank),), "eps": eps}
+
+
+def _layer_norm_vjp(g: Node, y: Node, z: Node, axis: int, eps: float) -> Node:
+    size = z.shape[axis]
+    centred = g - total(g, (), axis) / size - y * (total(g * y, (), axis) / size)
+    return centred * keep(f.rstd(z, axis=axis, eps=eps), z, axis)
+
+
+def _cross_entropy(do: Do, out: Any, p: Any, k: Any, axes: tuple[int, ...]) -> None:
+    """-sum k log p, where 0 log 0 is 0."""
+    e = do.temp(p.shape, out.dtype)
+    do(with_out(do.xp.maximum), p, float(do.xp.finfo(out.dtype).tiny), e)
+    do(do.xp.log, e, e)
+    do(do.xp.multiply, e, k, e)
+    do(do.xp.sum, e, axes, None, out)
+    do(do.xp.negative, out, out)
+
+
+def _softmax_cross_entropy(do: Do, out: Any, z: Any, k: Any, axes: tuple[int, ...]) -> None:
+    """-sum k log_softmax(z)."""
+    e = do.temp(z.shape, out.dtype)
+    _log_softmax(do, e, z, axes)
+    do(do.xp.multiply, e, k, e)
+    do(do.xp.sum, e, axes, None, out)
+    do(do.xp.negative, out, out)
+
+
+def _last(x: Node) -> int:
+    return x.rank - 1
+
+
+OVER = {"over": None, "axis": None}
+CLASSES = signature("(...,k),(...,k)->(...)")
+
+
+def reducer(name: str, vjp: Any, array: Any, **more: Any) -> Op:
+    return Op(name, "axes", reduction, (vjp,), array, params=dict(OVER), canon=_reduce_canon, **more)
+
+
+def along(name: str, vjp: Any, array: Any, params: Any = None, **more: Any) -> Op:
+    shape = more.pop("shape", along_axis)
+    return Op(name, "axes", shape, (vjp,), array, params=dict(OVER, **(params or {})), canon=_along_canon, **more)
+
+
+def _max_vjp(g: Node, y: Node, a: Node, over: tuple[str, ...], axis: tuple[int, ...]) -> Node:
+    """Ties share the gradient."""
+    top = f.where(f.equal(a, keep(y, a, axis)), 1.0, f.zeros_like(a))
+    return keep(g, a, axis) * (top / total(top, over, axis))
+
+
+register(
+    reducer("sum", lambda g, y, a, over, axis: keep(g, a, axis), _sum, dtype="any",
+            symbol="Σ", latex=r"\sum {0}"),
+    reducer("mean", lambda g, y, a, over, axis: keep(
+        g / (float(math.prod(a.shape[k] for k in axis)) * f.count(over=over) if over
+             else math.prod(a.shape[k] for k in axis)), a, axis), _mean,
+        symbol="mean", latex=r"\operatorname{{mean}} {0}"),
+    reducer("max", _max_vjp, _max, dtype="any", symbol="max", latex=r"\max {0}"),
+    reducer("logsumexp", lambda g, y, a, over, axis: keep(g, a, axis) * f.exp(a - keep(y, a, axis)),
+            _logsumexp, symbol="log Σ exp", latex=r"\log \sum e^{{{0}}}"),
+    along("softmax", lambda g, y, a, over, axis: y * (g - total(g * y, over, axis)), _softmax,
+          latex=r"\operatorname{{softmax}} {0}"),
+    along("log_softmax", lambda g, y, a, over, axis: g - f.exp(y) * total(g, over, axis), _log_softmax,
+          latex=r"\log \operatorname{{softmax}} {0}"),
+    along("cumsum", lambda g, y, a, over, axis, reverse: f.cumsum(
+        g, over=over or None, axis=axis, reverse=not reverse), _cumsum, {"reverse": False},
+        symbol="cumsum", latex=r"\operatorname{{cumsum}} {0}", dtype="any"),
+    Op("layer_norm", "axes", along_axis, (_layer_norm_vjp,), _layer_norm, params={"axis": -1, "eps": 1e-5},
+       canon=_norm_canon, symbol="norm", latex=r"\operatorname{{norm}} {0}"),
+    Op("rstd", "axes", reduction, (lambda g, y, z, axis, eps: keep(-(g * y**2) / z.shape[axis[0]], z, axis)
+                                   * f.layer_norm(z, axis=axis[0], eps=eps),), _rstd,
+       params={"axis": -1, "eps": 1e-5}, canon=_rstd_canon, symbol="1/std", latex=r"1/\operatorname{{std}} {0}"),
+    Op("cross_entropy", "axes", CLASSES,
+       (lambda g, y, p, k: -(keep(g, p, _last(p)) * k / p), lambda g, y, p, k: -(keep(g, p, _last(p)) * f.log(p))),
+       _cross_entropy, arity=2, symbol="CE", latex=r"\operatorname{{CE}}({0}, {1})"),
+    Op("softmax_cross_entropy", "axes", CLASSES,
+       (lambda g, y, z, k: keep(g, z, _last(z)) * (f.softmax(z) * total(k, (), _last(k)) - k),
+        lambda g, y, z, k: -(keep(g, z, _last(z)) * f.log_softmax(z))),
+       _softmax_cross_entropy, arity=2, symbol="CE∘softmax",
+       latex=r"\operatorname{{CE}}(\operatorname{{softmax}} {0}, {1})"),
+)

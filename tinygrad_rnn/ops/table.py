@@ -1,0 +1,200 @@
+"""What a row of the op table is, and how a row becomes a typed node."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .. import shapes
+from ..errors import BadType, BadValue, Error
+from ..node import Node, Type, const, ordered
+
+
+class Do(Protocol):
+    """Where array code sends its calls: run now (tensors) or recorded into a plan (models)."""
+
+    xp: Any
+
+    def __call__(self, fn: Callable[..., Any], *args: Any) -> None: ...
+
+    def temp(self, shape: tuple[int, ...], dtype: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation.
+
+    shape: relation between the shapes of arguments and result (see `shapes`).
+    vjp: one line per argument, (g, y, *args, **attrs) -> node, with g the adjoint of the result y.
+         None stands for "no gradient"; then `no_gradient` says why.
+    array: array code, (do, out, *arrays, **attrs); out is preallocated and aliases no argument.
+    kind: how arguments are laid out for the array code:
+          "elementwise": broadcast against the result; "axes": `axes` lists the array axes worked over;
+          "contract": a contraction by labels (`labels`); "feature": feature axes start at axis `lead`;
+          "leaf": no array code, the executor knows it.
+    params: attribute names with their defaults, in call order after the arguments; REQUIRED has none.
+    arity: the number of arguments, None for any.
+    """
+
+    name: str
+    kind: str
+    shape: shapes.Rule
+    vjp: tuple[Callable[..., Node] | None, ...] = ()
+    array: Callable[..., None] | None = None
+    arity: int | None = 1
+    params: dict[str, Any] = field(default_factory=dict)
+    dtype: str = "float"  # "float", "bool", "first" (as the first argument) or "any" (as the arguments promote)
+    symbol: str = ""
+    latex: str = ""
+    no_gradient: str = ""
+    canon: Callable[..., dict[str, Any]] | None = None
+    labels: Callable[..., tuple[list[str], str]] | None = None
+    leading: bool = False  # its one required parameter is written before the arguments (einsum)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+@functools.lru_cache(maxsize=None)
+def with_out(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """fn(a, b, out), for functions that take out by name only."""
+
+    def call(*args: Any) -> Any:
+        return fn(*args[:-1], out=args[-1])
+
+    return call
+
+
+REQUIRED = object()
+MOST = 2**31  # numbers in one value; more is a slip of the pen, not a model
+TABLE: dict[str, Op] = {}
+
+
+def register(*rows: Op) -> None:
+    for row in rows:
+        assert row.name not in TABLE, row.name
+        TABLE[row.name] = row
+
+
+def apply(name: str, *args: Any, **attrs: Any) -> Node:
+    """A node for op `name`; typed if every argument is, and then checked."""
+    row = TABLE.get(name)
+    if row is None:
+        raise BadValue(f"unknown function {name!r}{near(name, TABLE)}")
+    nodes = tuple(as_node(a, name) for a in args)
+    if row.arity is not None and len(nodes) != row.arity:
+        raise BadType(f"{name} takes {row.arity} argument{'s' * (row.arity != 1)}, not {len(nodes)}")
+    if row.arity is None and not nodes:
+        raise BadType(f"{name} needs at least one argument")
+    for key, default in row.params.items():
+        if key not in attrs:
+            if default is REQUIRED:
+                raise BadType(f"{name} needs {key}=")
+            attrs[key] = default
+    for key in attrs:
+        if key not in row.params:
+            raise BadType(f"{name} has no argument {key!r}; it takes {', '.join(row.params) or 'none'}")
+    return make(row, nodes, attrs)
+
+
+def make(row: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    if any(a.type is None for a in args) or (row.kind == "leaf" and not args):
+        return Node(row.name, args, attrs.items(), leaf_type(row, attrs) if row.kind == "leaf" and not args else None)
+    if row.canon is not None:
+        attrs = row.canon(args, **attrs)
+    try:
+        shape = shapes.infer(row.shape, [a.shape for a in args], attrs)
+    except Error as error:
+        error.args = (f"{row.name}: {error.args[0]}", *error.args[1:])
+        raise
+    if math.prod(shape) > MOST:
+        raise BadValue(f"{row.name}: a value of shape {shape} is larger than {MOST} numbers")
+    indices: set[str] = set().union(*(a.indices for a in args)) if args else set()
+    over = attrs.get("over") or ()
+    if row.kind != "axes" or row.shape is shapes.reduction:
+        indices -= set(over)
+    return Node(row.name, args, attrs.items(), Type(ordered(indices), shape, result_dtype(row, args)))
+
+
+def leaf_type(row: Op, attrs: dict[str, Any]) -> Type | None:
+    """position, last and count know their type from their attributes alone."""
+    if row.name == "position":
+        return Type((attrs["index"],), (), "weak")
+    if row.name in ("last", "count"):
+        return Type(() if "n" in attrs.get("over", ()) else ("n",), (), "weak")
+    return None
+
+
+def as_node(value: Any, where: str = "") -> Node:
+    if isinstance(value, Node):
+        return value
+    if isinstance(value, (bool, int, float)):
+        try:
+            return const(value if isinstance(value, bool) else float(value), Type((), (), "weak"))
+        except OverflowError:
+            raise BadValue("a constant is too large for a floating-point number") from None
+    as_ref = getattr(value, "as_node", None)  # a model's quantity or index
+    if as_ref is not None:
+        return as_ref()
+    raise BadType(f"{where or 'an expression'} got a {type(value).__name__} where a quantity or a number is expected")
+
+
+RANKING = ("bool", "int32", "int64", "weak", "float32", "float64")
+
+
+def promote(dtypes: list[str]) -> str:
+    """The dtype that holds all; a Python number ("weak") follows the others."""
+    strong = [d for d in dtypes if d != "weak"]
+    if not strong:
+        return "weak"
+    top = max(strong, key=_rank)
+    return "float32" if "weak" in dtypes and _rank(top) < RANKING.index("weak") and top == "bool" else top
+
+
+def _rank(dtype: str) -> int:
+    return RANKING.index(dtype) if dtype in RANKING else 0
+
+
+def floating(dtype: str) -> str:
+    return dtype if dtype in ("weak", "float32", "float64") else "float32"
+
+
+def result_dtype(row: Op, args: tuple[Node, ...]) -> str:
+    dtypes = [a.dtype for a in args]
+    if row.dtype == "bool":
+        return "bool"
+    if row.dtype == "first":
+        return dtypes[0]
+    values = dtypes[1:] if row.name == "where" else dtypes
+    joint = promote(values)
+    return joint if row.dtype == "any" else floating(joint)
+
+
+def near(name: str, known: Any) -> str:
+    """'; did you mean ...?' where a known name is close."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class _Functions:
+    """f.tanh(x) is apply("tanh", x): lets vjp rows read as mathematics."""
+
+    def __getattr__(self, name: str) -> Callable[..., Node]:
+        return functools.partial(apply, name)
+
+
+f = _Functions()
+
+
+def keep(r: Node, like: Node, axis: Any) -> Node:
+    """r, whose feature axes `axis` were reduced, spread again over like's shape."""
+    if r.shape == () or not axis:
+        return r
+    for k in sorted(axis if isinstance(axis, tuple) else (axis,)):
+        r = f.expand(r, axis=k, size=like.shape[k])
+    return r

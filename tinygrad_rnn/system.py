@@ -1,0 +1,134 @@
+"""A system of equations over named quantities: what every pass reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .errors import caret
+from .node import BATCH, At, Node, Type
+
+Key = tuple[str, tuple[At, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where an equation was written: its text, line, and the span of each term."""
+
+    text: str
+    line: int
+    spans: Mapping[Node, tuple[int, int]] = field(default_factory=dict)
+
+    def show(self, node: object = None) -> str:
+        start, end = self.spans.get(node, (0, len(self.text)))  # type: ignore[call-overload]
+        return caret(self.text, start, end, self.line)
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """name[slots] = rhs. All slots free: the main equation; otherwise a boundary such as h[0] or r[T+1]."""
+
+    name: str
+    slots: tuple[At, ...]
+    rhs: Node
+    source: Source | None = None
+    comment: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.name, self.slots
+
+    @property
+    def is_boundary(self) -> bool:
+        return any(slot.anchor != "free" for slot in self.slots)
+
+    @property
+    def left(self) -> str:
+        return self.name + (f"[{','.join(map(str, self.slots))}]" if self.slots else "")
+
+    def show(self, node: object = None) -> str:
+        """The equation for an error message, with carets under `node`."""
+        return self.source.show(node) if self.source is not None else f"  in the equation of {self.left}"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A name of the system: an "input", a "weight" or "defined" by equations.
+
+    slots: its own index names in left-hand order, without the batch; type: with the batch where it varies by example.
+    """
+
+    name: str
+    role: str
+    slots: tuple[str, ...]
+    type: Type
+
+    @property
+    def batched(self) -> bool:
+        return BATCH in self.type.indices
+
+
+@dataclass(frozen=True)
+class System:
+    """Equations, the quantities they relate, and the ranges of their indices.
+
+    static: sizes of indices known ahead (`l=3`); ranges: index -> the index whose range it shares;
+    declared: the sizes that were given, from which the others follow; dtype: "float32" or "float64".
+    """
+
+    name: str
+    equations: tuple[Equation, ...]
+    quantities: Mapping[str, Quantity]
+    static: Mapping[str, int]
+    ranges: Mapping[str, str]
+    declared: Mapping[str, tuple[int, ...]]
+    dtype: str = "float32"
+
+    @property
+    def by_name(self) -> dict[str, list[Equation]]:
+        """The equations of each name, the main one first."""
+        found: dict[str, list[Equation]] = {}
+        for eq in sorted(self.equations, key=lambda e: e.is_boundary):
+            found.setdefault(eq.name, []).append(eq)
+        return found
+
+    def of_role(self, role: str) -> list[str]:
+        return [name for name, q in self.quantities.items() if q.role == role]
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Every index but the batch, in order of first appearance."""
+        return tuple(self.ranges)
+
+    def range_of(self, index: str) -> str:
+        return self.ranges.get(index, index)
+
+    def with_equations(self, equations: Iterable[Equation], quantities: Mapping[str, Quantity], **more: Any) -> System:
+        return replace(self, equations=tuple(equations), quantities=dict(quantities), **more)
+
+
+def meets(slot: At, target: At) -> bool:
+    """May a reference's slot read a position that an equation with left-hand slot `target` sets?
+
+    Main equations set 1..T, so `free` targets mean the range; `first` targets are at most 0 and `last`
+    ones above T.
+    """
+    if target.anchor == "free":
+        if slot.anchor == "free":
+            return True
+        return slot.offset >= 1 if slot.anchor == "first" else slot.offset <= 0
+    if slot.anchor == "free":
+        shift, at = slot.offset, target.offset
+        return shift < 0 and at >= 1 + shift if target.anchor == "first" else shift > 0 and at <= shift
+    if slot.anchor == target.anchor:
+        return slot.offset == target.offset
+    if target.anchor == "first":  # T + slot.offset == target.offset for some T >= 1
+        return target.offset - slot.offset >= 1
+    return slot.offset - target.offset >= 1
+
+
+def sources(equations: Iterable[Equation], reference: Node) -> list[Equation]:
+    """The equations among those of the referred name that the reference may read."""
+    slots = reference.attr("slots")
+    return [eq for eq in equations if all(map(meets, slots, eq.slots))]

@@ -1,0 +1,160 @@
+"""An unrolled model: the flat equations, run with the arrays of the model that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import backends
+from .autodiff import gradient
+from .errors import BadValue
+from .feeds import _steps, prepared
+from .plan import Config, Feed, Plan
+from .printer import system_text
+from .system import System
+from .unroll import Unrolled, unrolled
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class UnrolledModel:
+    """`model.unroll(4)`: a loop-free graph with a copy of each quantity per position, such as h_1 ... h_4."""
+
+    def __init__(self, model: Model, steps: Any):
+        self.model = model
+        base = model.system
+        self.sizes = {base.range_of(i): size for i, size in base.static.items()}
+        for index, count in _steps(base, steps).items():
+            if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
+                raise BadValue(f"steps is a whole number, at least 1, not {count!r}")
+            self.sizes[base.range_of(index)] = count.__index__()
+        missing = [i for i in base.ranges if base.range_of(i) not in self.sizes]
+        if missing:
+            raise BadValue(f"unroll needs the number of positions of {missing[0]}: "
+                           f"unroll({{{', '.join(repr(i) + ': ...' for i in base.ranges if i not in base.static)}}})")
+        self._flat: dict[frozenset[str], Unrolled] = {}
+
+    def _unrolled(self, ragged: frozenset[str] = frozenset()) -> Unrolled:
+        if ragged not in self._flat:
+            self._flat[ragged] = unrolled(self.model.system, self.sizes, ragged)
+        return self._flat[ragged]
+
+    @property
+    def system(self) -> System:
+        """The flat system: one equation per quantity and position."""
+        return self._unrolled().system
+
+    def __str__(self) -> str:
+        return system_text(self.system)
+
+    def __repr__(self) -> str:
+        return f"<{self.model.name} unrolled: {len(self.system.equations)} equations>"
+
+    def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
+            training: bool = False, seed: int = 0, **inputs: Any) -> dict[str, Any]:
+        """As `Model.run`, computed on the flat graph."""
+        data = self.model._inputs(data, inputs)
+        names = self.model._want(want, data)
+        flat, config, feed = self._prepared(names, data, lengths, training, seed)
+        plan = self._plan(flat.system, self._flat_names(flat, names), config)
+        plan.run(self._feed(flat, feed))
+        return {name: self._collected(flat, name, plan.result, config.batch, feed) for name in names}
+
+    def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
+                       wrt: Iterable[str] | None = None, lengths: Any = None, training: bool = False, seed: int = 0,
+                       **inputs: Any) -> tuple[Any, dict[str, Any]]:
+        """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted."""
+        data = self.model._inputs(data, inputs)
+        names = self.model.system.of_role("weight") if wrt is None else list(wrt)
+        flat, config, feed = self._prepared((of,), data, lengths, training, seed)
+        flat_of = flat.names[of, ()]
+        flat_wrt = self._flat_names(flat, names)
+        derived, adjoints = gradient(flat.system, flat_of, flat_wrt)
+        plan = self._plan(derived, [flat_of, *(adjoints[n] for n in flat_wrt)], config)
+        plan.run(self._feed(flat, feed))
+
+        def adjoint(name: str) -> Any:
+            return plan.result(adjoints[name])
+
+        return plan.result(flat_of)[()], {n: self._collected(flat, n, adjoint, config.batch, feed) for n in names}
+
+    def draw(self, path: Any, **options: Any) -> Path:
+        """The unrolled view of the model."""
+        return self.model.draw(path, **{"view": "unrolled", "steps": self._columns(), **options})
+
+    def to_networkx(self) -> Any:
+        """The flat graph as a networkx.MultiDiGraph."""
+        from .model import _viz
+
+        return _viz().to_networkx(self.system)
+
+    def _columns(self) -> int:
+        base = self.model.system
+        return next((self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static), 1)
+
+    # -- arrays between the model and its flat form --------------------------------------------------
+
+    def _prepared(self, want: tuple[str, ...], data: Mapping[str, Any], lengths: Any, training: bool,
+                  seed: int) -> tuple[Unrolled, Config, Feed]:
+        base = self.model.system
+        steps = {i: self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static}
+        config, feed = prepared(base, want, data, lengths=lengths, steps=steps, training=training, seed=seed)
+        return self._unrolled(frozenset(feed.lengths)), config, feed
+
+    def _plan(self, system: System, want: Iterable[str], config: Config) -> Plan:
+        weights = {}
+        arrays = self.model.weights.arrays
+        for ragged in self._flat.values():
+            for (name, where), flat_name in ragged.names.items():
+                if name in arrays:
+                    weights[flat_name] = arrays[name][(*(p - 1 for p in where), ...)]
+        coded = {flat_name for ragged in self._flat.values() for (name, _), flat_name in ragged.names.items()
+                 if name in config.coded}
+        flat_config = Config(tuple(want), config.batch, (), frozenset(), frozenset(coded & set(system.quantities)),
+                             config.training)
+        return Plan(system, flat_config, weights, backends.current())
+
+    def _flat_names(self, flat: Unrolled, names: Iterable[str]) -> list[str]:
+        return [flat_name for (name, where), flat_name in flat.names.items() if name in set(names)
+                and self._inside(name, where)]
+
+    def _inside(self, name: str, where: tuple[int, ...]) -> bool:
+        q = self.model.system.quantities[name]
+        return all(1 <= p <= self.sizes[self.model.system.range_of(i)] for p, i in zip(where, q.slots, strict=True))
+
+    def _feed(self, flat: Unrolled, feed: Feed) -> Feed:
+        inputs = {}
+        for (name, where), flat_name in flat.names.items():
+            if name in feed.inputs:
+                q = self.model.system.quantities[name]
+                array = feed.inputs[name][(slice(None), *(p - 1 for p in where))]
+                for p, index in zip(where, q.slots, strict=True):
+                    r = self.model.system.range_of(index)
+                    if r in feed.lengths:  # padding is selected away before anything is computed from it
+                        valid = (p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1))
+                        array = np.where(valid, array, np.zeros((), array.dtype))
+                inputs[flat_name] = array
+        for r, flat_name in flat.lengths.items():
+            inputs[flat_name] = feed.lengths[r].astype("float64")
+        return Feed(inputs, {}, {}, feed.seed, feed.step)
+
+    def _collected(self, flat: Unrolled, name: str, value: Any, batch: int, feed: Feed) -> Any:
+        """The flat values of one name, stacked as the model would return them, padding zero."""
+        q = self.model.system.quantities[name]
+        lead = tuple(self.sizes[self.model.system.range_of(i)] for i in q.slots)
+        out = np.zeros((*((batch,) * q.batched), *lead, *q.type.shape), self.model.dtype)
+        for (other, where), flat_name in flat.names.items():
+            if other != name or not self._inside(name, where):
+                continue
+            key = (*((slice(None),) * q.batched), *(p - 1 for p in where))
+            array = np.asarray(value(flat_name))
+            for p, index in zip(where, q.slots, strict=True):
+                r = self.model.system.range_of(index)
+                if r in feed.lengths and q.batched:
+                    array = np.where((p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1)), array, 0)
+            out[key] = array
+        return out

@@ -1,0 +1,113 @@
+"""The weights of a model by name: read as read-only views, set by copying, initialised at first use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .errors import BadName, BadType, BadValue
+from .initialise import check_rules, initial
+from .node import walk
+from .ops.table import near
+from .schedule import Loop, needed, schedule
+from .system import System
+
+LARGEST = 2**31
+
+
+def shapes(system: System) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight: static indices first, then features."""
+    found = {}
+    for name in system.of_role("weight"):
+        q = system.quantities[name]
+        found[name] = (*(system.static[i] for i in q.slots), *q.type.shape)
+    return found
+
+
+def recurrent(system: System) -> set[str]:
+    """Weights that multiply inside a loop, as U does in h[t] = tanh(U @ h[t-1] + W @ x[t])."""
+    loops = [i for i in schedule(needed(system, system.by_name)) if isinstance(i, Loop)]
+    inside = [v for loop in loops for v in loop.vertices()]
+    products = [v for v in inside if getattr(v, "op", "") in ("matmul", "dot", "einsum")]
+    weights = set(system.of_role("weight"))
+    return {r.attr("name") for p in products for r in walk(p.args) if r.op == "ref" and r.attr("name") in weights
+            and any(r in walk([a]) and all(x.op != "ref" or x is r for x in walk([a])) for a in p.args)}
+
+
+class Weights(MutableMapping[str, Any]):
+    """model.weights: a mapping from names to arrays.
+
+    Reading gives a read-only view of the current value; setting copies into place after checking the shape.
+    """
+
+    def __init__(self, system: System, seed: int = 0, rules: Mapping[str, Any] | None = None):
+        self._system = system
+        self.shapes = shapes(system)
+        for name, shape in self.shapes.items():
+            if np.prod([float(s) for s in shape]) > LARGEST:
+                raise BadValue(f"the weight {name} would have shape {shape}, more than {LARGEST} numbers")
+        self.seed, self.rules = seed, dict(rules or {})
+        check_rules(self.rules, list(self.shapes))
+        self._arrays: dict[str, Any] | None = None
+        self._backend: ModuleType = backends.current()
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The arrays themselves, on the backend in use: for plans and optimisers, which write in place."""
+        if self._arrays is None:
+            self._arrays = self._initial()
+        if self._backend is not backends.current():
+            host = {k: self._backend.to_host(v) for k, v in self._arrays.items()}
+            self._backend = backends.current()
+            self._arrays = {k: self._backend.xp.array(v) for k, v in host.items()}
+        return self._arrays
+
+    def _initial(self) -> dict[str, Any]:
+        xp = backends.current().xp
+        loops = recurrent(self._system)
+        quantities = self._system.quantities
+        return {name: xp.array(initial(name, shape, name in loops, self.rules, self.seed,
+                                       len(quantities[name].slots)), self._system.dtype)
+                for name, shape in self.shapes.items()}
+
+    def reset(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> None:
+        """Draw every weight anew, in place."""
+        check_rules(dict(rules or {}), list(self.shapes))
+        self.seed, self.rules = seed, dict(rules or {})
+        fresh = self._initial()
+        for name, array in self.arrays.items():
+            array[...] = fresh[name]
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.shapes:
+            raise BadName(f"the model has no weight {name!r}{near(name, self.shapes)}; it has {', '.join(self.shapes)}")
+        view = self.arrays[name][...]
+        if isinstance(view, np.ndarray):
+            view.flags.writeable = False
+        return view
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        target = self[name]  # raises for an unknown name
+        try:
+            array = np.asarray(self._backend.to_host(value), dtype="float64")
+        except (TypeError, ValueError) as error:
+            raise BadType(f"the weight {name} takes an array of numbers: {error}") from None
+        if array.shape not in (target.shape, ()):
+            raise BadValue(f"the weight {name} has shape {target.shape}, not {array.shape}")
+        self.arrays[name][...] = self._backend.asarray(array.astype(self._system.dtype))
+
+    def __delitem__(self, name: str) -> None:
+        raise BadType("a weight cannot be removed from a model")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __repr__(self) -> str:
+        return f"Weights({', '.join(f'{k}: {v}' for k, v in self.shapes.items())})"

@@ -1,0 +1,266 @@
+"""What is inside a block: its operations at gate level, or its quantities, as a small graph with ports.
+
+A gate swallows the affine map under it, `sigmoid(W @ x[t] + U @ h[t-1] + b)` is one box σ fed by x and h; sums and
+products of quantities stay circles. Nothing here knows a cell by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tinygrad_rnn.node import At, Node, refs
+from tinygrad_rnn.ops import TABLE
+from tinygrad_rnn.system import System
+
+from .names import PRODUCTS, is_fixed
+from .roles import SQUASHING, Block, Roles
+from .style import ROLE_FILL
+from .text import COLUMN, Label, Span, plain, quantity, slot_text, string
+
+FEW = 4  # a merge box lists at most this many of its sources
+SIGNS = ("add", "subtract", "multiply", "divide", "negative")
+KEEP_SHAPE = ("transpose", "reshape", "expand")  # of what a weight multiplies: no box of their own
+SYMBOLS = {"matmul": "@", "power": "pow"}
+
+
+@dataclass(frozen=True)
+class Port:
+    """A value that enters the block. state: over the side, from another step; otherwise from below."""
+
+    key: str
+    name: str
+    slots: tuple[At, ...]
+    state: bool
+    shift: int = 0
+
+
+@dataclass
+class Inner:
+    """One box or circle. sources: keys of ports or of other inner boxes, in the order they are read."""
+
+    key: str
+    shape: str  # "box" or "circle"
+    style: str
+    label: Label
+    sources: list[str]
+    caption: Label = ()
+    name: str = ""
+    line: str = "plain"
+
+
+@dataclass
+class Inside:
+    """The graph of a block. out: quantity -> the inner box that computes it; passing: quantity -> elementwise path."""
+
+    inner: dict[str, Inner] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)
+    out: dict[str, str] = field(default_factory=dict)
+    gradient: set[tuple[str, str]] = field(default_factory=set)
+
+
+def port_key(name: str, slots: tuple[At, ...]) -> str:
+    return f"{name}[{','.join(map(str, slots))}]" if slots else name
+
+
+def ports_of(block: Block, roles: Roles) -> dict[str, Port]:
+    """What the block's equations read from outside the block or from its other steps, in the order of reading."""
+    system = roles.system
+    found: dict[str, Port] = {}
+    for a in roles.arrows:
+        if a.target not in block.quantities or a.boundary != block.boundary:
+            continue
+        if a.source in block.quantities and not block.boundary and not _moved(a.slots):
+            continue
+        shift = _column_shift(a.source, a.slots, block, system) if a.source in block.quantities else 0
+        key = port_key(a.source, a.slots)
+        found[key] = Port(key, a.source, a.slots, shift != 0, shift)
+    return found
+
+
+def _moved(slots: tuple[At, ...]) -> bool:
+    return any(s.anchor != "free" or s.offset for s in slots)
+
+
+def _column_shift(name: str, slots: tuple[At, ...], block: Block, system: System) -> int:
+    for slot, own in zip(slots, system.quantities[name].slots, strict=False):
+        if slot.anchor == "free" and own == block.column:
+            return slot.offset
+    return 0
+
+
+def by_quantities(block: Block, roles: Roles) -> Inside:
+    """One box a quantity."""
+    inside = Inside(ports=ports_of(block, roles))
+    for name in block.quantities:
+        sources: list[str] = []
+        for a in roles.arrows:
+            if a.target == name and a.boundary == block.boundary:
+                key = port_key(a.source, a.slots)
+                source = key if key in inside.ports else f"q:{a.source}"
+                if source not in sources:
+                    sources.append(source)
+                if a.differentiable:
+                    inside.gradient.add((source, f"q:{name}"))
+        style = ROLE_FILL[roles.role[name]]
+        label = quantity(name, block_position(name, block, roles.system))
+        inside.inner[f"q:{name}"] = Inner(f"q:{name}", "box", style, label, sources, name=string(label),
+                                          line=roles.line(name))
+        inside.out[name] = f"q:{name}"
+    return _merged(inside)
+
+
+def block_position(name: str, block: Block, system: System) -> str:
+    """The position of a quantity as its label shows it, with COLUMN and ROW where it is stamped."""
+    from .text import ROW
+
+    slots = block.boundary or tuple(At("free", i, 0) for i in system.quantities[name].slots)
+    shown = []
+    for slot, own in zip(slots, system.quantities[name].slots, strict=True):
+        if slot.anchor != "free":
+            shown.append(slot_text([slot]))
+        else:
+            shown.append(COLUMN if own == block.column else ROW if own == block.row else slot_text([slot]))
+    return ",".join(shown)
+
+
+def by_operations(block: Block, roles: Roles) -> Inside:
+    """One box or circle an operation, affine maps swallowed by what they feed."""
+    return _merged(_Operations(block, roles).inside)
+
+
+class _Operations:
+    def __init__(self, block: Block, roles: Roles):
+        self.block, self.roles, self.system = block, roles, roles.system
+        self.inside = Inside(ports=ports_of(block, roles))
+        self.fixed: dict[Node, bool] = {}
+        self.keys: dict[Node, str] = {}
+        self.todo: list[tuple[Node, str, str]] = []
+        mains = {eq.name: eq.rhs for eq in self.system.equations
+                 if (eq.slots if eq.is_boundary else ()) == block.boundary}
+        for name in block.quantities:
+            self.inside.out[name] = f"q:{name}"
+            self.todo.append((mains[name], f"q:{name}", name))
+        done = 0
+        while done < len(self.todo):
+            self.draw(*self.todo[done])
+            done += 1
+
+    def is_fixed(self, node: Node) -> bool:
+        return is_fixed(node, self.system, self.fixed)
+
+    def key(self, node: Node) -> str:
+        """The key of what computes a term; a term met for the first time is put on the list."""
+        if node.op == "ref":
+            key = port_key(node.attr("name"), node.attr("slots"))
+            return key if key in self.inside.ports else f"q:{node.attr('name')}"
+        if node not in self.keys:
+            self.keys[node] = f"n{len(self.keys)}"
+            self.todo.append((node, self.keys[node], ""))
+        return self.keys[node]
+
+    def draw(self, node: Node, key: str, name: str) -> None:
+        shape, style, symbol, leaves = self.kind(node)
+        sources = list(dict.fromkeys(self.key(leaf) for leaf in leaves))
+        line = self.roles.line(name) if name else "plain"
+        label, caption = plain(symbol), quantity(name) if name else ()
+        if name and shape == "box":
+            label, caption = (*label, Span(" "), *quantity(name)) if symbol else quantity(name), ()
+        shown = self.roles.role.get(name) == "state"
+        self.inside.inner[key] = Inner(key, shape, style, label, sources, () if shown else caption, name, line)
+
+    def kind(self, node: Node) -> tuple[str, str, str, list[Node]]:
+        """(shape, style, symbol, the terms it reads) of an operation."""
+        args = [a for a in node.args if not self.is_fixed(a)]
+        if node.op == "ref":
+            return "box", "plain", "", [node]
+        if node.op in ("add", "subtract"):
+            if all(self.is_linear(t) for t in self.chain(node, ("add", "subtract"))):
+                return "box", "weight", "linear", self.swallowed([node])
+            if node.op == "add":
+                return "circle", "op", "+", self.chain(node, ("add",))
+            return "circle", "op", "1−" if self.is_one(node.args[0]) else "−", args
+        if node.op == "multiply" and len(args) == 2:
+            return "circle", "op", "×", self.chain(node, ("multiply",))
+        if node.op == "multiply" or (node.op in PRODUCTS and len(args) == 1):
+            return "box", "weight", self.weight_label(node), self.swallowed([node])
+        if node.op in SIGNS:
+            return "circle", "op", TABLE[node.op].symbol, args
+        symbol = SYMBOLS.get(node.op, TABLE[node.op].symbol or node.op)
+        if node.op == "sigmoid":
+            return "box", "gate", symbol, self.swallowed(args)
+        if len(node.args) == 1:
+            over = "over" in dict(node.attrs) and bool(node.attr("over"))
+            style = "attention" if over else "tanh" if node.op in SQUASHING else "plain"
+            return "box", style, symbol, args if over else self.swallowed(args)
+        return "box", "attention" if node.op in PRODUCTS else "plain", symbol, args
+
+    def is_one(self, node: Node) -> bool:
+        return node.op == "const" and node.attr("value") == 1.0
+
+    def is_linear(self, node: Node) -> bool:
+        """Is the term a product with weights?"""
+        fixed = [self.is_fixed(a) for a in node.args]
+        return self.is_fixed(node) or (node.op in (*PRODUCTS, "multiply") and any(fixed))
+
+    def weight_label(self, node: Node) -> str:
+        for arg in node.args:
+            if self.is_fixed(arg):
+                if arg.op == "const":
+                    return f"{arg.attr('value'):g}×".replace("-", "−")
+                names = [r.attr("name") for r in refs([arg])]
+                return names[0] if len(names) == 1 else "linear"
+        return "linear"
+
+    def chain(self, node: Node, ops: tuple[str, ...]) -> list[Node]:
+        """The terms of a chain of one kind of operation, without weights and constants."""
+        out: list[Node] = []
+        stack = list(reversed(node.args))
+        while stack:
+            n = stack.pop()
+            if n.op in ops and not self.is_linear(n):
+                stack.extend(reversed(n.args))
+            elif not self.is_fixed(n):
+                out.append(n)
+        return out
+
+    def swallowed(self, terms: list[Node]) -> list[Node]:
+        """What remains of terms once sums and products with weights are taken into the box that reads them."""
+        out: list[Node] = []
+        stack = list(reversed(terms))
+        while stack:
+            node = stack.pop()
+            args = [a for a in node.args if not self.is_fixed(a)]
+            product = node.op in (*PRODUCTS, "multiply") and len(args) == 1
+            if node.op in ("add", "subtract", "negative", *KEEP_SHAPE) or product:
+                stack.extend(reversed(args))
+            elif not self.is_fixed(node):
+                out.append(node)
+        return out
+
+
+def _merged(inside: Inside) -> Inside:
+    """Where several boxes read the same values from outside, these meet in one box: [h; x]."""
+    groups: dict[tuple[str, ...], list[Inner]] = {}
+    for inner in inside.inner.values():
+        if inner.shape == "box":
+            entering = tuple(sorted(s for s in inner.sources if s in inside.ports))
+            if len(entering) > 1:
+                groups.setdefault(entering, []).append(inner)
+    for entering, users in groups.items():
+        if len(users) < 2:
+            continue
+        ports = sorted((inside.ports[s] for s in entering), key=lambda p: not p.state)
+        key = f"m{len(inside.inner)}"
+        label: tuple[Span, ...] = (Span("["),)
+        for k, port in enumerate(ports[:FEW]):
+            label += (*((Span("; "),) if k else ()), *quantity(port.name))
+        label += (Span("; …]" if len(ports) > FEW else "]"),)
+        for inner in users:
+            inner.sources = [key, *(s for s in inner.sources if s not in entering)]
+            back = {s for s in entering if (s, inner.key) in inside.gradient}
+            inside.gradient |= {(s, key) for s in back} | ({(key, inner.key)} if back else set())
+        merge = Inner(key, "box", "merge", label, [p.key for p in ports], name=string(label))
+        inside.inner = {**inside.inner, key: merge}
+    return inside
+
+

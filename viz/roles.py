@@ -1,0 +1,241 @@
+"""What each quantity is for, told from the graph alone: inputs, states, gates, outputs, losses, attention; and the
+blocks that are drawn as one: cells, attention, single quantities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import networkx as nx
+from tinygrad_rnn.node import At, Node, walk
+from tinygrad_rnn.system import System
+
+from .names import PRODUCTS, Arrow, arrows, components
+
+SQUASHING = ("tanh", "relu", "softplus", "sin", "cos")
+ELEMENTWISE = ("add", "subtract", "multiply", "negative", "where")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Quantities that are drawn as one and stamped once per position.
+
+    kind: "cell", "attention" or "single"; column: the index that runs over columns, row: the one that runs over
+    layers, "" where there is none; direction: +1 where the state comes from the left, -1 from the right, 0 without.
+    boundary: the slots, of a block that is a boundary equation along a layer index, such as h[0,t].
+    """
+
+    name: str
+    quantities: tuple[str, ...]
+    kind: str
+    column: str = ""
+    row: str = ""
+    direction: int = 0
+    boundary: tuple[At, ...] = ()
+
+
+@dataclass(frozen=True)
+class Roles:
+    """role: input, state, gate, squashed, attention, output, loss or intermediate, by name;
+    additive: states that are carried on by sums and products alone, such as an LSTM's c."""
+
+    system: System
+    arrows: tuple[Arrow, ...]
+    role: dict[str, str]
+    additive: frozenset[str]
+    blocks: tuple[Block, ...]
+
+    def block_of(self, name: str) -> Block:
+        return next(b for b in self.blocks if name in b.quantities and not b.boundary)
+
+    def line(self, name: str) -> str:
+        """The style of wires that carry the quantity."""
+        role = self.role[name]
+        if role == "state":
+            return "c" if name in self.additive else "h"
+        return role if role in ("input", "attention") else "plain"
+
+
+def roles(system: System) -> Roles:
+    found = arrows(system)
+    groups = components(system, found)
+    blocks = _blocks(system, found, groups)
+    group_of = {n: g for g in groups for n in g}
+    column_of = {n: b.column for b in blocks for n in b.quantities}
+    states = {a.source for a in found if not a.boundary and a.target in group_of.get(a.source, ())
+              and _shift(a, system, column_of[a.source])}
+    if not any(column_of.values()):  # recurrent over layers only
+        states = {a.source for a in found if a.target in group_of.get(a.source, ()) and a.shifts}
+    inside = {n for b in blocks if b.kind == "attention" for n in b.quantities}
+    read = {a.source for a in found}
+    lossy = {a.source for a in found if _is_loss(a.target, system, read)}
+    role: dict[str, str] = {}
+    mains = {eq.name: eq.rhs for eq in system.equations if not eq.is_boundary}
+    for name, q in system.quantities.items():
+        if q.role == "weight":
+            continue
+        if q.role == "input":
+            role[name] = "input"
+        elif name in states:
+            role[name] = "state"
+        elif _is_loss(name, system, read):
+            role[name] = "loss"
+        elif name in inside:
+            role[name] = "attention"
+        elif name not in read or (name in lossy and name not in group_of):
+            role[name] = "output"
+        elif mains[name].op == "sigmoid":
+            role[name] = "gate"
+        else:
+            role[name] = "squashed" if mains[name].op in SQUASHING else "intermediate"
+    additive = frozenset(n for n in states if _is_additive(n, system, mains[n]))
+    return Roles(system, tuple(found), role, additive, blocks)
+
+
+def _is_loss(name: str, system: System, read: set[str]) -> bool:
+    q = system.quantities[name]
+    return q.role == "defined" and not q.slots and not q.batched and q.type.shape == () and (
+        name not in read or name == "loss")
+
+
+def _shift(a: Arrow, system: System, index: str) -> int:
+    """The shift of an arrow along the source's own index."""
+    for slot, own in zip(a.slots, system.quantities[a.source].slots, strict=False):
+        if own == index and slot.anchor == "free":
+            return slot.offset
+    return 0
+
+
+def _is_additive(name: str, system: System, rhs: Node) -> bool:
+    """Is the state carried on elementwise, and read at a shift by no product with a weight?"""
+    kept: set[Node] = set()
+    for node in walk([rhs]):
+        if node.op == "ref":
+            if node.attr("name") == name and any(s.offset for s in node.attr("slots")):
+                kept.add(node)
+        elif node.op in ELEMENTWISE and any(a in kept for a in node.args):
+            kept.add(node)
+    if rhs not in kept:
+        return False
+    for eq in system.equations:
+        for node in walk([eq.rhs]):
+            for a in node.args if node.op in PRODUCTS else ():
+                shifted = a.op == "ref" and a.attr("name") == name and any(s.offset for s in a.attr("slots"))
+                if shifted and not eq.is_boundary:
+                    return False
+    return True
+
+
+# -- blocks ----------------------------------------------------------------------------------------
+
+
+def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    layered: set[str] = set()
+    cells: list[Block] = []
+    for group in groups:
+        column, row, direction = _axes(group, system, found)
+        cells.append(Block(group[0], group, "cell", column, row, direction))
+        layered |= {row} - {""}
+    taken = {n for g in groups for n in g}
+    for cell in cells:
+        blocks += _split(cell, system, found)
+    loose = [n for n, q in system.quantities.items() if q.role == "defined" and n not in taken]
+    for name in [n for n, q in system.quantities.items() if q.role == "input"] + loose:
+        slots = system.quantities[name].slots
+        row = next((i for i in slots if i in layered), "")
+        column = next((i for i in slots if i not in system.static and i != row), "")
+        blocks.append(Block(name, (name,), "single", column, row))
+    blocks = _attention(blocks, system, found)
+    for block in list(blocks):
+        for eq in system.equations:
+            if block.row and eq.is_boundary and eq.name in block.quantities and _at_row(eq.slots, block, system):
+                blocks.append(Block(eq.left, (eq.name,), "single", block.column, "", 0, eq.slots))
+    return tuple(blocks)
+
+
+def _at_row(slots: tuple[At, ...], block: Block, system: System) -> bool:
+    own = system.quantities[block.name].slots
+    return any(o == block.row and s.anchor != "free" for s, o in zip(slots, own, strict=True))
+
+
+def _axes(group: tuple[str, ...], system: System, found: list[Arrow]) -> tuple[str, str, int]:
+    """The column index, the layer index and the direction of a recurrent group, from its shifts."""
+    shifts: dict[str, list[int]] = {}
+    for a in found:
+        if a.source in group and a.target in group and not a.boundary:
+            for slot, own in zip(a.slots, system.quantities[a.source].slots, strict=True):
+                if slot.anchor == "free" and slot.offset:
+                    shifts.setdefault(own, []).append(slot.offset)
+    ranged = [i for i in shifts if i not in system.static]
+    own = system.quantities[group[0]].slots
+    ranged.sort(key=lambda i: own.index(i) if i in own else -1)
+    column = ranged[-1] if ranged else ""
+    rows = [i for i in shifts if i != column]
+    rows.sort(key=lambda i: i not in system.static)
+    if not column:
+        column = next((i for i in own if i not in system.static and i not in rows), "")
+    direction = 0 if column not in shifts else (-1 if shifts[column][0] > 0 else 1)
+    return column, rows[0] if rows else "", direction
+
+
+def _is_matrix(name: str, system: System, block: Block) -> bool:
+    """Does the quantity run over two ranges, such as a[t,s]?"""
+    ranged = [i for i in system.quantities[name].slots if i not in system.static and i != block.row]
+    return len(ranged) > 1
+
+
+def _split(cell: Block, system: System, found: list[Arrow]) -> list[Block]:
+    """A cell whose loop goes through attention is two blocks, unless they need each other within one step."""
+    matrices = {n for n in cell.quantities if _is_matrix(n, system, cell)}
+    if not matrices:
+        return [cell]
+    apart = matrices | _contexts(matrices, cell.quantities, system, found)
+    rest = tuple(n for n in cell.quantities if n not in apart)
+    flow: nx.DiGraph[bool] = nx.DiGraph()
+    for a in found:
+        if {a.source, a.target} <= set(cell.quantities) and not a.boundary and not _shift(a, system, cell.column):
+            flow.add_edge(a.source in apart, a.target in apart)
+    flow.remove_edges_from([(u, v) for u, v in flow.edges if u == v])
+    if not rest or not nx.is_directed_acyclic_graph(flow):
+        return [cell]
+    names = tuple(n for n in cell.quantities if n in apart)
+    return [Block(names[0], names, "attention", cell.column, cell.row, 0),
+            Block(rest[0], rest, "cell", cell.column, cell.row, cell.direction)]
+
+
+def _contexts(matrices: set[str], among: tuple[str, ...], system: System, found: list[Arrow]) -> set[str]:
+    """Quantities over one range that reduce a matrix over the other: sum(a[t,s] * k[s], over=s)."""
+    return {a.target for a in found if a.source in matrices and a.target in among and a.target not in matrices
+            and not a.boundary and not any(s.offset for s in a.slots)
+            and len(system.quantities[a.target].slots) < len(system.quantities[a.source].slots)}
+
+
+def _attention(blocks: list[Block], system: System, found: list[Arrow]) -> list[Block]:
+    """Single matrix quantities that feed each other, and what reduces them, become one block."""
+    singles = {b.name: b for b in blocks if b.kind == "single" and system.quantities[b.name].role == "defined"}
+    matrices = {n for n, b in singles.items() if _is_matrix(n, system, b)}
+    apart = matrices | _contexts(matrices, tuple(singles), system, found)
+    links: nx.Graph[str] = nx.Graph()
+    links.add_nodes_from(n for n in singles if n in apart)
+    links.add_edges_from((a.source, a.target) for a in found if a.source in matrices and a.target in apart)
+    done = [b for b in blocks if b.name not in apart]
+    for names in nx.connected_components(links):
+        group = tuple(n for n in singles if n in names)
+        column = next((singles[n].column for n in group if n not in matrices and singles[n].column),
+                      singles[group[0]].column)
+        if column and nx.is_directed_acyclic_graph(_outer(group, found)):
+            done.append(Block(group[0], group, "attention", column))
+        else:
+            done += [singles[n] for n in group]
+    return done
+
+
+def _outer(group: tuple[str, ...], found: list[Arrow]) -> nx.DiGraph[str]:
+    """The name graph with the group as one vertex, without other loops."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for a in found:
+        if not a.boundary and not a.shifts:
+            source, target = ("" if n in group else n for n in (a.source, a.target))
+            if source != target:
+                graph.add_edge(source, target)
+    return graph

@@ -1,0 +1,110 @@
+"""What is on the page: boxes, wires and notes at fixed places, y downward, in points.
+
+A scene knows nothing of models; a writer of any file format knows nothing but scenes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from .style import FILLS
+from .text import Label, filled, filled_text
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A box at (x, y), its upper left corner.
+
+    kind: "box", "circle" or "panel" (a box around others, its label a title at the upper left);
+    lines: further lines of text under the label; name: what it shows, for readers of the file.
+    """
+
+    kind: str
+    x: float
+    y: float
+    w: float
+    h: float
+    style: str
+    label: Label = ()
+    size: float = 14.0
+    lines: tuple[Label, ...] = ()
+    name: str = ""
+
+    @property
+    def centre(self) -> Point:
+        return self.x + self.w / 2, self.y + self.h / 2
+
+    def stamped(self, dx: float, dy: float, column: str, row: str) -> Shape:
+        return replace(self, x=self.x + dx, y=self.y + dy, label=filled(self.label, column, row),
+                       name=filled_text(self.name, column, row))
+
+    def mirrored(self, width: float) -> Shape:
+        return replace(self, x=width - self.x - self.w)
+
+    def on_border(self, p: Point, near: float = 0.6) -> bool:
+        """Is the point on the shape's outline?"""
+        x, y = p
+        if self.kind == "circle":
+            cx, cy = self.centre
+            return abs(((x - cx) ** 2 + (y - cy) ** 2) ** 0.5 - self.w / 2) <= near
+        inside = self.x - near <= x <= self.x + self.w + near and self.y - near <= y <= self.y + self.h + near
+        edge = min(abs(x - self.x), abs(x - self.x - self.w), abs(y - self.y), abs(y - self.y - self.h))
+        return inside and edge <= near
+
+
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A line through points with rounded turns, from the border of `start` to the border of `end`.
+
+    head: an arrow head at the end; tail: one where the gradient's twin ends, at the start; gradient: it has a twin;
+    label: shown beside the middle of its longest horizontal part, `adjoint` beside the twin's.
+    """
+
+    points: tuple[Point, ...]
+    style: str
+    head: bool = True
+    tail: bool = True
+    dashed: bool = False
+    gradient: bool = False
+    label: Label = ()
+    adjoint: Label = ()
+    name: str = ""
+
+    def stamped(self, dx: float, dy: float, column: str, row: str) -> Wire:
+        return replace(self, points=tuple((x + dx, y + dy) for x, y in self.points),
+                       name=filled_text(self.name, column, row), adjoint=filled(self.adjoint, column, row))
+
+    def mirrored(self, width: float) -> Wire:
+        return replace(self, points=tuple((width - x, y) for x, y in self.points))
+
+
+@dataclass(frozen=True)
+class Note:
+    """Text without a box, around (x, y). anchor: "start", "middle" or "end"."""
+
+    x: float
+    y: float
+    label: Label
+    size: float
+    colour: str
+    anchor: str = "middle"
+
+
+@dataclass
+class Scene:
+    """A page, its items in the order of painting: panels, wires, shapes, notes."""
+
+    width: float
+    height: float
+    panels: list[Shape] = field(default_factory=list)
+    wires: list[Wire] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    title: str = ""
+
+    def boxes(self) -> list[Shape]:
+        return [s for s in self.panels + self.shapes if FILLS[s.style].stroke != "none"]

@@ -1,0 +1,136 @@
+"""Labels: pieces of text with a style, the notation h⟨t⟩, and how wide they are.
+
+Widths are those of DejaVu Sans, the widest of the common sans-serif fonts: what fits here fits everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tinygrad_rnn.node import At
+
+COLUMN, ROW = "\x00", "\x01"  # stand for a step and a layer in what is stamped many times
+SUPERSCRIPT = 0.72  # size of a superscript beside its base
+
+# Advances of U+0020 to U+007E in thousandths of an em.
+ASCII = (318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636, 636, 636, 636,
+         636, 636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656,
+         557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390, 337, 390, 838, 500, 500, 613,
+         635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818,
+         592, 592, 525, 636, 337, 636, 838)
+OTHER = {"⟨": 390, "⟩": 390, "·": 318, "ᵀ": 385, "²": 401}
+WIDE, USUAL, BOLD = 1000, 700, 1.12
+
+
+@dataclass(frozen=True)
+class Span:
+    """Text in one style. rise: in ems of the label's size, upward."""
+
+    text: str
+    italic: bool = False
+    bold: bool = False
+    scale: float = 1.0
+    rise: float = 0.0
+
+
+Label = tuple[Span, ...]
+
+
+def clean(text: str) -> str:
+    """text without what no picture can show: control characters, lone surrogates and non-characters."""
+    kept = []
+    for c in text:
+        bad = unicodedata.category(c) in ("Cc", "Cs") or ord(c) & 0xFFFE == 0xFFFE
+        kept.append("\N{REPLACEMENT CHARACTER}" if bad else c)
+    return "".join(kept)
+
+
+def plain(text: str, bold: bool = False) -> Label:
+    return (Span(clean(text), bold=bold),)
+
+
+def slot_text(slots: Iterable[At]) -> str:
+    return ",".join(str(s) for s in slots).replace("-", "−")
+
+
+def quantity(name: str, position: str = "") -> Label:
+    """h, or h⟨t−1⟩ with the position raised. COLUMN and ROW in the position are filled in when stamped."""
+    base = (Span(clean(name), italic=True),)
+    return (*base, Span(f"⟨{position}⟩", scale=SUPERSCRIPT, rise=0.32)) if position else base
+
+
+def filled_text(text: str, column: str, row: str) -> str:
+    return text.replace(COLUMN, column).replace(ROW, row)
+
+
+def filled(label: Label, column: str, row: str) -> Label:
+    return tuple(replace(s, text=filled_text(s.text, column, row)) for s in label)
+
+
+def string(label: Label) -> str:
+    return "".join(s.text for s in label)
+
+
+def _advance(c: str) -> int:
+    if " " <= c <= "~":
+        return ASCII[ord(c) - 32]
+    if unicodedata.combining(c):
+        return 0
+    if c in (COLUMN, ROW):
+        return 2 * ASCII[ord("0") - 32]
+    if ord(c) > 0x2FFF or unicodedata.east_asian_width(c) in "WF":
+        return 2 * USUAL
+    return OTHER.get(c, WIDE if unicodedata.category(c) in ("Sm", "So", "Po") else USUAL)
+
+
+def width(label: Label, size: float) -> float:
+    """How wide the label is at a font size, in the font's unit."""
+    total = 0.0
+    for span in label:
+        total += sum(map(_advance, span.text)) * span.scale * (BOLD if span.bold else 1.0)
+    return total * size / 1000
+
+
+def shortened(label: Label, size: float, room: float) -> Label:
+    """The label, cut at the end with … where it is wider than `room`."""
+    if width(label, size) <= room:
+        return label
+    kept: list[Span] = []
+    for span in label:
+        text = ""
+        for c in span.text:
+            if width((*kept, replace(span, text=text + c + "…")), size) > room:
+                return (*kept, replace(span, text=text + "…"))
+            text += c
+        kept.append(span)
+    return tuple(kept)
+
+
+_PART = re.compile(r"([^\W\d]\w*)\[([^\]:\"]*)\]|([^\W\d]\w*)(?!\w|\()|( @ )|( \* )|(-)")
+
+
+def formula(text: str) -> Label:
+    """An equation's text as it is printed, typeset: names slanted, indices raised, products as in mathematics."""
+    spans: list[Span] = []
+    end = 0
+
+    def upright(piece: str) -> None:
+        if piece:
+            spans.append(Span(clean(piece)))
+
+    for m in _PART.finditer(text):
+        upright(text[end : m.start()])
+        end = m.end()
+        if m[1]:
+            spans.extend(quantity(m[1], m[2].replace("-", "−")))
+        elif m[3]:
+            spans.append(Span(clean(m[3]), italic=True))
+        elif m[4]:
+            upright(" ")
+        else:
+            upright(" ⊙ " if m[5] else "−")
+    upright(text[end:])
+    return tuple(spans)
