@@ -1,15 +1,34 @@
 """Recurrent networks as equations: their diagrams, gradients and training from one graph."""
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from .backends import use_backend
+from .clipping import ClipNorm, ClipValue
 from .declare import index, last
 from .errors import Error
 from .functions import FUNCTIONS as _FUNCTIONS
 from .functions import split
+from .initialise import Constant, Glorot, GlorotNormal, He, Identity, Normal, Ones, Orthogonal, Uniform, Zeros
 from .model import Model, equations, load
+from .optim import SGD, Adam, AdamW, RMSProp
+from .rates import Cosine, Exponential, Linear, StepDecay, Warmup
+from .tensor import Tensor, asarray, broadcast_to, expand_dims, grad, ones, permute_dims, squeeze, zeros
 
 t, s, n = index("t"), index("s"), index("n")
 T, S = last(t), last(s)
 globals().update(_FUNCTIONS)
 
-__all__ = ["Error", "Model", "S", "T", "equations", "index", "last", "load", "n", "s", "split", "t", "use_backend",
-           *_FUNCTIONS]
+
+def __getattr__(name: str) -> _Any:
+    """graphs, viz and data stand over the engine and are imported when they are first used."""
+    if name in ("graphs", "viz", "data"):
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["SGD", "Adam", "AdamW", "ClipNorm", "ClipValue", "Constant", "Cosine", "Error", "Exponential", "Glorot",
+           "GlorotNormal", "He", "Identity", "Linear", "Model", "Normal", "Ones", "Orthogonal", "RMSProp", "S",
+           "StepDecay", "T", "Tensor", "Uniform", "Warmup", "Zeros", "asarray", "broadcast_to", "equations",
+           "expand_dims", "grad", "index", "last", "load", "n", "ones", "permute_dims", "s", "split", "squeeze", "t",
+           "use_backend", "zeros", *_FUNCTIONS]

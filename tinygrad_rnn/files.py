@@ -7,6 +7,7 @@ leaves the old file as it was, and at most a stray `.NAME.….part` beside it, w
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -84,8 +85,10 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Any], meta: Mapping[str
             raise BadType(f"the text about a checkpoint is made of strings, not {key!r}: {text!r}")
         if key in ("format", "version"):
             raise BadValue(f"the key {key!r} of a checkpoint's text is taken by the file format")
+        if any("\ud800" <= symbol <= "\udfff" for symbol in key + text):
+            raise BadValue(f"the text {key!r} of a checkpoint holds a lone surrogate, which no file can")
     data = {name: _storable(name, array) for name, array in arrays.items()}
-    write_atomic(path, save(data, {"format": FORMAT, "version": VERSION, **meta}))
+    write_atomic(path, _ordered(save(data, {"format": FORMAT, "version": VERSION, **meta})))
 
 
 def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -94,6 +97,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, st
     Raises BadFile where the file is missing, unreadable, truncated, of another program or of a newer version.
     """
     try:
+        Path(path).open("rb").close()  # tells a missing file or a folder in the system's own words
         with safe_open(os.fspath(path), framework="np") as file:
             meta = dict(file.metadata() or {})
             _check_format(path, meta.pop("format", None), meta.pop("version", None))
@@ -107,6 +111,20 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, st
             f"{path} is truncated or no checkpoint at all ({error}); use another copy or save the model again"
         ) from error
     return arrays, meta
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same file with its texts in the order of their keys: equal checkpoints are equal bytes.
+
+    A safetensors file is the header's length in 8 bytes, the header in JSON (a multiple of 8, so that the arrays
+    are aligned), and the arrays. The library leaves the order of the texts to chance.
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[start:]
 
 
 def _check_format(path: PathLike, form: str | None, version: str | None) -> None:
@@ -142,4 +160,4 @@ def _to_disk(path: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    return error.strerror.lower() if error.strerror else str(error)

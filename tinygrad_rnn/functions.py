@@ -66,6 +66,8 @@ def index_names(over: Any) -> tuple[str, ...]:
 
 def owner(args: list[Any]) -> Any:
     """What builds the result: a tensor's way if any argument is a tensor, else a node's."""
+    if not args:
+        return apply
     best = None
     for a in args:
         if isinstance(a, Operators) and (best is None or isinstance(best, Node)):

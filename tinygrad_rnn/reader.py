@@ -199,7 +199,8 @@ class _Reader:
             return At("last", low, offset) if low else At("free", base.id, offset)
         position = _integer(base)
         if position is None or base is not part:
-            return self.fail(part, "inside the first bracket stand indices: t, t-1, 0, T; feature slices go in a second")
+            return self.fail(part, "inside the first bracket stand indices: t, t-1, 0, T; "
+                                   "feature slices go in a second")
         if abs(position) > LARGEST_SHIFT:
             return self.fail(part, f"a position is at most {LARGEST_SHIFT} in size")
         return At("first", "", position)

@@ -94,7 +94,9 @@ def simplified(roots: Iterable[Node], names: Mapping[Node, Node] | None = None) 
         node = remade(node, args)
         for _ in range(4):
             rule = SIMPLER.get(node.op)
-            new = _folded(node) or (rule(*node.args) if rule else None)
+            new = _folded(node)
+            if new is None and rule is not None:
+                new = rule(*node.args)
             if new is None:
                 break
             node = new

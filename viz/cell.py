@@ -207,6 +207,7 @@ class _Cell:
             room = w + (2 * (width(inner.caption, 9) + 2) if inner.caption else 0)
             self.wide[self.plan.rank[key]] = max(self.wide[self.plan.rank[key]], room)
         self.entries: dict[tuple[str, str], tuple[str, float]] = {}
+        self.upright: dict[int, list[tuple[float, float]]] = {}  # rank -> heights that vertical entries run over
         for key in self.order:
             self.enter(key)
         self.channels()
@@ -224,8 +225,11 @@ class _Cell:
             from_below = s not in self.plan.row
             y = self.height if from_below else self.row_y(s)
             side = "top" if y < here - 1 else "bottom"
-            if y != here and side not in sides and self.clear(key, s, side):
+            span = (min(y, here), max(y, here))
+            crossed = any(a < span[1] and span[0] < b for a, b in self.upright.get(self.plan.rank[key], []))
+            if y != here and side not in sides and not crossed and self.clear(key, s, side):
                 sides.add(side)
+                self.upright.setdefault(self.plan.rank[key], []).append(span)
                 self.entries[s, key] = (side, 0.0)
             else:
                 rest.append((y, s))
@@ -382,9 +386,7 @@ class _Cell:
     def line(self, source: str) -> str:
         if source in self.inner:
             return self.inner[source].line
-        return self.lines[source]
-
-    lines: dict[str, str] = {}
+        return self.inside.ports[source].line
 
     def name(self, key: str) -> str:
         return self.inner[key].name if key in self.inner else key

@@ -15,7 +15,7 @@ from tinygrad_rnn.system import System
 from .names import PRODUCTS, is_fixed
 from .roles import SQUASHING, Block, Roles
 from .style import ROLE_FILL
-from .text import COLUMN, Label, Span, plain, quantity, slot_text, string
+from .text import COLUMN, ROW, Label, Span, plain, quantity, slot_text, string
 
 FEW = 4  # a merge box lists at most this many of its sources
 SIGNS = ("add", "subtract", "multiply", "divide", "negative")
@@ -32,6 +32,7 @@ class Port:
     slots: tuple[At, ...]
     state: bool
     shift: int = 0
+    line: str = "plain"
 
 
 @dataclass
@@ -73,7 +74,7 @@ def ports_of(block: Block, roles: Roles) -> dict[str, Port]:
             continue
         shift = _column_shift(a.source, a.slots, block, system) if a.source in block.quantities else 0
         key = port_key(a.source, a.slots)
-        found[key] = Port(key, a.source, a.slots, shift != 0, shift)
+        found[key] = Port(key, a.source, a.slots, shift != 0, shift, roles.line(a.source))
     return found
 
 
@@ -111,8 +112,6 @@ def by_quantities(block: Block, roles: Roles) -> Inside:
 
 def block_position(name: str, block: Block, system: System) -> str:
     """The position of a quantity as its label shows it, with COLUMN and ROW where it is stamped."""
-    from .text import ROW
-
     slots = block.boundary or tuple(At("free", i, 0) for i in system.quantities[name].slots)
     shown = []
     for slot, own in zip(slots, system.quantities[name].slots, strict=True):

@@ -1,0 +1,122 @@
+"""What `fit` is given, as batches: dicts of arrays, shuffled, cut into segments, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any
+
+import numpy as np
+
+from .errors import BadType, BadValue
+from .system import System
+
+Batch = dict[str, Any]
+
+
+class Batches:
+    """Batches of `size` examples from a dict of arrays, in a new order every epoch."""
+
+    def __init__(self, data: Mapping[str, Any], size: int, shuffle: bool, seed: int):
+        if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
+            raise BadValue(f"batch_size is a whole number, at least 1, not {size!r}")
+        counts = {name: len(a) for name, a in _leaves(data)}
+        if not counts or 0 in counts.values():
+            raise BadValue("there are no examples to train on")
+        if len(set(counts.values())) > 1:
+            raise BadValue(f"the arrays have different numbers of examples: "
+                           f"{', '.join(f'{k} {v}' for k, v in counts.items())}")
+        self.data, self.size, self.shuffle, self.seed = dict(data), size.__index__(), shuffle, seed
+        self.examples = next(iter(counts.values()))
+
+    def count(self) -> int:
+        """How many batches an epoch has."""
+        return -(-self.examples // self.size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of one epoch; the same number gives the same order."""
+        order = np.arange(self.examples)
+        if self.shuffle:
+            np.random.default_rng([self.seed, number]).shuffle(order)
+        for start in range(0, self.examples, self.size):
+            rows = order[start : start + self.size]
+            yield {name: _rows(value, rows) for name, value in self.data.items()}
+
+
+class Stream:
+    """Batches that somebody else makes: any iterable of dicts."""
+
+    def __init__(self, batches: Iterable[Batch]):
+        self.batches = batches
+        self._started = False
+
+    def count(self) -> int | None:
+        """How many batches an epoch has, where that is known."""
+        return len(self.batches) if isinstance(self.batches, Sized) else None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        if self._started and iter(self.batches) is self.batches:
+            raise BadValue("these batches can be gone through only once; give a list, or an object whose iter() begins "
+                           "anew, for more than one epoch")
+        self._started = True
+        for batch in self.batches:
+            if not isinstance(batch, Mapping):
+                raise BadType(f"a batch is a dict of arrays by input name, not {type(batch).__name__}")
+            yield dict(batch)
+
+
+def as_batches(data: Any, size: int, shuffle: bool, seed: int) -> Batches | Stream:
+    """A dict of arrays or an iterable of dicts as batches."""
+    if isinstance(data, Mapping):
+        return Batches(data, size, shuffle, seed)
+    if isinstance(data, (str, bytes)) or not isinstance(data, Iterable):
+        raise BadType(f"data is a dict of arrays, or an iterable of such dicts, not {type(data).__name__}")
+    return Stream(data)
+
+
+def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}[{k}]", np.asarray(v)) for k, v in value.items())
+        else:
+            array = np.asarray(value)
+            if array.ndim == 0:
+                raise BadType(f"{name} is a single number; an array with one row per example is expected")
+            yield name, array
+
+
+def _rows(value: Any, rows: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: np.asarray(v)[rows] for k, v in value.items()}
+    return np.asarray(value)[rows]
+
+
+def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]:
+    """The batch cut along t into pieces of at most `steps`, for truncated backpropagation through time."""
+    if steps is None:
+        yield batch
+        return
+    if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1:
+        raise BadValue(f"truncate is a whole number of steps, at least 1, not {steps!r}")
+    if "lengths" in batch:
+        raise BadValue("truncate= cuts streams of one length; it does not go with lengths")
+    axes = {name: 1 + q.slots.index("t") for name, q in system.quantities.items()
+            if q.role == "input" and "t" in q.slots and name in batch}
+    if not axes:
+        raise BadValue("truncate= cuts inputs along t, and no input of this model runs over t")
+    longest = max(np.shape(batch[name])[axis] for name, axis in axes.items())
+    for start in range(0, longest, steps):
+        yield {name: np.take(value, range(start, min(start + steps, np.shape(value)[axes[name]])), axes[name])
+               if name in axes else value for name, value in batch.items()}
+
+
+def positions(system: System, batch: Batch) -> int:
+    """How many valid positions a batch has: what its mean loss counts for."""
+    lengths = batch.get("lengths")
+    if lengths is not None:
+        values = lengths.get("t", next(iter(lengths.values()))) if isinstance(lengths, Mapping) else lengths
+        return int(np.sum(values))
+    for name, q in system.quantities.items():
+        if q.role == "input" and q.slots and name in batch:
+            shape = np.shape(batch[name])
+            return int(shape[0] * shape[1])
+    return len(next(iter(batch.values())))

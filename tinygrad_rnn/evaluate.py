@@ -1,0 +1,94 @@
+"""Plain graphs, computed at once: the values of nodes without named indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from . import backends
+from .contract import contract
+from .node import Node
+from .ops import TABLE
+
+
+class Now:
+    """Array code's `do` that calls as it goes."""
+
+    def __init__(self, xp: Any):
+        self.xp = xp
+
+    def __call__(self, fn: Callable[..., Any], *args: Any) -> None:
+        fn(*args)
+
+    def temp(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        return self.xp.empty(shape, dtype)
+
+
+def evaluate(roots: Iterable[Node], known: Mapping[Node, Any]) -> list[Any]:
+    """The arrays of roots. known: values that need not be computed again; others go as soon as they were used."""
+    roots = list(roots)
+    backend = backends.current()
+    do = Now(backend.xp)
+    order = _order(roots, known)
+    uses: dict[Node, int] = {}
+    for node in [*(a for n in order for a in n.args), *roots]:
+        uses[node] = uses.get(node, 0) + 1
+    values: dict[Node, Any] = {}
+
+    def value(node: Node) -> Any:
+        return known[node] if node in known else values[node]
+
+    with backend.quiet():
+        for node in order:
+            values[node] = _computed(do, node, [value(a) for a in node.args])
+            for arg in node.args:
+                uses[arg] -= 1
+                if not uses[arg]:
+                    values.pop(arg, None)
+    return [value(root) for root in roots]
+
+
+def _order(roots: list[Node], known: Mapping[Node, Any]) -> list[Node]:
+    """What must be computed, arguments first."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen and node not in known:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args))
+    return order
+
+
+def _computed(do: Now, node: Node, ins: list[Any]) -> Any:
+    attrs = dict(node.attrs)
+    if node.op == "const":
+        return attrs["value"]
+    if node.op == "data":
+        return attrs["name"].array
+    dtype = "float32" if node.dtype == "weak" else node.dtype
+    out = do.xp.empty(node.shape, dtype)
+    row = TABLE[node.op]
+    if row.kind == "elementwise":
+        assert row.array is not None, node.op
+        row.array(do, out, *ins, **attrs)
+        return out
+    ins = [do.xp.full((), x, dtype) if isinstance(x, (bool, float)) else x for x in ins]
+    if row.kind == "contract":
+        assert row.labels is not None
+        (la, lb), lo = row.labels([a.rank for a in node.args], **attrs)
+        contract(do, out, list(lo), ins[0], list(la), ins[1], list(lb))
+        return out
+    assert row.array is not None, node.op
+    if row.kind == "axes":
+        attrs.pop("over", None)
+        axis = attrs.pop("axis", node.args[0].rank - 1)
+        row.array(do, out, *ins, axes=axis if isinstance(axis, tuple) else (axis,), **attrs)
+    else:
+        row.array(do, out, *ins, lead=0, ranks=(node.rank, *(a.rank for a in node.args)), **attrs)
+    return out
+

@@ -1,0 +1,410 @@
+"""Tensors: the same nodes and rows as models, without named indices; lazy, with broadcasting and gradients."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from .autodiff import backward, spread
+from .errors import BadType, BadValue
+from .evaluate import evaluate
+from .node import Node, Operators, Type, walk
+from .ops import TABLE, apply
+from .ops.feature import sliced
+from .ops.table import as_node
+from .rewrite import ONE
+
+# Values that have been computed, for as long as their node is alive.
+_VALUES: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
+
+
+class _Data:
+    """The array of a leaf, equal only to itself."""
+
+    __slots__ = ("array", "tensor")
+
+    def __init__(self, array: Any):
+        self.array = array
+        self.tensor: Any = None  # a weak reference to the tensor that wants its gradient
+
+    def __repr__(self) -> str:
+        return f"data{tuple(self.array.shape)}"
+
+
+class Tensor(Operators):
+    """An array whose computation is a graph: values are computed when they are looked at.
+
+    data: anything that NumPy takes; floating-point arrays keep their dtype, Python numbers become float32.
+    requires_grad: `backward` puts the gradient into `.grad`. Operators, functions and methods have the names and
+    broadcasting of the array API standard.
+    """
+
+    __slots__ = ("__weakref__", "_leaf", "grad", "node", "requires_grad")
+    __array_priority__ = 1000
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: str | None = None):
+        array = _to_array(data, dtype)
+        if requires_grad and array.dtype.kind != "f":
+            raise BadType(f"only floating-point tensors have gradients, not {array.dtype}")
+        leaf = _Data(array)
+        self._leaf = leaf
+        self.node = Node("data", (), (("name", leaf),), Type((), tuple(array.shape), str(array.dtype)))
+        self.requires_grad = bool(requires_grad)
+        self.grad: Tensor | None = None
+        leaf.tensor = weakref.ref(self)
+
+    @classmethod
+    def of_node(cls, node: Node, requires_grad: bool = False) -> Tensor:
+        """The tensor that a node computes."""
+        tensor = object.__new__(cls)
+        tensor._leaf, tensor.node, tensor.requires_grad, tensor.grad = None, node, requires_grad, None
+        return tensor
+
+    # -- building ----------------------------------------------------------------------------------
+
+    @classmethod
+    def build(cls, op: str, *args: Any, **attrs: Any) -> Tensor:
+        """op applied to tensors, arrays and numbers, with the array API's broadcasting."""
+        if op == "dropout":
+            return _dropout(*args, **attrs)
+        tensors = [a if isinstance(a, (Tensor, bool, int, float)) else Tensor(a) for a in args]
+        nodes = [a.node if isinstance(a, Tensor) else as_node(a, op) for a in tensors]
+        if op == "one_hot":
+            attrs.setdefault("codes", nodes[0].dtype.startswith("int"))
+        if op == "embed" and nodes[1].dtype.startswith("int"):
+            op = "take"
+        if op in ("cross_entropy", "softmax_cross_entropy") and nodes[1].dtype.startswith("int"):
+            _check_classes(args[1], nodes[0].shape[-1])
+            nodes[1] = apply("one_hot", nodes[1], size=nodes[0].shape[-1], codes=True)
+        wants = any(isinstance(a, Tensor) and a.requires_grad for a in tensors)
+        return cls.of_node(apply(op, *_broadcast(op, nodes), **attrs), wants)
+
+    def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
+        return Tensor.build(op, *args, **attrs)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if any(isinstance(k, (Tensor, np.ndarray, list)) or k is None for k in keys):
+            return _indexed(self, keys)
+        return sliced(self, key)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._apply("equal", self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._apply("not_equal", self, other)
+
+    __hash__ = object.__hash__
+
+    # -- what it is --------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.node.rank
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def dtype(self) -> str:
+        return "float32" if self.node.dtype == "weak" else self.node.dtype
+
+    @property
+    def T(self) -> Tensor:
+        return self._apply("transpose", self)
+
+    @property
+    def mT(self) -> Tensor:
+        return self._apply("transpose", self, axes=(*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise BadType("a scalar has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[k] for k in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self._value(), separator=', ')}{', requires_grad=True' * self.requires_grad})"
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def _value(self) -> Any:
+        if self.node not in _VALUES:
+            (value,) = evaluate([self.node], _VALUES)
+            _VALUES[self.node] = np.asarray(value, self.dtype) if isinstance(value, (bool, float)) else value
+        return _VALUES[self.node]
+
+    def numpy(self) -> Any:
+        """The value as a NumPy array of the caller's own."""
+        return np.array(backends.current().to_host(self._value()))
+
+    def item(self) -> Any:
+        """The value of a tensor with one element, as a Python number."""
+        if self.size != 1:
+            raise BadValue(f"item() is for a tensor with one element, this one has shape {self.shape}")
+        return self._value().reshape(()).item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return np.ascontiguousarray(self._value()).copy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._value().__dlpack_device__()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """The same values, without a graph."""
+        return Tensor(self._value())
+
+    # -- gradients ---------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add d(self)/d(leaf) to `.grad` of every leaf with requires_grad.
+
+        gradient: the adjoint of self, 1 by default; needed where self is not a scalar.
+        """
+        leaves = [t for node in walk([self.node]) if node.op == "data"
+                  for t in [_owner(node)] if t is not None and t.requires_grad]
+        if not leaves:
+            raise BadValue("no tensor under this one has requires_grad=True, so there is nothing to differentiate")
+        for leaf, g in zip(leaves, grad(self, leaves, gradient), strict=True):
+            value = Tensor(g.numpy())
+            leaf.grad = value if leaf.grad is None else Tensor(leaf.grad.numpy() + value.numpy())
+
+    # -- methods of the array API --------------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return self._apply("reshape", self, shape=shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def transpose(self, *axes: int) -> Tensor:
+        return self._apply("transpose", self, axes=axes or None)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return _reduced("sum", self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return _reduced("mean", self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return _reduced("max", self, axis, keepdims)
+
+    def tanh(self) -> Tensor:
+        return self._apply("tanh", self)
+
+    def sigmoid(self) -> Tensor:
+        return self._apply("sigmoid", self)
+
+    def relu(self) -> Tensor:
+        return self._apply("relu", self)
+
+    def exp(self) -> Tensor:
+        return self._apply("exp", self)
+
+    def log(self) -> Tensor:
+        return self._apply("log", self)
+
+    def sqrt(self) -> Tensor:
+        return self._apply("sqrt", self)
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        return self._apply("softmax", self, axis=axis)
+
+    def draw(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Draw the graph of operations, with shapes."""
+        return importlib.import_module("tinygrad_rnn.viz").op_graph([self.node], path, **options)
+
+
+def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> Any:
+    """d(of)/d(each of wrt), as tensors that can be differentiated again.
+
+    Raises where `of` is not a scalar and no `gradient`, its adjoint, is given.
+    """
+    if isinstance(wrt, Tensor):
+        return grad(of, [wrt], gradient)[0]
+    if of.shape != () and gradient is None:
+        raise BadValue(f"a gradient is of a single number, and this tensor has shape {of.shape}; take its sum or mean, "
+                       "or give gradient=")
+    seed = ONE if gradient is None else (gradient if isinstance(gradient, Tensor) else Tensor(gradient)).node
+    if seed is not ONE and seed.shape != of.shape:
+        raise BadValue(f"gradient has shape {seed.shape}, the tensor {of.shape}")
+    targets = {t.node for t in wrt}
+    active: set[Node] = set()
+    for node in walk([of.node]):
+        if node in targets or any(a in active for a in node.args):
+            active.add(node)
+    adjoint = backward(of.node, seed, active) if of.node in active else {}
+    wants = any(t.requires_grad for t in wrt)
+    return [Tensor.of_node(spread(adjoint[t.node], t.node), wants) if t.node in adjoint
+            else Tensor(np.zeros(t.shape, t.dtype)) for t in wrt]
+
+
+def _owner(node: Node) -> Tensor | None:
+    return node.attr("name").tensor()  # type: ignore[no-any-return]
+
+
+def _to_array(data: Any, dtype: str | None) -> Any:
+    xp = backends.current().xp
+    if isinstance(data, Tensor):
+        data = data._value()
+    if dtype is None and not hasattr(data, "dtype"):
+        try:
+            host = np.asarray(data)
+        except ValueError as error:
+            raise BadType(f"this is not an array: {error}") from None
+        dtype = "float32" if host.dtype.kind == "f" else "int64" if host.dtype.kind in "iu" else str(host.dtype)
+        data = host
+    array = xp.array(data, dtype)
+    if array.dtype.kind in "iu" and str(array.dtype) not in ("int32", "int64"):
+        array = array.astype("int64")
+    if str(array.dtype) not in ("float32", "float64", "int32", "int64", "bool"):
+        raise BadType(f"a tensor holds float32, float64, int32, int64 or bool, not {array.dtype}")
+    return array
+
+
+def _broadcast(op: str, nodes: list[Node]) -> list[Node]:
+    """Arguments of one shape, as the rows want them; scalars stay."""
+    if op == "matmul" and max(n.rank for n in nodes) > 2:
+        lead = _joint([n.shape[:-2] for n in nodes if n.rank > 1])
+        return [_stretched(n, (*lead, *n.shape[-2:])) if n.rank > 1 else n for n in nodes]
+    if TABLE[op].kind != "elementwise" or op not in TABLE:
+        return nodes
+    shape = _joint([n.shape for n in nodes])
+    return [n if n.shape == () else _stretched(n, shape) for n in nodes]
+
+
+def _joint(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise BadValue(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from None
+
+
+def _stretched(node: Node, shape: tuple[int, ...]) -> Node:
+    """node broadcast to shape: axes of size 1 are dropped, then every missing axis is expanded."""
+    if node.shape == shape:
+        return node
+    own = (1,) * (len(shape) - node.rank) + node.shape
+    kept = tuple(s for s, goal in zip(own, shape, strict=True) if s == goal)
+    if kept != node.shape:
+        node = apply("reshape", node, shape=kept)
+    for axis, (s, goal) in enumerate(zip(own, shape, strict=True)):
+        if s != goal:
+            node = apply("expand", node, axis=axis, size=goal)
+    return node
+
+
+def _reduced(op: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
+    result = x._apply(op, x, axis=axis)
+    if not keepdims:
+        return result
+    axes = range(x.ndim) if axis is None else [k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))]
+    return result.reshape(tuple(1 if k in axes else s for k, s in enumerate(x.shape)))
+
+
+def _indexed(x: Tensor, keys: list[Any]) -> Tensor:
+    """x[keys] with new axes (None) and one array of positions."""
+    if Ellipsis in [k for k in keys if not isinstance(k, (Tensor, np.ndarray, list, slice))]:
+        hole = next(j for j, k in enumerate(keys) if k is Ellipsis)
+        used = sum(k is not None and k is not Ellipsis for k in keys)
+        keys[hole : hole + 1] = [slice(None)] * (x.ndim - used)
+    axis = 0
+    for k in keys:
+        if k is None:
+            x = x._apply("expand", x, axis=axis, size=1)
+            axis += 1
+        elif isinstance(k, (Tensor, np.ndarray, list)):
+            positions = k if isinstance(k, Tensor) else Tensor(np.asarray(k))
+            if positions.dtype == "bool":
+                raise BadType("a mask as an index would give a shape that depends on values; use where(mask, a, b)")
+            at = _positions(positions.numpy(), x.shape[axis])
+            x = x._apply("take", x, Tensor(at), axis=axis)
+            axis += at.ndim
+        else:
+            x = sliced(x, (*[slice(None)] * axis, k))
+            axis += isinstance(k, slice)
+    return x
+
+
+def _positions(at: Any, size: int) -> Any:
+    if at.dtype.kind not in "iu" or ((at < -size) | (at >= size)).any():
+        raise BadValue(f"positions are whole numbers from {-size} to {size - 1}")
+    return np.where(at < 0, at + size, at)
+
+
+def _check_classes(k: Any, size: int) -> None:
+    classes = np.asarray(k)
+    bad = np.argwhere((classes < 0) | (classes >= size))
+    if len(bad):
+        at = tuple(int(i) for i in bad[0])
+        raise BadValue(f"class {classes[at]} at {list(at)} is out of range; the classes are 0 to {size - 1}")
+
+
+def _dropout(x: Any, rate: Any, shared: Any = None, seed: int | None = None) -> Tensor:
+    from .ops.positional import check_rate
+
+    rate = check_rate(rate)
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    kept = np.random.default_rng(seed).random(x.shape) >= rate
+    return x * Tensor((kept / (1 - rate)).astype(x.dtype))
+
+
+def asarray(data: Any, dtype: str | None = None) -> Tensor:
+    """data as a tensor on the backend in use."""
+    return data if isinstance(data, Tensor) and dtype in (None, data.dtype) else Tensor(data, dtype=dtype)
+
+
+def zeros(shape: Any, dtype: str = "float32") -> Tensor:
+    """A tensor of zeros."""
+    return Tensor(np.zeros(shape, dtype))
+
+
+def ones(shape: Any, dtype: str = "float32") -> Tensor:
+    """A tensor of ones."""
+    return Tensor(np.ones(shape, dtype))
+
+
+def permute_dims(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """x with its axes in another order."""
+    return x._apply("transpose", x, axes=tuple(axes))
+
+
+def expand_dims(x: Tensor, axis: int = 0) -> Tensor:
+    """x with a new axis of size 1."""
+    return x._apply("expand", x, axis=axis, size=1)
+
+
+def squeeze(x: Tensor, axis: int) -> Tensor:
+    """x without an axis of size 1."""
+    if x.shape[axis] != 1:
+        raise BadValue(f"axis {axis} has size {x.shape[axis]}, not 1")
+    return x._apply("pick", x, axis=axis, at=0)
+
+
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """x stretched to shape."""
+    return Tensor.of_node(_stretched(x.node, _joint([x.shape, tuple(shape)])), x.requires_grad)

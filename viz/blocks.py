@@ -1,0 +1,103 @@
+"""The template of every block of a model, at a level of detail: operations, quantities, or closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tinygrad_rnn.printer import equation_text
+
+from .cell import SINGLE, TWIN, Pitch, arrange
+from .inside import Inside, block_position, by_operations, by_quantities, ports_of
+from .roles import Block, Roles
+from .scene import Shape
+from .style import ROLE_FILL, SMALL
+from .template import Place, Template, simple
+from .text import COLUMN, ROW, Label, Span, formula, plain, quantity, shortened, string
+
+PANELS = {"attention": "panel_attention", "cell": "panel"}
+GAP_WIDTH = 44.0
+LONGEST, MOST_LINES = 380.0, 12  # of the equations inside a folded cell
+
+
+def passed(block: Block, roles: Roles) -> list[str]:
+    """The quantities of a block that are read from other blocks."""
+    return list(dict.fromkeys(a.source for a in roles.arrows if a.source in block.quantities
+                              and (a.target not in block.quantities or bool(a.boundary))))
+
+
+def fill(block: Block, roles: Roles) -> str:
+    style = ROLE_FILL[roles.role[block.quantities[0]]]
+    if block.boundary:
+        return "plain"
+    if block.kind == "cell":
+        return "backward" if block.direction < 0 else "state"
+    return style
+
+
+def opened(block: Block, roles: Roles, twins: bool = False) -> Template:
+    """One step of the block with its inside: operations, or quantities where wires have gradient twins."""
+    if block.kind == "single":
+        return closed(block, roles)
+    build: Callable[[Block, Roles], Inside] = by_quantities if twins or block.kind == "attention" else by_operations
+    inside = build(block, roles)
+    if sum(i.style != "merge" for i in inside.inner.values()) < 2:
+        return closed(block, roles)
+    states = {key: port.name for key, port in inside.ports.items() if port.state}
+    pitch: Pitch = TWIN if twins else SINGLE
+    panel = PANELS[block.kind] + ("_backward" if block.direction < 0 else "")
+    t = arrange(inside, states, passed(block, roles), title(block, roles), panel, pitch)
+    return t.mirrored() if block.direction < 0 else t
+
+
+def title(block: Block, roles: Roles) -> Label:
+    """c, h   t = 3: what the block carries, and where it stands."""
+    names = [q for q in block.quantities if roles.role[q] == "state"] or list(block.quantities)
+    label: Label = ()
+    for k, name in enumerate(names[:4]):
+        label += (*((Span(", "),) if k else ()), *quantity(name))
+    if len(names) > 4:
+        label += plain(", …")
+    where = [f"{i} = {mark}" for i, mark in ((block.row, ROW), (block.column, COLUMN)) if i]
+    return (*label, *plain("    "), Span(",  ".join(where)))
+
+
+def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0) -> Template:
+    """One box for the block, named after its first quantity or its states."""
+    ports = ports_of(block, roles)
+    side = sorted((k for k, p in ports.items() if p.state), key=lambda k: abs(ports[k].shift))
+    below = [k for k, p in ports.items() if not p.state]
+    if len(block.quantities) == 1:
+        label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
+    else:
+        label = title(block, roles)
+    return simple(fill(block, roles), label, string(label), below, side, list(block.quantities), block.direction,
+                  lines, stretch)
+
+
+def folded(block: Block, roles: Roles, index: str, loops: int) -> Template:
+    """The block closed, with its equations written inside."""
+    lines: list[Label] = []
+    if block.kind != "single" or roles.role[block.quantities[0]] == "loss":
+        equations = [eq for eq in roles.system.equations if eq.name in block.quantities]
+        for eq in equations[:MOST_LINES]:
+            lines.append(shortened(formula(equation_text(eq)), SMALL, LONGEST))
+        if len(equations) > MOST_LINES:
+            lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
+    return closed(block, roles, tuple(lines), 44.0 * loops)
+
+
+def gap(t: Template) -> Template:
+    """What stands for the steps left out: dots at the height of every state's wire, or in the middle."""
+    heights = t.rail_ys if any(p.side in ("left", "right") for p in t.ins.values()) else [t.h / 2]
+    dots = [Shape("box", 0, y - 8, GAP_WIDTH, 16, "none", plain("· · ·"), 15) for y in heights]
+
+    def moved(places: dict[str, Place]) -> dict[str, Place]:
+        return {k: p._replace(x=0.0 if p.side == "left" else GAP_WIDTH, open=True) for k, p in places.items()
+                if p.side in ("left", "right")}
+
+    rails = moved(t.rails) if len(heights) > 1 or any(p.side in ("left", "right") for p in t.ins.values()) else {}
+    return Template(GAP_WIDTH, t.h, shapes=dots, ins=moved(t.ins), rails=rails)
+
+
+def layers_left_out() -> Template:
+    return Template(30, 26, shapes=[Shape("box", 0, 0, 30, 26, "none", plain("⋮"), 18)])

@@ -1,0 +1,74 @@
+"""The folded view: every block once, loops as dashed arcs labelled with their shift."""
+
+from __future__ import annotations
+
+from . import blocks
+from .inside import port_key, ports_of
+from .roles import Block, Roles
+from .template import Template
+from .text import Label, Span, quantity
+from .units import Units
+from .view import Box, Link, Loop, View
+
+
+def folded(roles: Roles) -> View:
+    """One column; blocks with layers are drawn once, their layer index as it is written."""
+    return _Folded(roles).view
+
+
+class _Folded:
+    def __init__(self, roles: Roles):
+        self.roles = roles
+        units = Units(roles, 1, True)
+        row_of: dict[Block, int] = {}
+        for unit in sorted(units.all, key=lambda u: units.row_of[u]):
+            row_of.setdefault(unit.block, units.row_of[unit])
+        used = {row: k for k, row in enumerate(sorted(set(row_of.values())))}
+        self.view = View(roles.system.name, [""], len(used), track=12.0)
+        self.found: dict[tuple[str, ...], Link] = {}
+        loops = {b: self.loops(b) for b in roles.blocks}
+        for block in roles.blocks:
+            template: Template = blocks.folded(block, roles, block.column, len(loops[block]))
+            self.view.boxes[block.name] = Box(block.name, template, used[row_of[block]], 0, block.column, block.row,
+                                              ", ".join(block.quantities), blocks.fill(block, roles))
+            self.view.loops += loops[block]
+        for block in roles.blocks:
+            self.connect(block)
+        self.view.links = list(self.found.values())
+
+    def loops(self, block: Block) -> list[Loop]:
+        """The arcs of a block: what it reads of itself from other steps or layers."""
+        found: dict[tuple[str, str], Loop] = {}
+        many = len(block.quantities) > 1
+        for a in self.roles.arrows:
+            if not {a.source, a.target} <= set(block.quantities) or a.boundary or block.boundary:
+                continue
+            shifts = ", ".join(str(s).replace("-", "−") for s in a.slots if s.anchor == "free" and s.offset)
+            if shifts:
+                name = quantity(a.source) if many else ()
+                label: Label = (*name, *((Span("  "),) if many else ()), Span(shifts))
+                found.setdefault((a.source, shifts), Loop(block.name, label, self.roles.line(a.source)))
+        return list(found.values())
+
+    def connect(self, block: Block) -> None:
+        ports = ports_of(block, self.roles)
+        for key, port in ports.items():
+            if port.state or (port.name in block.quantities and not block.boundary):
+                continue
+            source = self.source(port.name, key)
+            if source == block.name:
+                continue
+            shifted = [str(s).replace("-", "−") for s in port.slots if s.anchor != "free" or s.offset]
+            label: Label = (Span(",".join(shifted)),) if shifted else ()
+            back = self.view.boxes[source].row >= self.view.boxes[block.name].row
+            link = Link(source, port.name, block.name, key, f"{source}:{port.name}", self.roles.line(port.name), back,
+                        dashed=any(s.anchor == "free" and s.offset for s in port.slots), label=label)
+            self.found[source, port.name, block.name, key] = link
+
+    def source(self, name: str, key: str) -> str:
+        """The block that is read: a boundary along layers where exactly that is named, else the main one."""
+        exact = next((b.name for b in self.roles.blocks if b.boundary and port_key(b.quantities[0], b.boundary) == key),
+                     None)
+        return exact or self.roles.block_of(name).name
+
+

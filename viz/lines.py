@@ -1,0 +1,119 @@
+"""Lines as they are drawn: rounded turns, arrow heads, gradient twins, and where their labels go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from .scene import Note, Point, Scene, Shape, Wire
+from .style import CORNER, HEAD, LINES, SMALL
+
+APART = 4.0  # of a wire and of its twin from the line between them
+
+
+@dataclass(frozen=True)
+class Move:
+    """A piece of a path: "M" to a point, "L" to a point, or "Q" over a corner to a point."""
+
+    kind: str
+    points: tuple[Point, ...]
+
+
+def path(points: tuple[Point, ...], corner: float = CORNER) -> list[Move]:
+    """The polyline with its turns rounded."""
+    moves = [Move("M", (points[0],))]
+    for before, at, after in zip(points, points[1:], points[2:]):
+        r = min(corner, math.dist(before, at) / 2, math.dist(at, after) / 2)
+        if r > 0.1:
+            moves.append(Move("L", (_towards(at, before, r),)))
+            moves.append(Move("Q", (at, _towards(at, after, r))))
+        else:
+            moves.append(Move("L", (at,)))
+    moves.append(Move("L", (points[-1],)))
+    return moves
+
+
+def _towards(a: Point, b: Point, r: float) -> Point:
+    d = math.dist(a, b)
+    return a[0] + (b[0] - a[0]) * r / d, a[1] + (b[1] - a[1]) * r / d
+
+
+def head(points: tuple[Point, ...], width: float) -> tuple[tuple[Point, Point, Point], tuple[Point, ...]]:
+    """The triangle at the end of a line, and the line without what the triangle covers."""
+    long, wide = HEAD[0] + width, HEAD[1] + width * 0.9
+    (ax, ay), (bx, by) = points[-2], points[-1]
+    d = math.dist(points[-2], points[-1]) or 1.0
+    ux, uy = (bx - ax) / d, (by - ay) / d
+    cut = min(long * 0.8, d * 0.9)
+    x, y = bx - ux * long, by - uy * long
+    triangle = ((bx, by), (x - uy * wide / 2, y + ux * wide / 2), (x + uy * wide / 2, y - ux * wide / 2))
+    return triangle, (*points[:-1], (bx - ux * cut, by - uy * cut))
+
+
+def parallel(points: tuple[Point, ...], d: float) -> tuple[Point, ...]:
+    """The polyline moved to its left by d (y downward); its corners stay corners."""
+    out: list[Point] = []
+    units = []
+    for a, b in zip(points, points[1:]):
+        n = math.dist(a, b) or 1.0
+        units.append(((b[0] - a[0]) / n, (b[1] - a[1]) / n))
+    for k, (x, y) in enumerate(points):
+        before, after = units[max(0, k - 1)], units[min(k, len(units) - 1)]
+        dx, dy = before[1] * d, -before[0] * d
+        if before != after:
+            dx, dy = dx + after[1] * d, dy - after[0] * d
+            scale = 1 + before[0] * after[0] + before[1] * after[1]
+            dx, dy = dx / scale, dy / scale
+        out.append((x + dx, y + dy))
+    return tuple(out)
+
+
+def with_twins(scene: Scene) -> Scene:
+    """Every wire that carries a gradient beside its twin, reversed and dashed; labels become notes."""
+    circles = [s for s in scene.shapes if s.kind == "circle"]
+    wires: list[Wire] = []
+    for wire in scene.wires:
+        if not wire.gradient:
+            wires.append(wire)
+            continue
+        ahead, back = parallel(wire.points, APART), parallel(wire.points, -APART)[::-1]
+        near_start = _circle_at(wire.points[0], circles)
+        near_end = _circle_at(wire.points[-1], circles)
+        wires.append(replace(wire, points=_attached(ahead, near_start, near_end), label=(), adjoint=()))
+        wires.append(Wire(_attached(back, near_end, near_start), "gradient", head=wire.tail, tail=wire.head, dashed=True,
+                          name=f"gradient of {wire.name}"))
+    notes = [note for wire in scene.wires for note in _labels(wire)]
+    return replace(scene, wires=wires, notes=[*scene.notes, *notes])
+
+
+def _circle_at(p: Point, circles: list[Shape]) -> Shape | None:
+    return next((c for c in circles if c.on_border(p)), None)
+
+
+def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None) -> tuple[Point, ...]:
+    """Ends moved along the line to a circle's border, from which the shift took them."""
+    out = list(points)
+    for k, inner, circle in ((0, 1, start), (-1, -2, end)):
+        if circle is not None:
+            (x, y), (cx, cy), r = out[k], circle.centre, circle.w / 2
+            if abs(out[inner][0] - x) < 0.01:
+                reach = math.sqrt(max(0.0, r * r - (x - cx) ** 2))
+                out[k] = (x, cy + math.copysign(reach, y - cy))
+            else:
+                reach = math.sqrt(max(0.0, r * r - (y - cy) ** 2))
+                out[k] = (cx + math.copysign(reach, x - cx), y)
+    return tuple(out)
+
+
+def _labels(wire: Wire) -> Iterator[Note]:
+    flat = [(a, b) for a, b in zip(wire.points, wire.points[1:]) if abs(a[1] - b[1]) < 0.01]
+    if not flat:
+        return
+    a, b = max(flat, key=lambda s: abs(s[0][0] - s[1][0]))
+    middle = (a[0] + b[0]) / 2
+    if wire.label:
+        yield Note(middle, a[1] + 11, wire.label, SMALL, LINES[wire.style].colour)
+    if wire.adjoint:
+        lower = a[1] + (APART if a[0] < b[0] else -APART)
+        yield Note(middle, lower + (12 if a[0] < b[0] else -10), wire.adjoint, SMALL, LINES["gradient"].colour)

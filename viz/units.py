@@ -1,0 +1,135 @@
+"""From blocks to rows: a unit is a block at one layer position, and its row is its depth in the graph of units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import networkx as nx
+from tinygrad_rnn.node import At
+
+from .names import Arrow, components
+from .roles import Block, Roles
+from .steps import Steps
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A block at a layer position (None: the layers left out; 0: the block has no layers)."""
+
+    block: Block
+    layer: int | None = 0
+
+    @property
+    def key(self) -> str:
+        return self.block.name + (f"@{self.layer}" if self.block.row else "")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An arrow between units, with the column slot that is read: a shift or position, or None for all of them."""
+
+    arrow: Arrow
+    source: Unit
+    target: Unit
+    slot: At | None
+    initial: bool = False  # read by a boundary equation of the column index
+
+
+class Units:
+    def __init__(self, roles: Roles, steps: int, elide: bool):
+        self.roles, self.system = roles, roles.system
+        self.layers = {b.row: Steps.of(self.system.static.get(b.row, steps), elide, b.row.upper())
+                       for b in roles.blocks if b.row}
+        self.all = [Unit(b, p) for b in roles.blocks for p in (self.layers[b.row].shown if b.row else (0,))]
+        self.readings = list(dict.fromkeys(self._readings()))
+        self.row_of = self._rows()
+
+    def _readings(self) -> Iterator[Reading]:
+        by_quantity: dict[str, list[Unit]] = {}
+        for unit in self.all:
+            for q in unit.block.quantities:
+                by_quantity.setdefault(q, []).append(unit)
+        for a in self.roles.arrows:
+            for target in by_quantity[a.target]:
+                at_row = a.boundary and a.boundary == target.block.boundary
+                initial = bool(a.boundary) and not at_row
+                if (target.block.boundary and not at_row) or (initial and self._is_row_boundary(a, target.block)):
+                    continue
+                source = self._source(a, target, by_quantity[a.source])
+                if source is not None:
+                    yield Reading(a, source, target, self._column_slot(a, source, target), initial)
+
+    def _is_row_boundary(self, a: Arrow, block: Block) -> bool:
+        own = self.system.quantities[a.target].slots
+        return any(o == block.row and s.anchor != "free" for s, o in zip(a.boundary, own, strict=True))
+
+    def _source(self, a: Arrow, target: Unit, found: list[Unit]) -> Unit | None:
+        """The unit that an arrow reads: by layer where the source has layers."""
+        main = next((u.block for u in found if not u.block.boundary), None)
+        if main is None or not main.row:
+            return next((u for u in found if not u.block.boundary), None)
+        slot = a.slots[self.system.quantities[a.source].slots.index(main.row)]
+        steps = self.layers[main.row]
+        if slot.anchor == "free":
+            if target.block.row != slot.index or target.layer is None:
+                position = None if target.block.row == slot.index and not slot.offset else steps.total
+            else:
+                position = target.layer + slot.offset
+        else:
+            position = slot.offset if slot.anchor == "first" else steps.total + slot.offset
+        for unit in found:
+            if unit.block.boundary and position is not None:
+                at = unit.block.boundary[self.system.quantities[a.source].slots.index(main.row)]
+                if position == (at.offset if at.anchor == "first" else steps.total + at.offset):
+                    return unit
+        if target.layer is None and slot.anchor == "free" and slot.offset and target.block.row:
+            position = 2 if slot.offset < 0 else steps.total
+        if position is not None and not 1 <= position <= steps.total:
+            return None
+        place = None if position is None else steps.slot(position)
+        shown = position if position is None or place is None else steps.shown[place]
+        return next((u for u in found if u.layer == shown and not u.block.boundary), None)
+
+    def _column_slot(self, a: Arrow, source: Unit, target: Unit) -> At | None:
+        index = source.block.column
+        if not index:
+            return None
+        slot = a.slots[self.system.quantities[a.source].slots.index(index)]
+        if slot.anchor != "free":
+            return slot
+        if a.boundary:
+            own = self.system.quantities[a.target].slots
+            return slot if any(s == At("free", slot.index, 0) for s in a.boundary) and slot.index in own else None
+        return slot if slot.index == target.block.column else None
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def is_rail(self, unit: Unit) -> bool:
+        """Does the unit have wires to other steps of its own, so that its row is its own?"""
+        return unit.block.kind == "cell" and unit.block.direction != 0
+
+    def _rows(self) -> dict[Unit, int]:
+        graph: nx.DiGraph[Unit] = nx.DiGraph()
+        graph.add_nodes_from(self.all)
+        group = {q: k for k, b in enumerate(self._loops()) for q in b}
+        for r in self.readings:
+            inside = r.arrow.source in group and group[r.arrow.source] == group.get(r.arrow.target)
+            if r.source != r.target and not (inside and r.slot is not None and r.slot.offset and not r.initial):
+                graph.add_edge(r.source, r.target)
+        depth: dict[Unit, int] = {}
+        order = list(nx.lexicographical_topological_sort(graph, key=self.all.index))
+        for unit in order:
+            depth[unit] = max((depth[p] + 1 for p in graph.predecessors(unit)), default=0)
+        for unit in reversed(order):  # what reads nothing stands right below what reads it first
+            later = [depth[s] for s in graph.successors(unit)]
+            if later and not list(graph.predecessors(unit)):
+                depth[unit] = min(later) - 1
+        rows: dict[tuple[int, int, int], list[Unit]] = {}
+        for k, unit in enumerate(self.all):
+            alone = self.is_rail(unit) or not unit.block.column
+            rows.setdefault((depth[unit], 2 if not unit.block.column else int(alone), k if alone else 0), []).append(unit)
+        return {unit: row for row, at in enumerate(sorted(rows)) for unit in rows[at]}
+
+    def _loops(self) -> list[tuple[str, ...]]:
+        return components(self.system, list(self.roles.arrows))

@@ -1,0 +1,236 @@
+"""The unrolled view: a column a step, every block stamped in each; with gradients, the backward view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tinygrad_rnn.node import At
+
+from . import blocks
+from .inside import port_key, ports_of
+from .roles import Block, Roles
+from .steps import Steps
+from .template import Template, simple
+from .text import COLUMN, ROW, Label, Span, quantity, string
+from .units import Reading, Unit, Units
+from .view import FIRST, LAST, Box, Link, View
+
+LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
+
+
+def unrolled(roles: Roles, steps: int, elide: bool) -> View:
+    return _Unrolled(roles, steps, elide, twins=False).view
+
+
+def backward(roles: Roles, steps: int, elide: bool) -> View:
+    return _Unrolled(roles, steps, elide, twins=True).view
+
+
+class _Unrolled:
+    def __init__(self, roles: Roles, steps: int, elide: bool, twins: bool):
+        self.roles, self.system, self.twins = roles, roles.system, twins
+        self.units = Units(roles, steps, elide)
+        self.stepped = any(b.column for b in roles.blocks)
+        self.steps = Steps.of(steps if self.stepped else 1, elide, "T")
+        self.templates = {b: blocks.opened(b, roles, twins) for b in roles.blocks}
+        self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
+        self.ports = {b: ports_of(b, roles) for b in roles.blocks}
+        self.live = self._live()
+        rows = 1 + max(self.units.row_of.values(), default=-1)
+        self.view = View(self.system.name, self.steps.labels, rows, track=20.0 if twins else 11.0)
+        if twins:
+            losses = [n for n, r in roles.role.items() if r == "loss"]
+            named = losses == ["loss"] or len(losses) != 1
+            self.view.legend = LEGEND if not losses or named and len(losses) > 1 else (
+                *LEGEND, ("", f"L = {losses[0]}"))
+        self.links: dict[tuple[str, ...], Link] = {}
+        for unit in self.units.all:
+            for k in range(len(self.steps.shown)) if unit.block.column else [None]:
+                self.place(unit, k)
+        for reading in self.units.readings:
+            if not reading.initial:
+                self.connect(reading)
+        self.view.links = list(self.links.values())
+        self.columns()
+
+    def _live(self) -> set[str]:
+        """Quantities with a gradient: those from which a loss, or an output where there is none, follows."""
+        role = self.roles.role
+        ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"] or list(role)
+        live, todo = set(ends), list(ends)
+        while todo:
+            name = todo.pop()
+            for a in self.roles.arrows:
+                if a.target == name and a.differentiable and a.source not in live and role[a.source] != "input":
+                    live.add(a.source)
+                    todo.append(a.source)
+        return live
+
+    # -- boxes -------------------------------------------------------------------------------------
+
+    def key(self, unit: Unit, column: int | None) -> str:
+        return unit.key if column is None else f"{unit.key}.{column}"
+
+    def place(self, unit: Unit, column: int | None) -> None:
+        template = self.templates[unit.block]
+        if unit.layer is None:
+            template = blocks.layers_left_out()
+        elif column is not None and self.steps.shown[column] is None:
+            template = self.gaps[unit.block]
+        box = Box(self.key(unit, column), template, self.units.row_of[unit], column, self.position(unit.block, column),
+                  self.layer(unit), ", ".join(unit.block.quantities), blocks.fill(unit.block, self.roles))
+        self.view.boxes[box.key] = box
+
+    def position(self, block: Block, column: int | None) -> str:
+        if column is None:
+            return ""
+        return replace(self.steps, capital=block.column.upper()).label(self.steps.shown[column])
+
+    def layer(self, unit: Unit) -> str:
+        return self.units.layers[unit.block.row].label(unit.layer) if unit.block.row else ""
+
+    # -- links -------------------------------------------------------------------------------------
+
+    def connect(self, r: Reading) -> None:
+        port = port_key(r.arrow.source, r.arrow.slots)
+        if port not in self.templates[r.target.block].ins or r.target.layer is None or r.source.layer is None:
+            return
+        for column in range(len(self.steps.shown)) if r.target.block.column else [None]:
+            for source, net in self.sources(r, column):
+                self.link(r, source, net, self.key(r.target, column), port, column)
+
+    def sources(self, r: Reading, column: int | None) -> Iterator[tuple[int | None | At, str]]:
+        """(column read, net) for the target's column; an `At` where an initial value is read."""
+        own = f"{r.source.key}:{r.arrow.source}"
+        if not r.source.block.column:
+            yield None, own
+            return
+        if r.slot is None:
+            visible = [k for k, p in enumerate(self.steps.shown) if p is not None]
+            if column is None or column in visible:
+                here = None if column is None else visible.index(column)
+                for i, k in enumerate(visible):
+                    if here is None or abs(i - here) <= 1:
+                        yield k, f"{own}>{r.target.key}"
+            return
+        for position in self.positions(r.slot, column):
+            if not 1 <= position <= self.steps.total:
+                if r.source.block == r.target.block or self.has_boundary(r, position):
+                    yield At("first", "", position), ""
+                continue
+            k = self.steps.slot(position)
+            if k is not None and not (self.is_gap(k) and self.is_gap(column)):
+                yield k, f"{own}.{k}"
+
+    def positions(self, slot: At, column: int | None) -> list[int]:
+        """The positions that a slot reads from a column; from the gap, those of the steps left out that are drawn."""
+        if slot.anchor != "free":
+            return [slot.offset + (self.steps.total if slot.anchor == "last" else 0)]
+        if column is None:
+            return []
+        at = self.steps.shown[column]
+        if at is not None:
+            return [at + slot.offset]
+        return [p for p in self.steps.shown if p is not None and 1 <= p - slot.offset <= self.steps.total
+                and p - slot.offset not in self.steps.shown]
+
+    def is_gap(self, column: int | None) -> bool:
+        return column is not None and self.steps.shown[column] is None
+
+    def has_boundary(self, r: Reading, position: int) -> bool:
+        return any(self.boundary_at(eq.slots, r.arrow.source, r.source.block) == position for eq in self.system.equations
+                   if eq.name == r.arrow.source and eq.is_boundary)
+
+    def boundary_at(self, slots: tuple[At, ...], name: str, block: Block) -> int | None:
+        """The position along the columns that a boundary equation sets."""
+        for slot, own in zip(slots, self.system.quantities[name].slots, strict=True):
+            if own == block.column and slot.anchor != "free":
+                return slot.offset + (self.steps.total if slot.anchor == "last" else 0)
+        return None
+
+    def link(self, r: Reading, source: int | None | At, net: str, target: str, port: str, column: int | None) -> None:
+        a = r.arrow
+        if isinstance(source, At):
+            key = self.initial(r, source.offset, (target, port))
+            net = key
+        else:
+            key = self.key(r.source, source)
+        from_box, to_box = self.view.boxes[key], self.view.boxes[target]
+        if port not in to_box.template.ins:
+            return
+        sideways = to_box.template.ins[port].side in ("left", "right") or (
+            from_box.column in (FIRST, LAST)) or (from_box.column != column and self.units.is_rail(r.source))
+        if a.source not in (from_box.template.rails if sideways else from_box.template.outs):
+            return
+        style = "attention" if r.slot is None and r.target.block.kind == "attention" and r.source.block.column else (
+            self.roles.line(a.source))
+        gradient = self.twins and a.differentiable and a.source in self.live and a.target in self.live
+        state = self.ports[r.target.block][port].state
+        label: Label = ()
+        if state and not self.twins and len(a.weights) == 1 and not from_box.template.rails[a.source].open:
+            label = quantity(a.weights[0])
+        at = from_box.position if not isinstance(source, At) else ""
+        link = Link(key, a.source, target, port, net, style, sideways, gradient, False, label,
+                    self.adjoint(a.source, at, r.source) if state and gradient and at not in ("", "…") else ())
+        self.links.setdefault((key, a.source, target, port), link)
+
+    def adjoint(self, name: str, at: str, unit: Unit) -> Label:
+        """∂L/∂h⟨2⟩."""
+        label = quantity(name, self.position_text(name, unit.block).replace(COLUMN, at).replace(ROW, self.layer(unit)))
+        return (Span("∂"), Span("L", italic=True), Span("/∂"), *label)
+
+    def position_text(self, name: str, block: Block) -> str:
+        return blocks.block_position(name, block, self.system)
+
+    # -- initial values ----------------------------------------------------------------------------
+
+    def initial(self, r: Reading, position: int, beside: tuple[str, str]) -> str:
+        """The box of a state before the first step or after the last, and what its boundary equation reads."""
+        name, unit = r.arrow.source, r.source
+        key = f"{unit.key}:{name}[{position}]"
+        if key in self.view.boxes:
+            return key
+        shown = str(position).replace("-", "−") if position < 1 or not self.steps.elided else (
+            f"{unit.block.column.upper()}+{position - self.steps.total}")
+        text = self.position_text(name, unit.block).replace(COLUMN, shown).replace(ROW, self.layer(unit))
+        label = quantity(name, text)
+        readings = [q for q in self.units.readings if q.initial and q.arrow.target == name and q.target == unit
+                    and self.boundary_at(q.arrow.boundary, name, unit.block) == position]
+        below = list(dict.fromkeys(port_key(q.arrow.source, q.arrow.slots) for q in readings))
+        direction = 1 if position < 1 else -1
+        template: Template = simple("initial", label, string(label), below, [], [name], direction)
+        column = FIRST if position < 1 else LAST
+        self.view.boxes[key] = Box(key, template, self.units.row_of[unit], column, name=string(label), style="initial",
+                                   beside=beside)
+        for q in readings:
+            port = port_key(q.arrow.source, q.arrow.slots)
+            for source, net in self.sources(q, None):
+                if not isinstance(source, At):
+                    box = self.key(q.source, source)
+                    gradient = self.twins and q.arrow.differentiable and {q.arrow.source, name} <= self.live
+                    rails = self.view.boxes[box].template.rails
+                    link = Link(box, q.arrow.source, key, port, net, self.roles.line(q.arrow.source),
+                                self.units.is_rail(q.source) and q.arrow.source in rails, gradient)
+                    self.links.setdefault((box, q.arrow.source, key, port), link)
+        return key
+
+    # -- where boxes without a step stand ----------------------------------------------------------
+
+    def columns(self) -> None:
+        """A quantity without steps stands in the column that it reads, or where it is read, or in the middle."""
+        loose = [k for u in self.units.all if not u.block.column for k in [self.key(u, None)]]
+        loose.sort(key=lambda k: self.view.boxes[k].row)
+        for ahead in (True, False):
+            for key in loose if ahead else reversed(loose):
+                if self.view.boxes[key].column is not None:
+                    continue
+                others = [li.source if ahead else li.target for li in self.view.links
+                          if (li.target if ahead else li.source) == key]
+                found = {self.view.boxes[o].column for o in others
+                         if not (ahead and self.view.boxes[o].column is None and not self.reads(o))}
+                if len(found) == 1:
+                    self.view.boxes[key] = replace(self.view.boxes[key], column=found.pop())
+
+    def reads(self, key: str) -> bool:
+        return any(li.target == key for li in self.view.links)

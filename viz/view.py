@@ -1,0 +1,74 @@
+"""A view: blocks at (row, column) and links between their ports, before any coordinate is known.
+
+The folded, unrolled and backward pictures differ only in the view that they build; one layout places them all, and
+DOT text is written from the view itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .template import Template
+from .text import Label
+
+FIRST, LAST = -1, -2  # columns of what comes before the first step and after the last
+
+
+@dataclass(frozen=True)
+class Box:
+    """One instance of a block. column: a number, FIRST, LAST, or None for the middle of the page.
+
+    position, layer: what its label shows; group: the unit of which it is an instance; beside: for initial values,
+    the port of the first step at whose height they stand.
+    """
+
+    key: str
+    template: Template
+    row: int
+    column: int | None
+    position: str = ""
+    layer: str = ""
+    name: str = ""
+    style: str = "plain"
+    beside: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """A wire from a box's output to another's port. net: wires of one net may share their way."""
+
+    source: str
+    out: str
+    target: str
+    port: str
+    net: str
+    style: str
+    sideways: bool = False
+    gradient: bool = False
+    dashed: bool = False
+    label: Label = ()
+    adjoint: Label = ()
+
+
+@dataclass
+class View:
+    """columns: their labels from left to right; rows: the number of rows, from the bottom."""
+
+    title: str
+    columns: list[str]
+    rows: int = 0
+    boxes: dict[str, Box] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+    legend: tuple[tuple[str, str], ...] = ()
+    track: float = 11.0
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A dashed arc at the right of a box: the quantity is read at a shift."""
+
+    box: str
+    label: Label
+    style: str
+    backward: bool = False
