@@ -19,7 +19,7 @@ endef
 .PHONY: help demo test lint clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^# make/s/^# //p' Makefile
 
 .venv/.ready: pyproject.toml
 	$(call new_venv,.venv,.)

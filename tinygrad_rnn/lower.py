@@ -18,6 +18,7 @@ from .rewrite import ONE, remade
 from .system import Equation, System
 
 LETTERS = string.ascii_letters
+DENSE_CLASSES = 256  # up to so many classes a product with one-hot vectors beats a scatter
 
 
 def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str], training: bool) -> list[Equation]:
@@ -61,10 +62,35 @@ def contraction(a: Node, b: Node, labels: tuple[str, str, str], over: Iterable[s
                                (text, right, out) if k == 0 else (left, text, out), over)
     sizes = dict(zip(left + right, a.shape + b.shape, strict=True))
     over = tuple(over)
+    for table, rows, one_hot, label in ((a, left, b, right), (b, right, a, left)):
+        if is_coded(one_hot) and not is_coded(table):
+            made = _by_class(table, rows, one_hot.args[0], label, out, over, one_hot.shape[0])
+            if made is not None:
+                return made
     indices = ordered((set(a.indices) | set(b.indices)) - set(over))
     dtype = floating(promote([a.dtype, b.dtype]))
     kind = Type(indices, tuple(sizes[c] for c in out), dtype)
     return Node("contract", (a, b), (("labels", (left, right, out)), ("over", over)), kind)
+
+
+def is_coded(node: Node) -> bool:
+    """Is node a one-hot vector of which only the class is stored?"""
+    return node.op == "one_hot" and node.rank == 1 and node.args[0].dtype == "int64"
+
+
+def _by_class(a: Node, rows: str, code: Node, label: str, out: str, over: tuple[str, ...], size: int) -> Node | None:
+    """A product with a one-hot vector: pick the class, or, summed over all that the class varies over, scatter to it."""
+    rest = rows.replace(label, "")
+    if label in rows and label not in out and (not rest or not a.indices) and rest == out:
+        kind = Type(ordered({*a.indices, *code.indices}), tuple(a.shape[rows.index(c)] for c in out), a.dtype)
+        picked = Node("pick_class", (a, code), (("axis", rows.index(label)),), kind)
+        return f.sum(picked, over=over, axis=()) if over else picked
+    summed = {*a.indices, *code.indices} == set(over) == set(code.indices)
+    if label in out and label not in rows and summed and out.replace(label, "") == rows and size > DENSE_CLASSES:
+        axis = out.index(label)
+        kind = Type((), (*a.shape[:axis], size, *a.shape[axis:]), a.dtype)
+        return Node("scatter_class", (a, code), (("axis", axis), ("over", over)), kind)
+    return None
 
 
 def _contract(node: Node) -> Node:

@@ -502,6 +502,62 @@ class Plan:
         lo = [*labels, *("." + c for c in goal), *[BATCH] * (BATCH in node.indices)]
         contract(self.do, out, lo, a, la, b, lb)
 
+    def _class_positions(self, code: Node, env: Env, size: int) -> tuple[Any, tuple[str, ...]]:
+        """Classes as positions from 0 to size, where `size` stands for every class out of range."""
+        codes, labels = self.view(code, env)
+        bad, at = self.do.temp(codes.shape, bool), self.do.temp(codes.shape, "int64")
+        self.do(self.xp.copyto, at, codes)
+        for outside in (self.xp.less, self.xp.greater_equal):
+            self.do(outside, codes, 0 if outside is self.xp.less else size, bad)
+            self.do(self.xp.copyto, at, size, "same_kind", bad)
+        return at, labels
+
+    def _emit_pick_class(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
+        """A product with a one-hot vector: the class's row of a table, or element of a vector; zero out of range."""
+        a, code = node.args
+        view, have = self.view(a, env)
+        axis = len(have) + node.attr("axis")
+        size = view.shape[axis]
+        at, code_labels = self._class_positions(code, env, size)
+        if a.indices:
+            joint = [*labels, *[BATCH] * (BATCH in node.indices)]
+            rows = self._labelled(view, [*have, "", *[BATCH] * (BATCH in a.indices)], ["", *joint])
+            where = self._labelled(at, [*code_labels, *[BATCH] * (BATCH in code.indices)], joint)
+            self.do(pick_elements, self.xp, rows, where, out)
+            return
+        table = self.do.temp((size + 1, *(s for k, s in enumerate(view.shape) if k != axis)), view.dtype)
+        self.do(self.xp.copyto, table[:size], self.xp.moveaxis(view, axis, 0))
+        taken = self.do.temp((*at.shape, *table.shape[1:]), view.dtype)
+        self.do(self.backend.take_rows, table, at, taken)
+        batch = BATCH in code.indices
+        if batch:  # rows come after the batch, features belong before it
+            taken = self.xp.moveaxis(taken, len(code_labels), -1)
+        self.do(self.xp.copyto, out, taken)
+
+    def _labelled(self, view: Any, labels: list[str], goal: list[str]) -> Any:
+        """view with the goal's labels, in its order; axes of size 1 for those that it lacks."""
+        view = view.transpose([labels.index(x) for x in goal if x in labels])
+        return view[(*(slice(None) if x in labels else None for x in goal), ...)]
+
+    def _emit_scatter_class(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
+        """The sum of rows by class: what the gradient of a table of embeddings is."""
+        a, code = node.args
+        size = node.shape[node.attr("axis")]
+        at, code_labels = self._class_positions(code, env, size)
+        for index in code_labels:
+            if self._ragged(index):
+                self.do(self.xp.copyto, at, size, "same_kind", self._pad(index, code_labels, at.ndim, env))
+        view, have = self.view(a, env)
+        joint = [*code_labels, *[BATCH] * (BATCH in code.indices)]
+        features = ["." + str(k) for k in range(a.rank)]
+        rows = self._labelled(view, [*have, *features, *[BATCH] * (BATCH in a.indices)], [*joint, *features])
+        total = self.do.temp((size + 1, *a.shape), out.dtype)
+        shape = (*at.shape, *a.shape)
+        flat = self.do.temp(shape, out.dtype)
+        self.do(self.xp.copyto, flat, rows)
+        self.do(self.backend.add_rows, total, at.reshape(-1), flat.reshape(-1, *a.shape))
+        self.do(self.xp.copyto, out, self.xp.moveaxis(total[:size], 0, node.attr("axis")))
+
     # -- running -----------------------------------------------------------------------------------
 
     def run(self, feed: Feed) -> None:
@@ -608,4 +664,13 @@ class Plan:
 
 LEAVES = {"position", "last", "count", "dropout_mask"}
 FILL = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf"), "log_softmax": -float("inf")}
-SPECIAL = {"contract": Plan._emit_contract}
+SPECIAL = {"contract": Plan._emit_contract, "pick_class": Plan._emit_pick_class,
+           "scatter_class": Plan._emit_scatter_class}
+
+
+def pick_elements(xp: Any, rows: Any, at: Any, out: Any) -> None:
+    """out = rows[at], class first in rows; 0 where the class is out of range."""
+    size = rows.shape[0]
+    found = xp.take_along_axis(xp.broadcast_to(rows, (size, *out.shape)),
+                               xp.broadcast_to(xp.minimum(at, size - 1), out.shape)[None], 0)[0]
+    xp.copyto(out, xp.where(at < size, found, 0))

@@ -51,6 +51,17 @@ def to_host(a: Any) -> Any:
     return xp.asnumpy(a) if xp is not None and isinstance(a, xp.ndarray) else numpy.asarray(a)
 
 
+def take_rows(table: Any, at: Any, out: Any) -> None:
+    """out = table[at]; every position is valid."""
+    xp.take(table, at, 0, out)
+
+
+def add_rows(out: Any, at: Any, rows: Any) -> None:
+    """out[k] = the sum of rows whose position is k."""
+    out[...] = 0
+    xp.add.at(out, at, rows)
+
+
 def quiet() -> Any:
     """A GPU raises no floating-point warnings."""
     return contextlib.nullcontext()
