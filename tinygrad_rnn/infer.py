@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,9 @@ from .ops.positional import check_rate
 from .ops.table import make, near
 from .shapes import Cell, Solver
 from .system import Equation, Quantity, System
+
+
+LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
 
 
 @dataclass
@@ -290,7 +294,7 @@ class _Resolver:
                     row = TABLE[node.op]
                     row.shape(u, [nodes[a] for a in node.args], nodes[node], dict(node.attrs))
                 except Error as error:
-                    error.node = error.node or node
+                    error.node = node if error.node is None else error.node
                     raise
             if stop and u.changed:
                 return
@@ -341,7 +345,7 @@ class _Resolver:
             try:
                 typed = retyped(node, args, quantities, self.static, left)
             except Error as error:
-                error.node = error.node or node
+                error.node = node if error.node is None else error.node
                 raise
             spans = eq.source.spans if eq.source else {}
             if node in spans:
@@ -376,6 +380,8 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
         for index in attrs["over"]:
             total *= static[index]
         return const(float(total), Type((), (), "weak"))
+    if node.op == "const" and left is not None and LARGEST[left.type.dtype] < abs(attrs["value"]) < math.inf:
+        raise BadValue(f"the number {attrs['value']:g} is too large for {left.type.dtype}", node)
     if not node.args:
         return node
     return make(TABLE[node.op], args, attrs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tinygrad_rnn.printer import equation_text
 
 from .cell import SINGLE, TWIN, Pitch, arrange
@@ -34,31 +32,39 @@ def fill(block: Block, roles: Roles) -> str:
     return style
 
 
-def opened(block: Block, roles: Roles, twins: bool = False) -> Template:
-    """One step of the block with its inside: operations, or quantities where wires have gradient twins."""
+def opened(block: Block, roles: Roles, live: frozenset[str] | None = None) -> Template:
+    """One step of the block with its inside: operations, or where `live` names what has a gradient, quantities."""
     if block.kind == "single":
         return closed(block, roles)
-    build: Callable[[Block, Roles], Inside] = by_quantities if twins or block.kind == "attention" else by_operations
-    inside = build(block, roles)
+    inside: Inside
+    if live is not None or block.kind == "attention":
+        inside = by_quantities(block, roles, live or frozenset())
+    else:
+        inside = by_operations(block, roles)
     if sum(i.style != "merge" for i in inside.inner.values()) < 2:
         return closed(block, roles)
     states = {key: port.name for key, port in inside.ports.items() if port.state}
-    pitch: Pitch = TWIN if twins else SINGLE
+    pitch: Pitch = SINGLE if live is None else TWIN
     panel = PANELS[block.kind] + ("_backward" if block.direction < 0 else "")
     t = arrange(inside, states, passed(block, roles), title(block, roles), panel, pitch)
     return t.mirrored() if block.direction < 0 else t
 
 
-def title(block: Block, roles: Roles) -> Label:
-    """c, h   t = 3: what the block carries, and where it stands."""
+def carried(block: Block, roles: Roles) -> Label:
+    """c, h: what the block carries on, or else computes."""
     names = [q for q in block.quantities if roles.role[q] == "state"] or list(block.quantities)
     label: Label = ()
     for k, name in enumerate(names[:4]):
         label += (*((Span(", "),) if k else ()), *quantity(name))
     if len(names) > 4:
         label += plain(", …")
+    return label
+
+
+def title(block: Block, roles: Roles) -> Label:
+    """c, h   t = 3"""
     where = [f"{i} = {mark}" for i, mark in ((block.row, ROW), (block.column, COLUMN)) if i]
-    return (*label, *plain("    "), Span(",  ".join(where)))
+    return (*carried(block, roles), *plain("    "), Span(",  ".join(where)))
 
 
 def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0) -> Template:
@@ -69,7 +75,7 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
     if len(block.quantities) == 1:
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
-        label = title(block, roles)
+        label = carried(block, roles)
     return simple(fill(block, roles), label, string(label), below, side, list(block.quantities), block.direction,
                   lines, stretch)
 

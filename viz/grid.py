@@ -71,28 +71,32 @@ class _Grid:
         for box in self.boxes:
             cells.setdefault((box.row, box.column), []).append(box)
         self.cells = cells
-        self.column_width = [60.0] * self.n
+        self.reach_left, self.reach_right = [30.0] * self.n, [30.0] * self.n
         self.tall = [0.0] * self.view.rows
         self.end_width = {FIRST: 0.0, LAST: 0.0}
         for (row, column), found in cells.items():
             if column in (FIRST, LAST):
                 continue
-            total = sum(b.template.w for b in found) + APART * (len(found) - 1)
-            at = -total / 2
-            for box in found:
+            central = [b for b in found if b.style != "input"] or found
+            at = -(sum(b.template.w for b in central) + APART * (len(central) - 1)) / 2
+            left = at
+            for box in sorted(found, key=lambda b: b not in central):  # inputs to the right of what is computed
                 self.dx[box.key] = at + box.template.w / 2
                 at += box.template.w + APART
                 self.dy[box.key] = 0.0
                 self.tall[row] = max(self.tall[row], box.template.h)
             if column is not None:
-                self.column_width[column] = max(self.column_width[column], total)
+                self.reach_left[column] = max(self.reach_left[column], -left)
+                self.reach_right[column] = max(self.reach_right[column], at - APART)
         for (row, column), found in cells.items():
             if column in (FIRST, LAST):
                 self.initial(row, column, found)
         shown = [c for c, label in enumerate(self.view.columns) if label != "…"]
-        widest = max((self.column_width[c] for c in shown), default=60.0)
-        for c in shown:
-            self.column_width[c] = widest
+        for reach in (self.reach_left, self.reach_right):
+            widest = max((reach[c] for c in shown), default=30.0)
+            for c in shown:
+                reach[c] = widest
+        self.column_width = [a + b for a, b in zip(self.reach_left, self.reach_right, strict=True)]
 
     def initial(self, row: int, column: int, found: list[Box]) -> None:
         """Stacked from the top without overlap; staggered where wires come from below."""
@@ -197,7 +201,8 @@ class _Grid:
     def measure(self) -> None:
         track = self.view.track
         labels = [max(width(li.label, SMALL), width(li.adjoint, SMALL)) for li in self.view.links if li.sideways]
-        inner = max([NARROW, max(labels, default=0) + 26, *((g.count + 1) * track for g in self.gutters)])
+        self.label_room = max(labels, default=0.0) + (26 if any(labels) else 0)
+        inner = max(NARROW, self.label_room + max((g.count + 1) * track for g in self.gutters))
         self.gutter_width = [inner] * (self.n + 1)
         for g, end in ((0, FIRST), (self.n, LAST)):
             if not self.end_width[end]:
@@ -228,12 +233,12 @@ class _Grid:
 
     def centre_x(self, column: int | None) -> float:
         if column is None:
-            return (self.left[0] + self.left[-1] + self.column_width[-1]) / 2
+            return (self.centre_x(0) + self.centre_x(self.n - 1)) / 2
         if column == FIRST:
             return self.left[0] - self.gutter_width[0]
         if column == LAST:
             return self.left[-1] + self.column_width[-1] + self.gutter_width[-1]
-        return self.left[column] + self.column_width[column] / 2
+        return self.left[column] + self.reach_left[column]
 
     def corner(self, box: Box) -> tuple[float, float]:
         """The upper left corner of a box."""
@@ -256,6 +261,8 @@ class _Grid:
         tracks = self.gutters[number]
         left = self.left[number] - self.gutter_width[number] if number < self.n else (
             self.left[-1] + self.column_width[-1])
+        if self.label_room and self.gutter_width[number] > self.label_room:
+            return left + (tracks.at[net] + 1) * step  # at the left, so that labels have the room at the right
         return left + self.gutter_width[number] / 2 - 3 + (tracks.at[net] - (tracks.count - 1) / 2) * step
 
     # -- the scene ---------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Inner:
 
 @dataclass
 class Inside:
-    """The graph of a block. out: quantity -> the inner box that computes it; passing: quantity -> elementwise path."""
+    """The graph of a block. out: quantity -> the inner box that computes it; gradient: (source, box) of wires with a
+    twin, (box, "") of those that leave."""
 
     inner: dict[str, Inner] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
@@ -89,8 +90,8 @@ def _column_shift(name: str, slots: tuple[At, ...], block: Block, system: System
     return 0
 
 
-def by_quantities(block: Block, roles: Roles) -> Inside:
-    """One box a quantity."""
+def by_quantities(block: Block, roles: Roles, live: frozenset[str] = frozenset()) -> Inside:
+    """One box a quantity; live: the quantities with a gradient, whose wires get twins."""
     inside = Inside(ports=ports_of(block, roles))
     for name in block.quantities:
         sources: list[str] = []
@@ -100,13 +101,15 @@ def by_quantities(block: Block, roles: Roles) -> Inside:
                 source = key if key in inside.ports else f"q:{a.source}"
                 if source not in sources:
                     sources.append(source)
-                if a.differentiable:
+                if a.differentiable and {a.source, name} <= live:
                     inside.gradient.add((source, f"q:{name}"))
         style = ROLE_FILL[roles.role[name]]
         label = quantity(name, block_position(name, block, roles.system))
         inside.inner[f"q:{name}"] = Inner(f"q:{name}", "box", style, label, sources, name=string(label),
                                           line=roles.line(name))
         inside.out[name] = f"q:{name}"
+        if any(a.source == name and a.differentiable and a.target in live for a in roles.arrows):
+            inside.gradient.add((f"q:{name}", ""))  # on its way out
     return _merged(inside)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from .scene import Note, Point, Scene, Shape, Wire
 from .style import CORNER, HEAD, LINES, SMALL
+from .text import width
 
 APART = 4.0  # of a wire and of its twin from the line between them
 
@@ -83,8 +84,28 @@ def with_twins(scene: Scene) -> Scene:
         wires.append(replace(wire, points=_attached(ahead, near_start, near_end), label=(), adjoint=()))
         wires.append(Wire(_attached(back, near_end, near_start), "gradient", head=wire.tail, tail=wire.head, dashed=True,
                           name=f"gradient of {wire.name}"))
-    notes = [note for wire in scene.wires for note in _labels(wire)]
+    upright = _Upright(wires)
+    notes = [note for wire in scene.wires for note in _labels(wire, upright)]
     return replace(scene, wires=wires, notes=[*scene.notes, *notes])
+
+
+class _Upright:
+    """The vertical parts of all wires, by place, so that labels can keep clear of them."""
+
+    CELL = 50.0
+
+    def __init__(self, wires: list[Wire]):
+        self.cells: dict[int, list[tuple[float, float, float]]] = {}
+        for wire in wires:
+            for a, b in zip(wire.points, wire.points[1:]):
+                if abs(a[0] - b[0]) < 0.01:
+                    part = (a[0], min(a[1], b[1]), max(a[1], b[1]))
+                    self.cells.setdefault(round(a[0] / self.CELL), []).append(part)
+
+    def meets(self, left: float, right: float, top: float, bottom: float) -> bool:
+        cells = range(round(left / self.CELL), round(right / self.CELL) + 1)
+        return any(left < x < right and top < high and low < bottom
+                   for cell in cells for x, low, high in self.cells.get(cell, ()))
 
 
 def _circle_at(p: Point, circles: list[Shape]) -> Shape | None:
@@ -106,14 +127,18 @@ def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None)
     return tuple(out)
 
 
-def _labels(wire: Wire) -> Iterator[Note]:
+def _labels(wire: Wire, upright: _Upright) -> Iterator[Note]:
+    """The labels of a wire, under its longest horizontal part, where no other wire runs through them."""
     flat = [(a, b) for a, b in zip(wire.points, wire.points[1:]) if abs(a[1] - b[1]) < 0.01]
     if not flat:
         return
     a, b = max(flat, key=lambda s: abs(s[0][0] - s[1][0]))
-    middle = (a[0] + b[0]) / 2
-    if wire.label:
-        yield Note(middle, a[1] + 11, wire.label, SMALL, LINES[wire.style].colour)
-    if wire.adjoint:
-        lower = a[1] + (APART if a[0] < b[0] else -APART)
-        yield Note(middle, lower + (12 if a[0] < b[0] else -10), wire.adjoint, SMALL, LINES["gradient"].colour)
+    left, right = min(a[0], b[0]), max(a[0], b[0])
+    for label, style, gap in ((wire.label, wire.style, 11.0), (wire.adjoint, "gradient", 12.0 + APART)):
+        if label:
+            half, y = width(label, SMALL) / 2 + 2, a[1] + gap
+            middle = (left + right) / 2
+            spots = [middle, *(middle + sign * k * 6.0 for k in range(1, 40) for sign in (1, -1))]
+            free = [x for x in spots if left + half < x < right - half
+                    and not upright.meets(x - half, x + half, y - 6, y + 6)]
+            yield Note(free[0] if free else middle, y, label, SMALL, LINES[style].colour)

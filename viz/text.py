@@ -21,8 +21,8 @@ ASCII = (318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 3
          557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390, 337, 390, 838, 500, 500, 613,
          635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818,
          592, 592, 525, 636, 337, 636, 838)
-OTHER = {"⟨": 390, "⟩": 390, "·": 318, "ᵀ": 385, "²": 401}
-WIDE, USUAL, BOLD = 1000, 700, 1.12
+OTHER = {"⟨": 390, "⟩": 390, "·": 318, "ᵀ": 385, "²": 401, "∂": 517, "σ": 634, "Σ": 632, "√": 637, "…": 1000, "⋮": 1000}
+SIGN, WIDE, USUAL, BOLD = 838, 1000, 700, 1.12
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _advance(c: str) -> int:
         return 2 * ASCII[ord("0") - 32]
     if ord(c) > 0x2FFF or unicodedata.east_asian_width(c) in "WF":
         return 2 * USUAL
-    return OTHER.get(c, WIDE if unicodedata.category(c) in ("Sm", "So", "Po") else USUAL)
+    return OTHER.get(c, {"Sm": SIGN, "So": WIDE, "Po": WIDE}.get(unicodedata.category(c), USUAL))
 
 
 def width(label: Label, size: float) -> float:

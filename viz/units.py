@@ -127,7 +127,7 @@ class Units:
                 depth[unit] = min(later) - 1
         rows: dict[tuple[int, int, int], list[Unit]] = {}
         for k, unit in enumerate(self.all):
-            alone = self.is_rail(unit) or not unit.block.column
+            alone = unit.block.kind != "single" or not unit.block.column
             rows.setdefault((depth[unit], 2 if not unit.block.column else int(alone), k if alone else 0), []).append(unit)
         return {unit: row for row, at in enumerate(sorted(rows)) for unit in rows[at]}
 

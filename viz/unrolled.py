@@ -33,10 +33,10 @@ class _Unrolled:
         self.units = Units(roles, steps, elide)
         self.stepped = any(b.column for b in roles.blocks)
         self.steps = Steps.of(steps if self.stepped else 1, elide, "T")
-        self.templates = {b: blocks.opened(b, roles, twins) for b in roles.blocks}
+        self.live = self._live()
+        self.templates = {b: blocks.opened(b, roles, self.live if twins else None) for b in roles.blocks}
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
         self.ports = {b: ports_of(b, roles) for b in roles.blocks}
-        self.live = self._live()
         rows = 1 + max(self.units.row_of.values(), default=-1)
         self.view = View(self.system.name, self.steps.labels, rows, track=20.0 if twins else 11.0)
         if twins:
@@ -54,7 +54,7 @@ class _Unrolled:
         self.view.links = list(self.links.values())
         self.columns()
 
-    def _live(self) -> set[str]:
+    def _live(self) -> frozenset[str]:
         """Quantities with a gradient: those from which a loss, or an output where there is none, follows."""
         role = self.roles.role
         ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"] or list(role)
@@ -65,7 +65,7 @@ class _Unrolled:
                 if a.target == name and a.differentiable and a.source not in live and role[a.source] != "input":
                     live.add(a.source)
                     todo.append(a.source)
-        return live
+        return frozenset(live)
 
     # -- boxes -------------------------------------------------------------------------------------
 
@@ -160,7 +160,8 @@ class _Unrolled:
         if port not in to_box.template.ins:
             return
         sideways = to_box.template.ins[port].side in ("left", "right") or (
-            from_box.column in (FIRST, LAST)) or (from_box.column != column and self.units.is_rail(r.source))
+            from_box.column in (FIRST, LAST)) or (
+            r.slot is not None and from_box.column != column and self.units.is_rail(r.source))
         if a.source not in (from_box.template.rails if sideways else from_box.template.outs):
             return
         style = "attention" if r.slot is None and r.target.block.kind == "attention" and r.source.block.column else (
@@ -168,7 +169,7 @@ class _Unrolled:
         gradient = self.twins and a.differentiable and a.source in self.live and a.target in self.live
         state = self.ports[r.target.block][port].state
         label: Label = ()
-        if state and not self.twins and len(a.weights) == 1 and not from_box.template.rails[a.source].open:
+        if state and not self.twins and len(a.weights) == 1 and not to_box.template.ins[port].open:
             label = quantity(a.weights[0])
         at = from_box.position if not isinstance(source, At) else ""
         link = Link(key, a.source, target, port, net, style, sideways, gradient, False, label,

@@ -1,0 +1,147 @@
+"""Ranks and rows of a cell's inside: which box stands where, before any size is known.
+
+A value's wire runs along the row of what computes it; a row belongs to one value from its box to its last reader, so
+that no wire meets a box. States that are carried straight on run along the top, those that pass products along the
+bottom.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from .inside import Inside
+
+FLOOR, BELOW = 1000, 2000  # rows of the states at the bottom; of values that come from below and have several readers
+
+
+class Plan:
+    """rank: left to right, from 1; row: of boxes, state ports and some others, from the top; rail: the row at which a
+    state leaves; last: the highest rank."""
+
+    def __init__(self, inside: Inside, states: dict[str, str], leaving: list[str]):
+        self.inside, self.inner = inside, inside.inner
+        self.states, self.leaving = states, leaving
+        self.name_of = {key: q for q, key in inside.out.items()}
+        self.users: dict[str, list[str]] = {}
+        for key, inner in self.inner.items():
+            for s in inner.sources:
+                self.users.setdefault(s, []).append(key)
+        self.rank: dict[str, int] = {}
+        self.row: dict[str, int] = {}
+        self.rail: dict[str, int] = {}
+        self.taken: dict[tuple[int, int], str] = {}  # (rank, row) -> the value whose cell it is
+        self._ranks()
+        self._rows()
+        used = sorted({*self.row.values(), *self.rail.values()})
+        dense = {row: k for k, row in enumerate(used)}
+        self.rows = len(used)
+        self.row = {key: dense[row] for key, row in self.row.items()}
+        self.rail = {key: dense[row] for key, row in self.rail.items()}
+        self.taken = {(rank, dense[row]): v for (rank, row), v in self.taken.items() if row in dense}
+
+    def is_feed(self, source: str) -> bool:
+        """Does the value come from below?"""
+        return source in self.inside.ports and source not in self.states
+
+    def entry_rank(self, source: str) -> int:
+        return min(self.rank[u] for u in self.users[source])
+
+    # -- ranks -------------------------------------------------------------------------------------
+
+    def _ranks(self) -> None:
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(self.inner)
+        graph.add_edges_from((s, k) for k, inner in self.inner.items() for s in inner.sources if s in self.inner)
+        number = {key: k for k, key in enumerate(self.inner)}
+        self.order = list(nx.lexicographical_topological_sort(graph, key=number.__getitem__))
+        for key in self.order:
+            self.rank[key] = 1 + max((self.rank.get(s, 0) for s in self.inner[key].sources), default=0)
+        for key in reversed(self.order):  # what reads from outside alone stands right before what reads it
+            later = [self.rank[u] for u in self.users.get(key, [])]
+            if later and self.inner[key].style != "merge" and not any(s in self.inner for s in self.inner[key].sources):
+                self.rank[key] = min(later) - 1
+        self.last = max(self.rank.values(), default=0)
+
+    def end(self, source: str) -> int:
+        """The rank of a value's last reader, one beyond the last where the value leaves the block."""
+        ranks = [self.rank[u] for u in self.users.get(source, [])]
+        if self.name_of.get(source) in self.leaving:
+            ranks.append(self.last + 1)
+        return max(ranks, default=self.rank.get(source, 0))
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def highway(self, state: str) -> list[str]:
+        """A state's port and the circles, or the one box, through which it goes to its next step; or []."""
+        goal = self.inside.out[state]
+        straight = {k for k, i in self.inner.items() if i.shape == "circle"} | {goal}
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_edges_from((s, k) for k in straight for s in self.inner[k].sources
+                             if s in straight or self.states.get(s) == state)
+        for port, q in self.states.items():
+            if q == state and port in graph and goal in graph and nx.has_path(graph, port, goal):
+                return list(nx.shortest_path(graph, port, goal))
+        return []
+
+    def _rows(self) -> None:
+        paths = {q: self.highway(q) for q in dict.fromkeys(self.states.values())}
+        straight = [q for q, path in paths.items() if path]
+        for row, q in enumerate(straight):
+            self.rail[q] = row
+            self._own(paths[q][0], row, 0, self.last + 1)
+            for key in paths[q][1:]:
+                if key not in self.row:
+                    self.row[key] = row
+                    self._own(key, row, self.rank[key], self.last + 1)
+                    self.inner[key].line = self.inner[self.inside.out[q]].line
+        for k, q in enumerate(q for q in paths if q not in straight):
+            self.rail[q] = FLOOR + k
+        for k, (port, q) in enumerate(self.states.items()):
+            row = self.rail[q]
+            reach = max(0, self.end(port) - 1)
+            if not self._free(port, row, 0, reach):
+                row = FLOOR + 100 + k
+            self.row[port] = row
+            self._own(port, row, 0, reach)
+        for q, row in self.rail.items():  # a state leaves at the height at which it enters
+            self.taken[self.last + 1, row] = self.inside.out[q]
+        for key in self._by_reader():
+            if key not in self.row:
+                self.row[key] = self._choose(key, len(straight))
+                self._own(key, self.row[key], self.rank[key], max(self.rank[key], self.end(key) - 1))
+        for k, key in enumerate(p for p in self.inside.ports if p not in self.states):
+            if len({self.rank[u] for u in self.users.get(key, [])}) > 1:
+                self.row[key] = BELOW + k
+
+    def _by_reader(self) -> list[str]:
+        """Boxes rank by rank; within a rank, what is read first and higher comes first."""
+        def wish(key: str) -> tuple[int, int, int, int]:
+            readers = self.users.get(key, [])
+            first = min((self.rank[u] for u in readers), default=self.last + 1)
+            row = min((self.row.get(u, FLOOR) for u in readers if self.rank[u] == first), default=FLOOR)
+            return self.rank[key], first, row, self.order.index(key)
+
+        return sorted(self.order, key=wish)
+
+    def _own(self, value: str, row: int, low: int, high: int) -> None:
+        for rank in range(low, high + 1):
+            self.taken.setdefault((rank, row), value)
+
+    def _free(self, key: str, row: int, low: int, high: int) -> bool:
+        return all(self.taken.get((r, row), key) == key for r in range(low, high + 1))
+
+    def _choose(self, key: str, top: int) -> int:
+        """The row of a box: at which it leaves, or that of a value which it reads last, or the highest free one."""
+        low, high = self.rank[key], max(self.rank[key], self.end(key) - 1)
+        name = self.name_of.get(key)
+        wishes = [self.rail[name]] if name in self.rail else []
+        wishes += [self.row[s] for s in self.inner[key].sources if s in self.row and self.end(s) == low]
+        leaves = name in self.leaving and name not in self.rail  # then its row goes to the border, clear of rails
+        high = self.last + 1 if leaves else high
+        for row in wishes:
+            if row >= top and self._free(key, row, low, high):
+                return row
+        row = top
+        while not self._free(key, row, low, high):
+            row += 1
+        return row
