@@ -17,7 +17,6 @@ from .ops import TABLE, f
 from .rewrite import ONE, ZERO, position_of, remade, simplified, stabilised, substituted
 from .system import Equation, Quantity, System, sources
 
-
 # Functions whose argument the literature calls the pre-activation, a.
 SQUASHING = ("tanh", "sigmoid", "relu", "softplus", "softmax")
 
@@ -39,7 +38,7 @@ def vjp(node: Node, y: Node, g: Node) -> Iterator[tuple[Node, Node]]:
         g = g * f.ones_like(node)
     lines = row.vjp
     if row.arity is None and len(lines) == 1 and lines[0] is not None:
-        yield from zip(node.args, lines[0](g, y, *node.args, **attrs), strict=True)  # type: ignore[call-overload]
+        yield from zip(node.args, lines[0](g, y, *node.args, **attrs), strict=True)
         return
     for arg, line in zip(node.args, lines, strict=False):
         if line is not None:

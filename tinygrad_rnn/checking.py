@@ -47,5 +47,6 @@ def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of
         errors[name] = abs(numeric - exact) / max(abs(numeric), abs(exact), 1e-3)
     wrong = [n for n, e in errors.items() if not e <= tolerance]
     if wrong:
-        raise BadValue(f"the gradient of {wrong[0]} differs from finite differences by {errors[wrong[0]]:.1e}, relatively")
+        name = wrong[0]
+        raise BadValue(f"the gradient of {name} differs from finite differences by {errors[name]:.1e} of its size")
     return errors

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .config import Config, Feed
 from .errors import BadName, BadType, BadValue
 from .node import walk
 from .ops.table import near
-from .plan import Config, Feed
 from .schedule import needed
 from .system import Equation, Quantity, System
 

@@ -180,8 +180,8 @@ class _Trainer:
         plan.run(feed)
         loss = float(plan.interior(self.of))
         if not math.isfinite(loss):
-            raise BadValue(f"the loss is {loss} at update {self.step + 1}; lower the learning rate, clip the gradients, "
-                           "or look for the first NaN with run(..., check=True)")
+            raise BadValue(f"the loss is {loss} at update {self.step + 1}; lower the learning rate, clip the "
+                           "gradients, or look for the first NaN with run(..., check=True)")
         grads = {name: plan.interior(adjoints[name]) for name in self.names}
         norm = self.clip(grads, plan.xp) if self.clip is not None else global_norm(grads, plan.xp)
         self.optimizer.update(self.weights, grads)

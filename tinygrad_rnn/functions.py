@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from .errors import BadType, BadValue
@@ -106,8 +107,7 @@ def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
             raise BadValue(f"an axis of size {size} cannot be cut into {parts} equal pieces")
         parts = [size // parts] * parts
     edges = [sum(parts[:k]) for k in range(len(parts) + 1)]
-    pieces = zip(edges, edges[1:], strict=False)
-    return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in pieces)
+    return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in itertools.pairwise(edges))
 
 
 _SPECIAL = {"layer_norm": _LayerNorm()}

@@ -15,7 +15,6 @@ from .ops.table import make, near
 from .shapes import Cell, Solver
 from .system import Equation, Quantity, System
 
-
 LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
 
 
@@ -137,7 +136,8 @@ class _Resolver:
         for eq, node in found:
             if node.op in ("position", "last"):
                 if node.attr("index") == BATCH:
-                    raise BadValue(f"n is the batch index; it is written only in img[n] and over=(t, n)\n{eq.show(node)}")
+                    raise BadValue("n is the batch index; it is written only in img[n] and over=(t, n)\n"
+                                   + eq.show(node))
                 self.find(node.attr("index"))
             if node.op == "ref":
                 with located(eq.show):
@@ -154,7 +154,8 @@ class _Resolver:
             return
         own = self.slots.setdefault(name, ("",) * len(slots))
         if len(own) == len(slots):
-            self.slots[name] = tuple(o or (s.index if s.anchor == "free" else "") for o, s in zip(own, slots, strict=True))
+            self.slots[name] = tuple(o or (s.index if s.anchor == "free" else "")
+                                     for o, s in zip(own, slots, strict=True))
 
     def _reference(self, node: Node) -> None:
         name, slots, batch = (node.attr(k) for k in ("name", "slots", "batch"))

@@ -10,8 +10,8 @@ ATOM, PRODUCT, SUM, COMPARISON = 100, 20, 10, 5
 TIGHTNESS = {"add": SUM, "subtract": SUM, "negative": SUM + 5, "multiply": PRODUCT, "matmul": PRODUCT, "dot": PRODUCT,
              "outer": PRODUCT, "power": 30, "transpose": 40, "less": COMPARISON, "less_equal": COMPARISON,
              "greater": COMPARISON, "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON}
-GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi",
-         "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
+GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi",
+         "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
 
 
 def name_latex(name: str) -> str:

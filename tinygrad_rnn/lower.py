@@ -58,8 +58,9 @@ def contraction(a: Node, b: Node, labels: tuple[str, str, str], over: Iterable[s
             inner, axes = arg.args[0], arg.attr("axes")
             text = (left, right)[k]
             text = "".join(text[axes.index(j)] for j in range(len(axes)))
-            return contraction(*((inner, b) if k == 0 else (a, inner)),
-                               (text, right, out) if k == 0 else (left, text, out), over)
+            if k == 0:
+                return contraction(inner, b, (text, right, out), over)
+            return contraction(a, inner, (left, text, out), over)
     sizes = dict(zip(left + right, a.shape + b.shape, strict=True))
     over = tuple(over)
     for table, rows, one_hot, label in ((a, left, b, right), (b, right, a, left)):
@@ -79,7 +80,7 @@ def is_coded(node: Node) -> bool:
 
 
 def _by_class(a: Node, rows: str, code: Node, label: str, out: str, over: tuple[str, ...], size: int) -> Node | None:
-    """A product with a one-hot vector: pick the class, or, summed over all that the class varies over, scatter to it."""
+    """A product with a one-hot vector: pick its class, or, summed over all that the class varies over, scatter."""
     rest = rows.replace(label, "")
     if label in rows and label not in out and (not rest or not a.indices) and rest == out:
         kind = Type(ordered({*a.indices, *code.indices}), tuple(a.shape[rows.index(c)] for c in out), a.dtype)
@@ -118,7 +119,7 @@ def _sum(node: Node) -> Node:
     if a.op == "contract":
         left, right, out = a.attr("labels")
         kept = "".join(c for k, c in enumerate(out) if k not in axis)
-        return contraction(*a.args, (left, right, kept), (*a.attr("over"), *over))
+        return contraction(a.args[0], a.args[1], (left, right, kept), (*a.attr("over"), *over))
     if a.op == "multiply" and all(x.op != "const" for x in a.args):
         x, y = a.args
         letters = LETTERS[: a.rank]

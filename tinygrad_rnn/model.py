@@ -176,7 +176,8 @@ class Model:
             for s in self.weights.shapes.get(name, ()):
                 count *= s
             total += count if q.role == "weight" else 0
-            rows.append((name, q.role, ",".join(q.slots), str(q.type.shape), f"{count:,}" if q.role == "weight" else ""))
+            numbers = f"{count:,}" if q.role == "weight" else ""
+            rows.append((name, q.role, ",".join(q.slots), str(q.type.shape), numbers))
         order = {"input": 1, "defined": 2, "weight": 3}
         rows[1:] = sorted(rows[1:], key=lambda r: order[r[1]])
         widths = [max(len(r[k]) for r in rows) for k in range(5)]
@@ -265,7 +266,7 @@ class Model:
         return UnrolledModel(self, steps)
 
     def stepper(self, batch: int = 1, want: Iterable[str] | None = None) -> Any:
-        """For online use: each call computes one step; the state is kept inside. `step(x=x1)["y"]`, x1 (batch, features)."""
+        """For online use, the state kept inside: `step(x=x1)["y"]` computes one step; x1 is (batch, features)."""
         from .stepper import Stepper
 
         return Stepper(self, batch, want)

@@ -39,7 +39,7 @@ class At(NamedTuple):
     """
 
     anchor: str  # "free", "first" or "last"
-    index: str
+    index: str  # type: ignore[assignment]  # tuple.index is of no use here
     offset: int
 
     def __str__(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from . import backends
-from .plan import Config, Plan
+from .config import Config
+from .plan import Plan
 from .system import System
 from .weights import Weights
 

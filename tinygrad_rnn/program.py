@@ -58,8 +58,8 @@ class Block:
 
     def __init__(self, backend: Any, bodies: list[list[Call]], count: int):
         first, second = bodies[0], bodies[-1]
-        if len(first) != len(second):
-            raise Error("internal: the steps of a loop differ in length")
+        if [fn for fn, _ in first] != [fn for fn, _ in second]:
+            raise Error("internal: the steps of a loop differ")
         self.count = count
         self.functions = [fn for fn, _ in first]
         self.columns = [[_column(backend, a, b, count) for a, b in zip(x[1], y[1], strict=True)]
@@ -70,10 +70,8 @@ class Block:
         if self._ready is not None:
             yield from self._ready
             return
-        rows = zip(*(zip(*(_cells(c, self.count) for c in columns)) if columns else itertools.repeat((), self.count)
-                     for columns in self.columns))
-        for row in rows:
-            yield from zip(self.functions, row)
+        for row in zip(*(_argument_rows(columns, self.count) for columns in self.columns), strict=True):
+            yield from zip(self.functions, row, strict=True)
 
     def prepare(self) -> None:
         """Make the views ahead where that is not too many."""
@@ -100,6 +98,13 @@ def _column(backend: Any, a: Any, b: Any, count: int) -> Any:
     if a.shape != b.shape or a.strides != b.strides:
         raise Error("internal: a loop's array changes its shape")
     return a if step == 0 else _Moving(backend.strided(a, count, step))
+
+
+def _argument_rows(columns: list[Any], count: int) -> Iterator[tuple[Any, ...]]:
+    """The arguments of one call, step by step."""
+    if not columns:
+        return itertools.repeat((), count)
+    return zip(*(_cells(c, count) for c in columns), strict=True)
 
 
 def _cells(column: Any, count: int) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 import networkx as nx
 
@@ -17,7 +17,7 @@ from .errors import BadValue
 from .node import Node, walk
 from .system import Equation, System, sources
 
-Vertex = Union[Node, Equation]
+Vertex: TypeAlias = "Node | Equation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Loop:
         return f"loop over {self.index} {'forward' if self.direction > 0 else 'backward'}: {names}"
 
 
-Item = Union[Node, Equation, Loop]
+Item: TypeAlias = "Node | Equation | Loop"
 
 
 def needed(system: System, want: Iterable[str]) -> list[Equation]:
@@ -120,7 +120,7 @@ def _shifts(index: str, arrows: list[tuple[Node, Equation]], equations: list[Equ
             return f"over={index} needs all of it at once"
     shifts = []
     for node, eq in arrows:
-        slot, goal = next((s, g) for s, g in zip(node.attr("slots"), eq.slots, strict=True) if g.index == index)
+        slot = next(s for s, g in zip(node.attr("slots"), eq.slots, strict=True) if g.index == index)
         if slot.anchor != "free":
             return f"{eq.name} is read at position {slot} inside it"
         if slot.index != index:

@@ -46,7 +46,7 @@ class Tensor(Operators):
     broadcasting of the array API standard.
     """
 
-    __slots__ = ("__weakref__", "_leaf", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "grad", "node", "requires_grad")
     __array_priority__ = 1000
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: str | None = None):
@@ -54,7 +54,6 @@ class Tensor(Operators):
         if requires_grad and array.dtype.kind != "f":
             raise BadType(f"only floating-point tensors have gradients, not {array.dtype}")
         leaf = _Data(array)
-        self._leaf = leaf
         self.node = Node("data", (), (("name", leaf),), Type((), tuple(array.shape), str(array.dtype)))
         self.requires_grad = bool(requires_grad)
         self.grad: Tensor | None = None
@@ -64,7 +63,7 @@ class Tensor(Operators):
     def of_node(cls, node: Node, requires_grad: bool = False) -> Tensor:
         """The tensor that a node computes."""
         tensor = object.__new__(cls)
-        tensor._leaf, tensor.node, tensor.requires_grad, tensor.grad = None, node, requires_grad, None
+        tensor.node, tensor.requires_grad, tensor.grad = node, requires_grad, None
         return tensor
 
     # -- building ----------------------------------------------------------------------------------
@@ -175,7 +174,7 @@ class Tensor(Operators):
         return np.ascontiguousarray(self._value()).copy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._value().__dlpack_device__()  # type: ignore[no-any-return]
+        return self._value().__dlpack_device__()
 
     def detach(self) -> Tensor:
         """The same values, without a graph."""
@@ -199,7 +198,8 @@ class Tensor(Operators):
     # -- methods of the array API --------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Tensor:
-        return self._apply("reshape", self, shape=shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        whole = len(shape) == 1 and not isinstance(shape[0], int)
+        return self._apply("reshape", self, shape=shape[0] if whole else shape)
 
     def transpose(self, *axes: int) -> Tensor:
         return self._apply("transpose", self, axes=axes or None)
@@ -264,7 +264,7 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
 
 
 def _owner(node: Node) -> Tensor | None:
-    return node.attr("name").tensor()  # type: ignore[no-any-return]
+    return node.attr("name").tensor()
 
 
 def _to_array(data: Any, dtype: str | None) -> Any:

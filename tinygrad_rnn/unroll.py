@@ -18,7 +18,7 @@ Positions = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Unrolled:
-    """system: the flat equations; names: (name, positions) -> its flat name; lengths: range -> the input that holds them."""
+    """system: the flat equations; names: (name, positions) -> its flat name; lengths: range -> the input with them."""
 
     system: System
     names: Mapping[tuple[str, Positions], str]

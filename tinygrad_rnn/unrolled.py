@@ -10,9 +10,10 @@ import numpy as np
 
 from . import backends
 from .autodiff import gradient
+from .config import Config, Feed
 from .errors import BadValue
 from .feeds import _steps, prepared
-from .plan import Config, Feed, Plan
+from .plan import Plan
 from .printer import system_text
 from .system import System
 from .unroll import Unrolled, unrolled
@@ -150,7 +151,7 @@ class UnrolledModel:
         for (other, where), flat_name in flat.names.items():
             if other != name or not self._inside(name, where):
                 continue
-            key = (*((slice(None),) * q.batched), *(p - 1 for p in where))
+            key: Any = (*((slice(None),) * q.batched), *(p - 1 for p in where))
             array = np.asarray(value(flat_name))
             for p, index in zip(where, q.slots, strict=True):
                 r = self.model.system.range_of(index)

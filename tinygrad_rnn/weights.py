@@ -11,7 +11,7 @@ import numpy as np
 from . import backends
 from .errors import BadName, BadType, BadValue
 from .initialise import check_rules, initial
-from .node import walk
+from .node import Node, walk
 from .ops.table import near
 from .schedule import Loop, needed, schedule
 from .system import System
@@ -31,8 +31,8 @@ def shapes(system: System) -> dict[str, tuple[int, ...]]:
 def recurrent(system: System) -> set[str]:
     """Weights that multiply inside a loop, as U does in h[t] = tanh(U @ h[t-1] + W @ x[t])."""
     loops = [i for i in schedule(needed(system, system.by_name)) if isinstance(i, Loop)]
-    inside = [v for loop in loops for v in loop.vertices()]
-    products = [v for v in inside if getattr(v, "op", "") in ("matmul", "dot", "einsum")]
+    inside = [v for loop in loops for v in loop.vertices() if isinstance(v, Node)]
+    products = [v for v in inside if v.op in ("matmul", "dot", "einsum")]
     weights = set(system.of_role("weight"))
     return {r.attr("name") for p in products for r in walk(p.args) if r.op == "ref" and r.attr("name") in weights
             and any(r in walk([a]) and all(x.op != "ref" or x is r for x in walk([a])) for a in p.args)}

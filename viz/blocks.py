@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tinygrad_rnn.printer import equation_text
 
 from .cell import SINGLE, TWIN, Pitch, arrange
-from .inside import Inside, block_position, by_operations, by_quantities, ports_of
+from .inside import Inside, block_position, by_operations, by_quantities, port_key, ports_of
+from .names import Arrow
 from .roles import Block, Roles
 from .scene import Shape
 from .style import ROLE_FILL, SMALL
@@ -14,6 +17,7 @@ from .text import COLUMN, ROW, Label, Span, formula, plain, quantity, shortened,
 
 PANELS = {"attention": "panel_attention", "cell": "panel"}
 GAP_WIDTH = 44.0
+SIDES = ("left", "right")
 LONGEST, MOST_LINES = 380.0, 12  # of the equations inside a folded cell
 
 
@@ -67,11 +71,12 @@ def title(block: Block, roles: Roles) -> Label:
     return (*carried(block, roles), *plain("    "), Span(",  ".join(where)))
 
 
-def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0) -> Template:
+def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0,
+           more: Iterable[str] = ()) -> Template:
     """One box for the block, named after its first quantity or its states."""
     ports = ports_of(block, roles)
     side = sorted((k for k, p in ports.items() if p.state), key=lambda k: abs(ports[k].shift))
-    below = [k for k, p in ports.items() if not p.state]
+    below = [*(k for k, p in ports.items() if not p.state), *more]
     if len(block.quantities) == 1:
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
@@ -80,29 +85,36 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
                   lines, stretch)
 
 
-def folded(block: Block, roles: Roles, index: str, loops: int) -> Template:
-    """The block closed, with its equations written inside."""
+def folded(block: Block, roles: Roles, loops: int) -> Template:
+    """The block closed, with its equations written inside and room for `loops` arcs."""
     lines: list[Label] = []
     if block.kind != "single" or roles.role[block.quantities[0]] == "loss":
-        equations = [eq for eq in roles.system.equations if eq.name in block.quantities]
+        apart = {b.name for b in roles.blocks if b.boundary}
+        equations = [eq for eq in roles.system.equations if eq.name in block.quantities and eq.left not in apart]
         for eq in equations[:MOST_LINES]:
             lines.append(shortened(formula(equation_text(eq)), SMALL, LONGEST))
         if len(equations) > MOST_LINES:
             lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
-    return closed(block, roles, tuple(lines), 44.0 * loops)
+    return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles))
+
+
+def initial_ports(block: Block, roles: Roles) -> dict[str, Arrow]:
+    """What the block's boundary equations along the columns read: port key -> arrow."""
+    apart = {b.boundary for b in roles.blocks if b.boundary}
+    return {f"{port_key(a.source, a.slots)} -> {port_key(a.target, a.boundary)}": a for a in roles.arrows
+            if a.target in block.quantities and a.boundary and a.boundary not in apart and not block.boundary}
 
 
 def gap(t: Template) -> Template:
     """What stands for the steps left out: dots at the height of every state's wire, or in the middle."""
-    heights = t.rail_ys if any(p.side in ("left", "right") for p in t.ins.values()) else [t.h / 2]
-    dots = [Shape("box", 0, y - 8, GAP_WIDTH, 16, "none", plain("· · ·"), 15) for y in heights]
+    heights = sorted({p.y for p in t.ins.values() if p.side in SIDES})
+    dots = [Shape("box", 0, y - 8, GAP_WIDTH, 16, "none", plain("· · ·"), 15) for y in heights or [t.h / 2]]
 
     def moved(places: dict[str, Place]) -> dict[str, Place]:
         return {k: p._replace(x=0.0 if p.side == "left" else GAP_WIDTH, open=True) for k, p in places.items()
-                if p.side in ("left", "right")}
+                if p.side in SIDES and p.y in heights}
 
-    rails = moved(t.rails) if len(heights) > 1 or any(p.side in ("left", "right") for p in t.ins.values()) else {}
-    return Template(GAP_WIDTH, t.h, shapes=dots, ins=moved(t.ins), rails=rails)
+    return Template(GAP_WIDTH, t.h, shapes=dots, ins=moved(t.ins), rails=moved(t.rails))
 
 
 def layers_left_out() -> Template:

@@ -14,6 +14,7 @@ from .tracks import Span, assign
 
 CAPTION = 9.0
 PAD, HEADROOM = 14.0, 30.0
+STATES = 46.0  # between neighbouring states, so that the boxes of their initial values have room
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ class _Cell:
             up[row], down[row] = max(up[row], above), max(down[row], below)
         self.y: list[float] = []
         for k in range(self.plan.rows):
-            self.y.append(HEADROOM + up[0] if not k else self.y[-1] + max(down[k - 1] + up[k] + 12, self.pitch.row))
+            entering = {self.plan.row[p] for p in self.plan.states}
+            least = STATES if {k - 1, k} <= entering else self.pitch.row
+            self.y.append(HEADROOM + up[0] if not k else self.y[-1] + max(down[k - 1] + up[k] + 12, least))
         self.height = self.y[-1] + down[-1] + PAD
 
     def row_y(self, source: str) -> float:
@@ -132,8 +135,7 @@ class _Cell:
         for rank in range(1, ranks):
             spans: dict[str, Span] = {}
             for source, ys in self.turns(rank).items():
-                rises = self.plan.is_feed(source) and rank == self.plan.entry_rank(source)
-                start = self.height if rises else self.row_y(source)
+                start = self.height if self.rises(source, rank) else self.row_y(source)
                 spans[source] = Span(min(start, *ys), max(start, *ys), (start,), tuple(ys))
             self.track.append(assign(spans, self.pitch.port * 0.6))
             count = 1 + max(self.track[rank].values(), default=-1)
@@ -147,10 +149,10 @@ class _Cell:
         for source, users in self.plan.users.items():
             ys = [self.row_y(u) + self.entries[source, u][1] for u in users
                   if self.plan.rank[u] == rank and self.entries[source, u][0] == "left"]
-            feed = self.plan.is_feed(source)
-            if feed and source in self.plan.row and rank == self.plan.entry_rank(source):
+            rises = self.rises(source, rank)
+            if rises and source in self.plan.row:
                 ys.append(self.row_y(source))  # up from the border to its own row
-            if ys and (feed or any(y != self.row_y(source) for y in ys)):
+            if ys and (rises or any(y != self.row_y(source) for y in ys)):
                 found[source] = ys
         if rank == self.plan.last + 1:
             for q in self.plan.leaving:
@@ -158,6 +160,15 @@ class _Cell:
                 if self.out_y(q) != self.row_y(key):
                     found.setdefault(key, []).append(self.out_y(q))
         return found
+
+    def straight(self, source: str) -> bool:
+        """Does a value from below enter its first reader straight from below?"""
+        first = self.plan.entry_rank(source)
+        return any(self.entries[source, u][0] == "bottom" for u in self.plan.users[source] if self.plan.rank[u] == first)
+
+    def rises(self, source: str, rank: int) -> bool:
+        """Does a value come up from the lower border in the channel before a rank?"""
+        return self.plan.is_feed(source) and rank == self.plan.entry_rank(source) and not self.straight(source)
 
     def out_y(self, q: str) -> float:
         return self.y[self.plan.rail[q]] if q in self.plan.rail else self.row_y(self.inside.out[q])
@@ -176,7 +187,7 @@ class _Cell:
         for key, inner in self.inner.items():
             w, (above, below) = self.wide(inner), self.extent(key)
             x, y = self.x[self.plan.rank[key]] - w / 2, self.row_y(key) - above
-            size = TEXT if inner.shape == "circle" else self.pitch.text
+            size = self.pitch.text if inner.shape == "box" else TEXT if width(inner.label, TEXT) < 16 else SMALL
             t.shapes.append(Shape(inner.shape, x, y, w, above + below, inner.style, inner.label, size, name=inner.name))
             if inner.caption:
                 room = width(inner.caption, CAPTION)
@@ -196,7 +207,7 @@ class _Cell:
             end = (x - back, y + offset)
         else:
             end = (x, y - above if side == "top" else y + below)
-        points = self.start(source, rank, None if side == "left" else x, t)
+        points = self.start(source, rank, t)
         if side != "left":
             points.append((x, points[-1][1]))
         elif abs(points[-1][1] - end[1]) > 0.01:
@@ -209,7 +220,7 @@ class _Cell:
     def right(self, key: str) -> Point:
         return self.x[self.plan.rank[key]] + self.wide(self.inner[key]) / 2, self.row_y(key)
 
-    def start(self, source: str, rank: int, straight: float | None, t: Template) -> list[Point]:
+    def start(self, source: str, rank: int, t: Template) -> list[Point]:
         """The first points of a value's wire towards a rank; where it enters the block, a port is set."""
         if source in self.inner:
             return [self.right(source)]
@@ -217,10 +228,11 @@ class _Cell:
             t.ins[source] = Place(0, self.row_y(source), "left", True)
             return [(0.0, self.row_y(source))]
         first = self.plan.entry_rank(source)
-        alone = straight is not None and source not in self.plan.row
-        x = straight if alone and straight is not None else self.track_x(first, source)
+        straight = self.straight(source)
+        x = self.x[first] if straight else self.track_x(first, source)
         t.ins[source] = Place(x, self.height, "bottom", True)
-        return [(x, self.height), *([(x, self.row_y(source))] if source in self.plan.row and rank != first else [])]
+        turns = source in self.plan.row and (rank != first or straight)
+        return [(x, self.height), *([(x, self.row_y(source))] if turns else [])]
 
     def exit(self, q: str, t: Template) -> Wire:
         key, out = self.inside.out[q], self.out_y(q)

@@ -6,7 +6,7 @@ from . import blocks
 from .inside import port_key, ports_of
 from .roles import Block, Roles
 from .template import Template
-from .text import Label, Span, quantity
+from .text import Label, Span, quantity, slot_text
 from .units import Units
 from .view import Box, Link, Loop, View
 
@@ -28,7 +28,7 @@ class _Folded:
         self.found: dict[tuple[str, ...], Link] = {}
         loops = {b: self.loops(b) for b in roles.blocks}
         for block in roles.blocks:
-            template: Template = blocks.folded(block, roles, block.column, len(loops[block]))
+            template: Template = blocks.folded(block, roles, len(loops[block]))
             self.view.boxes[block.name] = Box(block.name, template, used[row_of[block]], 0, block.column, block.row,
                                               ", ".join(block.quantities), blocks.fill(block, roles))
             self.view.loops += loops[block]
@@ -51,19 +51,29 @@ class _Folded:
         return list(found.values())
 
     def connect(self, block: Block) -> None:
-        ports = ports_of(block, self.roles)
-        for key, port in ports.items():
-            if port.state or (port.name in block.quantities and not block.boundary):
+        """The wires into a block: from other blocks, and from what sets its first layer or step."""
+        for key, port in ports_of(block, self.roles).items():
+            if port.state:
                 continue
-            source = self.source(port.name, key)
-            if source == block.name:
+            if port.name in block.quantities and not block.boundary:
+                for other in self.roles.blocks:
+                    if other.boundary and port.name in other.quantities:
+                        self.link(other.name, port.name, block, key, ())
                 continue
             shifted = [str(s).replace("-", "−") for s in port.slots if s.anchor != "free" or s.offset]
             label: Label = (Span(",".join(shifted)),) if shifted else ()
+            dashed = any(s.anchor == "free" and s.offset for s in port.slots)
+            self.link(self.source(port.name, key), port.name, block, key, label, dashed)
+        for key, a in blocks.initial_ports(block, self.roles).items():
+            label = quantity(a.target, slot_text(a.boundary))
+            self.link(self.roles.block_of(a.source).name, a.source, block, key, label, True)
+
+    def link(self, source: str, name: str, block: Block, port: str, label: Label, dashed: bool = False) -> None:
+        if source != block.name:
             back = self.view.boxes[source].row >= self.view.boxes[block.name].row
-            link = Link(source, port.name, block.name, key, f"{source}:{port.name}", self.roles.line(port.name), back,
-                        dashed=any(s.anchor == "free" and s.offset for s in port.slots), label=label)
-            self.found[source, port.name, block.name, key] = link
+            self.found[source, name, block.name, port] = Link(
+                source, name, block.name, port, f"{source}:{name}" + (" dashed" if dashed else ""),
+                self.roles.line(name), back, dashed=dashed, label=label)
 
     def source(self, name: str, key: str) -> str:
         """The block that is read: a boundary along layers where exactly that is named, else the main one."""

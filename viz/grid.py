@@ -72,7 +72,7 @@ class _Grid:
             cells.setdefault((box.row, box.column), []).append(box)
         self.cells = cells
         self.reach_left, self.reach_right = [30.0] * self.n, [30.0] * self.n
-        self.tall = [0.0] * self.view.rows
+        self.rise, self.sink = [0.0] * self.view.rows, [0.0] * self.view.rows  # of a row, around its middle line
         self.end_width = {FIRST: 0.0, LAST: 0.0}
         for (row, column), found in cells.items():
             if column in (FIRST, LAST):
@@ -84,10 +84,15 @@ class _Grid:
                 self.dx[box.key] = at + box.template.w / 2
                 at += box.template.w + APART
                 self.dy[box.key] = 0.0
-                self.tall[row] = max(self.tall[row], box.template.h)
+                self.reach(row, box)
             if column is not None:
                 self.reach_left[column] = max(self.reach_left[column], -left)
                 self.reach_right[column] = max(self.reach_right[column], at - APART)
+        for loop in self.view.loops:
+            box = self.view.boxes[loop.box]
+            if box.column is not None:
+                arc = self.dx[box.key] + box.template.w / 2 + ARC + 14 + width(loop.label, SMALL)
+                self.reach_right[box.column] = max(self.reach_right[box.column], arc)
         for (row, column), found in cells.items():
             if column in (FIRST, LAST):
                 self.initial(row, column, found)
@@ -121,7 +126,11 @@ class _Grid:
             step = (len(found) - 1 - k) * (box.template.w + 12) if fed else 0.0
             self.dx[box.key] = -step if column == FIRST else step
             self.end_width[column] = max(self.end_width[column], box.template.w + step)
-            self.tall[row] = max(self.tall[row], 2 * abs(y) + box.template.h)
+            self.reach(row, box)
+
+    def reach(self, row: int, box: Box) -> None:
+        self.rise[row] = max(self.rise[row], self.dy[box.key] + box.template.h / 2)
+        self.sink[row] = max(self.sink[row], box.template.h / 2 - self.dy[box.key])
 
     # -- walks -------------------------------------------------------------------------------------
 
@@ -213,8 +222,7 @@ class _Grid:
             x += self.gutter_width[c]
             self.left.append(x)
             x += self.column_width[c]
-        arcs = [ARC + 12 + width(lo.label, SMALL) for lo in self.view.loops]
-        self.width = max(x + self.gutter_width[self.n] + self.end_width[LAST], x + max(arcs, default=0)) + MARGIN
+        self.width = x + self.gutter_width[self.n] + self.end_width[LAST] + MARGIN
         middle = [b for b in self.boxes if b.column is None]
         half = max((b.template.w / 2 for b in middle), default=0)
         short = half + MARGIN - min(self.centre_x(None), self.width - self.centre_x(None))
@@ -227,7 +235,7 @@ class _Grid:
                    for k, count in enumerate(used)]
         y = MARGIN
         for row in reversed(range(self.view.rows)):
-            y += heights[row + 1] + self.tall[row]
+            y += heights[row + 1] + self.rise[row] + self.sink[row]
             self.base.insert(0, y)
         self.height = y + heights[0] + MARGIN
 
@@ -247,14 +255,14 @@ class _Grid:
             x -= box.template.w / 2
         elif box.column == LAST:
             x += box.template.w / 2
-        return x, self.base[box.row] - self.tall[box.row] / 2 - self.dy[box.key] - box.template.h / 2
+        return x, self.base[box.row] - self.sink[box.row] - self.dy[box.key] - box.template.h / 2
 
     def track(self, kind: str, number: int, net: str) -> float:
         """The y of a channel's track or the x of a gutter's."""
         step = self.view.track
         if kind == "channel":
             tracks = self.channels[number]
-            lower = self.base[number - 1] - self.tall[number - 1] if number else self.height - MARGIN
+            lower = self.base[number - 1] - self.rise[number - 1] - self.sink[number - 1] if number else self.height - MARGIN
             upper = self.base[number] if number < self.view.rows else MARGIN
             middle = (lower + upper) / 2
             return middle - (tracks.at[net] - (tracks.count - 1) / 2) * step + 2

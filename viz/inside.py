@@ -75,12 +75,19 @@ def ports_of(block: Block, roles: Roles) -> dict[str, Port]:
             continue
         shift = _column_shift(a.source, a.slots, block, system) if a.source in block.quantities else 0
         key = port_key(a.source, a.slots)
-        found[key] = Port(key, a.source, a.slots, shift != 0, shift, roles.line(a.source))
+        line = "attention" if is_fan(a.source, a.slots, block, system) else roles.line(a.source)
+        found[key] = Port(key, a.source, a.slots, shift != 0, shift, line)
     return found
 
 
 def _moved(slots: tuple[At, ...]) -> bool:
     return any(s.anchor != "free" or s.offset for s in slots)
+
+
+def is_fan(name: str, slots: tuple[At, ...], block: Block, system: System) -> bool:
+    """Does attention read all positions of the quantity at each step?"""
+    ranged = any(i not in system.static for i in system.quantities[name].slots)
+    return block.kind == "attention" and ranged and all(s.anchor == "free" and s.index != block.column for s in slots)
 
 
 def _column_shift(name: str, slots: tuple[At, ...], block: Block, system: System) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from .scene import Note, Point, Scene, Shape, Wire
@@ -84,28 +84,39 @@ def with_twins(scene: Scene) -> Scene:
         wires.append(replace(wire, points=_attached(ahead, near_start, near_end), label=(), adjoint=()))
         wires.append(Wire(_attached(back, near_end, near_start), "gradient", head=wire.tail, tail=wire.head, dashed=True,
                           name=f"gradient of {wire.name}"))
-    upright = _Upright(wires)
-    notes = [note for wire in scene.wires for note in _labels(wire, upright)]
+    parts = _Parts(wires, scene.panels, scene.shapes) if any(w.label or w.adjoint for w in scene.wires) else _Parts([])
+    notes = [note for wire in scene.wires for note in _labels(wire, parts)]
     return replace(scene, wires=wires, notes=[*scene.notes, *notes])
 
 
-class _Upright:
-    """The vertical parts of all wires, by place, so that labels can keep clear of them."""
+class _Parts:
+    """The straight parts of all wires, the boxes and the panels' borders by place: what labels keep clear of."""
 
-    CELL = 50.0
+    CELL = 60.0
 
-    def __init__(self, wires: list[Wire]):
-        self.cells: dict[int, list[tuple[float, float, float]]] = {}
+    def __init__(self, wires: Iterable[Wire], panels: Iterable[Shape] = (), boxes: Iterable[Shape] = ()):
+        self.cells: dict[tuple[int, int], list[tuple[float, float, float, float]]] = {}
         for wire in wires:
             for a, b in zip(wire.points, wire.points[1:]):
-                if abs(a[0] - b[0]) < 0.01:
-                    part = (a[0], min(a[1], b[1]), max(a[1], b[1]))
-                    self.cells.setdefault(round(a[0] / self.CELL), []).append(part)
+                self.add(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
+        for p in panels:
+            self.add(p.x, p.y, p.x, p.y + p.h)
+            self.add(p.x + p.w, p.y, p.x + p.w, p.y + p.h)
+        for s in boxes:
+            self.add(s.x, s.y, s.x + s.w, s.y + s.h)
 
-    def meets(self, left: float, right: float, top: float, bottom: float) -> bool:
-        cells = range(round(left / self.CELL), round(right / self.CELL) + 1)
-        return any(left < x < right and top < high and low < bottom
-                   for cell in cells for x, low, high in self.cells.get(cell, ()))
+    def add(self, left: float, top: float, right: float, bottom: float) -> None:
+        part = (left, top, right, bottom)
+        for cell in self.around(part):
+            self.cells.setdefault(cell, []).append(part)
+
+    def around(self, part: tuple[float, float, float, float]) -> Iterator[tuple[int, int]]:
+        left, top, right, bottom = (round(v / self.CELL) for v in part)
+        return ((x, y) for x in range(left, right + 1) for y in range(top, bottom + 1))
+
+    def meet(self, left: float, top: float, right: float, bottom: float) -> bool:
+        return any(left < c and a < right and top < d and b < bottom
+                   for cell in self.around((left, top, right, bottom)) for a, b, c, d in self.cells.get(cell, ()))
 
 
 def _circle_at(p: Point, circles: list[Shape]) -> Shape | None:
@@ -127,8 +138,8 @@ def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None)
     return tuple(out)
 
 
-def _labels(wire: Wire, upright: _Upright) -> Iterator[Note]:
-    """The labels of a wire, under its longest horizontal part, where no other wire runs through them."""
+def _labels(wire: Wire, parts: _Parts) -> Iterator[Note]:
+    """The labels of a wire, beside its longest horizontal part where nothing else runs; none where there is no room."""
     flat = [(a, b) for a, b in zip(wire.points, wire.points[1:]) if abs(a[1] - b[1]) < 0.01]
     if not flat:
         return
@@ -136,9 +147,9 @@ def _labels(wire: Wire, upright: _Upright) -> Iterator[Note]:
     left, right = min(a[0], b[0]), max(a[0], b[0])
     for label, style, gap in ((wire.label, wire.style, 11.0), (wire.adjoint, "gradient", 12.0 + APART)):
         if label:
-            half, y = width(label, SMALL) / 2 + 2, a[1] + gap
-            middle = (left + right) / 2
+            half, middle = width(label, SMALL) / 2 + 2, (left + right) / 2
             spots = [middle, *(middle + sign * k * 6.0 for k in range(1, 40) for sign in (1, -1))]
-            free = [x for x in spots if left + half < x < right - half
-                    and not upright.meets(x - half, x + half, y - 6, y + 6)]
-            yield Note(free[0] if free else middle, y, label, SMALL, LINES[style].colour)
+            free = next(((x, y) for y in (a[1] + gap, a[1] - gap) for x in spots if left + half < x < right - half
+                         and not parts.meet(x - half, y - 6.5, x + half, y + 6.5)), None)
+            if free is not None:
+                yield Note(*free, label, SMALL, LINES[style].colour)

@@ -135,7 +135,8 @@ class Plan:
         low, high = self.rank[key], max(self.rank[key], self.end(key) - 1)
         name = self.name_of.get(key)
         wishes = [self.rail[name]] if name in self.rail else []
-        wishes += [self.row[s] for s in self.inner[key].sources if s in self.row and self.end(s) == low]
+        wishes += [self.row[s] for s in self.inner[key].sources if s in self.row and self.users[s] == [key]
+                   and self.name_of.get(s) not in self.leaving]
         leaves = name in self.leaving and name not in self.rail  # then its row goes to the border, clear of rails
         high = self.last + 1 if leaves else high
         for row in wishes:

@@ -36,10 +36,6 @@ class Template:
     outs: dict[str, Place] = field(default_factory=dict)
     rails: dict[str, Place] = field(default_factory=dict)
 
-    @property
-    def rail_ys(self) -> list[float]:
-        return sorted({p.y for p in (*self.ins.values(), *self.rails.values()) if p.side in ("left", "right")})
-
     def mirrored(self) -> Template:
         """Time from right to left: everything as in a mirror, but for the text."""
         other = {"left": "right", "right": "left"}

@@ -125,10 +125,17 @@ class Units:
             later = [depth[s] for s in graph.successors(unit)]
             if later and not list(graph.predecessors(unit)):
                 depth[unit] = min(later) - 1
+        crowded = {depth[u] for u in self.all if u.block.column and u.block.kind != "single"}
         rows: dict[tuple[int, int, int], list[Unit]] = {}
         for k, unit in enumerate(self.all):
-            alone = unit.block.kind != "single" or not unit.block.column
-            rows.setdefault((depth[unit], 2 if not unit.block.column else int(alone), k if alone else 0), []).append(unit)
+            order = (0, 0)  # what is single shares a row; others have theirs, inputs beside them stand above
+            if not unit.block.column:
+                order = (3, 0)
+            elif unit.block.kind != "single":
+                order = (1, k)
+            elif depth[unit] in crowded and self.roles.role[unit.block.quantities[0]] == "input":
+                order = (2, 0)
+            rows.setdefault((depth[unit], *order), []).append(unit)
         return {unit: row for row, at in enumerate(sorted(rows)) for unit in rows[at]}
 
     def _loops(self) -> list[tuple[str, ...]]:

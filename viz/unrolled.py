@@ -161,11 +161,10 @@ class _Unrolled:
             return
         sideways = to_box.template.ins[port].side in ("left", "right") or (
             from_box.column in (FIRST, LAST)) or (
-            r.slot is not None and from_box.column != column and self.units.is_rail(r.source))
+            r.slot is not None and column is not None and from_box.column != column and self.units.is_rail(r.source))
         if a.source not in (from_box.template.rails if sideways else from_box.template.outs):
             return
-        style = "attention" if r.slot is None and r.target.block.kind == "attention" and r.source.block.column else (
-            self.roles.line(a.source))
+        style = self.ports[r.target.block][port].line
         gradient = self.twins and a.differentiable and a.source in self.live and a.target in self.live
         state = self.ports[r.target.block][port].state
         label: Label = ()
@@ -232,6 +231,11 @@ class _Unrolled:
                          if not (ahead and self.view.boxes[o].column is None and not self.reads(o))}
                 if len(found) == 1:
                     self.view.boxes[key] = replace(self.view.boxes[key], column=found.pop())
+        settled = {self.view.boxes[k].row for k in loose if self.view.boxes[k].column is not None}
+        for key in loose:  # beside others of its row, not across them
+            box = self.view.boxes[key]
+            if box.column is None and box.row in settled:
+                self.view.boxes[key] = replace(box, column=0)
 
     def reads(self, key: str) -> bool:
         return any(li.target == key for li in self.view.links)

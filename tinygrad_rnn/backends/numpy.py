@@ -53,4 +53,5 @@ def quiet() -> Any:
     return xp.errstate(all="ignore")
 
 
-__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "pointer", "quiet", "strided", "take_rows", "to_host", "xp"]
+__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "pointer", "quiet", "strided", "take_rows",
+           "to_host", "xp"]

@@ -41,7 +41,7 @@ def _softplus(do: Do, out: Any, a: Any) -> None:
 def _where(do: Do, out: Any, c: Any, a: Any, b: Any) -> None:
     if isinstance(c, float):
         c = c != 0
-    elif getattr(c, "dtype", bool) != bool:  # a condition that went through a named quantity
+    elif not isinstance(c, bool) and c.dtype.kind != "b":  # a condition that went through a named quantity
         nonzero = do.temp(c.shape, bool)
         do(do.xp.not_equal, c, 0, nonzero)
         c = nonzero

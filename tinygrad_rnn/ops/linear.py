@@ -165,4 +165,4 @@ register(
 
 def _outer_spec(a: Node, b: Node, form: str) -> str:
     (la, lb), lg = outer_labels([a.rank, b.rank])
-    return form.translate(str.maketrans({"a": la, "b": lb, "g": lg}))
+    return "".join({"a": la, "b": lb, "g": lg}.get(c, c) for c in form)

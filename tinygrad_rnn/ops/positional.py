@@ -40,6 +40,11 @@ def _embed_left(g: Node, y: Node, table: Node, i: Node) -> Node:
     return f.outer(f.one_hot(i, size=table.shape[0]), g)
 
 
+def _embed_right(g: Node, y: Node, table: Node, i: Node) -> Node | None:
+    """A one-hot vector has an adjoint, an integer has none."""
+    return table @ g if i.rank else None
+
+
 def leaf(name: str, latex: str, why: str, *required: str, shape: Any = scalar, symbol: str = "", **optional: Any) -> Op:
     params = dict.fromkeys(required, REQUIRED) | optional
     return Op(name, "leaf", shape, (), None, arity=0, params=params, symbol=symbol or name, latex=latex,
@@ -53,12 +58,12 @@ register(
     leaf("position", "{index}", "an integer", "index"),
     leaf("last", "{index}", "an integer", "index"),
     leaf("count", r"|{over}|", "an integer", "over", symbol="#"),
-    leaf("dropout_mask", r"\operatorname{{Bernoulli}}({rate})", "no gradient passes a draw", "rate", shape=lambda *_: None,
-         symbol="mask", key="", at=()),
+    leaf("dropout_mask", r"\operatorname{{Bernoulli}}({rate})", "no gradient passes a draw", "rate",
+         shape=lambda *_: None, symbol="mask", key="", at=()),
     Op("one_hot", "feature", _one_hot_shape, (None,), _one_hot, params={"size": REQUIRED, "codes": False},
        latex=r"\operatorname{{onehot}} {0}", no_gradient="classes are integers"),
     Op("embed", "contract", signature("(v,d),(v)->(d)", "(v,d),()->(d)"),
-       (_embed_left, lambda g, y, table, i: table @ g if i.rank else None), None, arity=2,
+       (_embed_left, _embed_right), None, arity=2,
        labels=lambda ranks, **_: (["vd", "v"], "d"), latex=r"{0}_{{{1}}}"),
 )
 

@@ -42,7 +42,7 @@ class Op:
     name: str
     kind: str
     shape: shapes.Rule
-    vjp: tuple[Callable[..., Node] | None, ...] = ()
+    vjp: tuple[Callable[..., Any] | None, ...] = ()
     array: Callable[..., None] | None = None
     arity: int | None = 1
     params: dict[str, Any] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Op:
         return f"<op {self.name}>"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def with_out(fn: Callable[..., Any]) -> Callable[..., Any]:
     """fn(a, b, out), for functions that take out by name only."""
 

@@ -1,0 +1,35 @@
+"""What a plan is made for, and what it is fed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a plan is made for; its cache key.
+
+    sizes: range -> longest length; lengths: ranges whose length differs by example; coded: inputs given as
+    integer classes; carried: whether earlier values come from a state instead of boundary equations.
+    """
+
+    want: tuple[str, ...]
+    batch: int
+    sizes: tuple[tuple[str, int], ...]
+    lengths: frozenset[str] = frozenset()
+    coded: frozenset[str] = frozenset()
+    training: bool = False
+    carried: bool = False
+
+
+@dataclass
+class Feed:
+    """What changes from run to run: arrays (batch, indices, features), lengths by range, state, and the draws' key."""
+
+    inputs: dict[str, Any]
+    lengths: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    step: int = 0
+    first_example: int = 0

@@ -1,0 +1,281 @@
+"""From a schedule to recorded calls: where each term's value lives, and the calls that compute it.
+
+Every `_emit` takes an env, the positions at which loops hold their indices; the same code emits a term for all
+positions at once and for one step of a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import classes, ragged
+from .config import Feed
+from .contract import contract
+from .draw import fill_mask
+from .layout import Env, Layout
+from .node import BATCH, At, Node, walk
+from .ops import TABLE
+from .program import Recorder
+from .schedule import Item, Loop, Vertex
+from .system import Equation
+
+LEAVES = {"position", "last", "count", "dropout_mask"}
+FILL = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf"), "log_softmax": -float("inf")}
+
+
+class Emitter:
+    """Emits a schedule into `do.calls`; `prelude` holds what must be filled in before each run."""
+
+    def __init__(self, layout: Layout, items: Sequence[Item], backend: Any):
+        self.layout, self.backend, self.xp = layout, backend, backend.xp
+        self.equations = layout.equations
+        self.nodes = list(walk(eq.rhs for eq in self.equations))
+        self.do = Recorder(backend)
+        self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
+        self.aliases: dict[Node, str] = {}
+        self.prelude: list[Any] = []
+        self._storage(items)
+        self._emit_items(items, {})
+
+    def _storage(self, items: Sequence[Item]) -> None:
+        paths: dict[Vertex, tuple[Loop, ...]] = {}
+
+        def visit(items: Sequence[Item], path: tuple[Loop, ...]) -> None:
+            for item in items:
+                if isinstance(item, Loop):
+                    visit(item.items, (*path, item))
+                else:
+                    paths[item] = path
+
+        visit(items, ())
+        users: dict[Node, list[Vertex]] = {}
+        for node in self.nodes:
+            for arg in node.args:
+                users.setdefault(arg, []).append(node)
+        for eq in self.equations:
+            users.setdefault(eq.rhs, []).append(eq)
+        for eq in self.equations:
+            self._alias(eq)
+        for node in self.nodes:
+            if node in self.aliases or node.op in ("ref", "const"):
+                if node.op == "ref" and self._gathered(node):
+                    self._allocate(node, self.layout.labels(node))
+                continue
+            if node.op in LEAVES:
+                self._leaf(node)
+                continue
+            local = {loop.index for loop in paths[node]
+                     if all(loop in paths[user] for user in users.get(node, []))}
+            self._allocate(node, tuple(i for i in self.layout.labels(node) if i not in local))
+
+    def _allocate(self, node: Node, labels: tuple[str, ...]) -> None:
+        batch = [self.layout.config.batch] * (BATCH in node.indices)
+        shape = (*(self.layout.size(i) for i in labels), *node.shape, *batch)
+        self.values[node] = (self.xp.zeros(shape, self.layout.dtype(node.dtype)), labels)
+
+    def _alias(self, eq: Equation) -> None:
+        """Let an equation's right side be computed straight into the quantity's buffer."""
+        q, node = self.layout.system.quantities[eq.name], eq.rhs
+        ready = node.op in LEAVES or node.op in ("ref", "const") or node in self.aliases
+        same = (*node.indices,) == q.type.indices and node.shape == q.type.shape and (
+            self.layout.dtype(node.dtype) == q.type.dtype)
+        if not ready and same and not eq.is_boundary and not self.layout.has_late_boundary(eq.name):
+            self.aliases[node] = eq.name
+
+    def _gathered(self, node: Node) -> bool:
+        """Does the reference read a position that differs by example, such as h[T] with lengths?"""
+        return bool(ragged.late_slots(self.layout, node.attr("name"), node.attr("slots")))
+
+    def _leaf(self, node: Node) -> None:
+        xp, op = self.xp, node.op
+        dtype = self.layout.dtype(node.dtype)
+        if op == "position":
+            index = node.attr("index")
+            self.values[node] = (xp.arange(1, self.layout.size(index) + 1).astype(dtype), (index,))
+        elif op == "last":
+            value = xp.zeros(self.layout.config.batch, dtype)
+            self.values[node] = (value, ())
+            lengths = self.layout.per_example[self.layout.system.range_of(node.attr("index"))]
+            self.prelude.append(lambda feed: xp.copyto(value, lengths, "unsafe"))
+        elif op == "count":
+            self._count(node, dtype)
+        else:
+            self._allocate(node, self.layout.labels(node))
+            array, labels = self.values[node]
+            self.prelude.append(lambda feed: fill_mask(xp, array, labels, BATCH in node.indices, node, feed))
+
+    def _count(self, node: Node, dtype: str) -> None:
+        xp, over = self.xp, node.attr("over")
+        value = xp.zeros(() if BATCH in over else self.layout.config.batch, dtype)
+        self.values[node] = (value, ())
+        lay = self.layout
+        factors = [lay.size(i) if lay.is_static(i) else lay.per_example[lay.system.range_of(i)]
+                   for i in over if i != BATCH]
+
+        def fill(feed: Feed) -> None:
+            joint = xp.ones(self.layout.config.batch, "float64")
+            for factor in factors:
+                joint = joint * factor
+            xp.copyto(value, joint.sum() if BATCH in over else joint, "unsafe")
+
+        self.prelude.append(fill)
+
+    def view(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
+        """node's value at the loop positions of env, and the indices left in it."""
+        if node.op == "const":
+            return node.attr("value"), ()
+        if node in self.aliases:
+            q = self.layout.system.quantities[self.aliases[node]]
+            return self.layout.named(q.name, [At("free", i, 0) for i in q.slots], env)
+        if node.op == "ref" and node not in self.values:
+            return self.layout.named(node.attr("name"), node.attr("slots"), env)
+        array, labels = self.values[node]
+        return array[(*(env.get(i, slice(None)) for i in labels), ...)], tuple(i for i in labels if i not in env)
+
+    def _emit_items(self, items: Sequence[Item], env: Env) -> None:
+        for item in items:
+            if isinstance(item, Loop):
+                self._emit_loop(item, env)
+            elif isinstance(item, Equation):
+                self.do.at(item.key)
+                self._emit_equation(item, env)
+            elif item.op == "ref":
+                if item in self.values:
+                    self.do.at(item)
+                    ragged.emit_gather(self, item, env)
+            elif item.op != "const" and item.op not in LEAVES:
+                self.do.at(item)
+                self._emit_node(item, env)
+
+    def _emit_loop(self, loop: Loop, env: Env) -> None:
+        size = self.layout.size(loop.index)
+
+        def emit(step: int) -> None:
+            at = step if loop.direction > 0 else size - 1 - step
+            self._emit_items(loop.items, {**env, loop.index: at})
+
+        self.do.loop(size, emit)
+
+    def _emit_node(self, node: Node, env: Env) -> None:
+        out, labels = self.view(node, env)
+        special = SPECIAL.get(node.op)
+        if special is not None:
+            special(self, node, env, out, labels)
+            return
+        row = TABLE[node.op]
+        assert row.array is not None, node.op
+        attrs = dict(node.attrs)
+        if row.kind == "elementwise":
+            row.array(self.do, out, *(self._fit(a, env, labels, node) for a in node.args), **attrs)
+            return
+        if row.kind == "axes":
+            over, axis = attrs.pop("over", None) or (), attrs.pop("axis", node.args[0].rank - 1)
+            joint = tuple(sorted({i for a in node.args for i in a.indices} - {BATCH} - set(env),
+                                 key=self.layout.order.__getitem__))
+            batched = BATCH in over or any(BATCH in a.indices for a in node.args)
+            ins = [self._full(a, env, joint, batched, over, FILL.get(node.op, 0.0)) for a in node.args]
+            axis = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+            axes = [joint.index(i) for i in over if i != BATCH] + [len(joint) + k for k in axis]
+            axes += [ins[0].ndim - 1] * (BATCH in over)
+            row.array(self.do, out, *ins, axes=tuple(sorted(axes)), **attrs)
+            return
+        ins = [self._full(a, env, labels, BATCH in node.indices) for a in node.args]
+        row.array(self.do, out, *ins, lead=len(labels), ranks=(node.rank, *(a.rank for a in node.args)), **attrs)
+
+    def _fit(self, arg: Node, env: Env, goal: tuple[str, ...], like: Node) -> Any:
+        """An operand of an elementwise row: broadcastable against the result."""
+        view, labels = self.view(arg, env)
+        if arg.op == "const":
+            return view
+        key: list[Any] = [slice(None) if i in labels else None for i in goal]
+        key += [slice(None)] * arg.rank if arg.rank else [None] * like.rank
+        if BATCH in like.indices:
+            key.append(slice(None) if BATCH in arg.indices else None)
+        return view[(*key, ...)]
+
+    def _full(self, arg: Node, env: Env, goal: tuple[str, ...], batched: bool, over: tuple[str, ...] = (),
+              fill: float = 0.0) -> Any:
+        """An operand with every index of the goal, and `fill` in the padding of what is reduced over."""
+        view, labels = self.view(arg, env)
+        if arg.op == "const":
+            view = self.xp.full((), view, self.layout.system.dtype)
+        key = [slice(None) if i in labels else None for i in goal] + [slice(None)] * arg.rank
+        key += [slice(None) if BATCH in arg.indices else None] * batched
+        shape = (*(self.layout.size(i) for i in goal), *arg.shape, *[self.layout.config.batch] * batched)
+        view = self.xp.broadcast_to(view[(*key, ...)], shape)
+        return self._selected(view, goal, self._open_ended(goal, over) if batched else [], env, fill)
+
+    def _open_ended(self, labels: Sequence[str], over: Sequence[str]) -> list[str]:
+        """Of the labels those whose padding a reduction over `over` would meet; over the batch, all of them."""
+        return [i for i in labels if self.layout.ragged(i) and (i in over or BATCH in over)]
+
+    def _selected(self, view: Any, labels: Sequence[str], padded: Sequence[str], env: Env, fill: float) -> Any:
+        """view, or a copy with `fill` in the padding of the given indices: selected, never multiplied."""
+        if not padded:
+            return view
+        copy = self.do.temp(view.shape, view.dtype)
+        self.do(self.xp.copyto, copy, view)
+        for index in padded:
+            self.do(self.xp.copyto, copy, fill, "same_kind", self.layout.pad(index, labels, view.ndim, env))
+        return copy
+
+    def _emit_equation(self, eq: Equation, env: Env) -> None:
+        q = self.layout.system.quantities[eq.name]
+        node = eq.rhs
+        view, labels = self.layout.named(eq.name, eq.slots, env)
+        padded = [s.index for s in eq.slots if s.anchor == "free" and self.layout.ragged(s.index, q)]
+        if ragged.late_slots(self.layout, eq.name, eq.slots):
+            ragged.emit_scatter(self, eq, env)
+            return
+        aliased = self.aliases.get(node) == eq.name and not eq.is_boundary
+        if self.layout.has_late_boundary(eq.name) and not eq.is_boundary:
+            valid = self._valid(view, labels, padded, env)
+            self.do(self.xp.copyto, view, self.value(eq, env, labels), "same_kind", valid)
+            return
+        if not aliased:
+            self.do(self.xp.copyto, view, self.value(eq, env, labels))
+        for index in padded:
+            self.do(self.xp.copyto, view, 0.0, "same_kind", self.layout.pad(index, labels, view.ndim, env))
+
+    def _valid(self, view: Any, labels: tuple[str, ...], padded: Sequence[str], env: Env) -> Any:
+        valid = self.do.temp(view.shape, bool)
+        self.do(self.xp.copyto, valid, True)
+        for index in padded:
+            self.do(self.xp.copyto, valid, False, "same_kind", self.layout.pad(index, labels, view.ndim, env))
+        return valid
+
+    def value(self, eq: Equation, env: Env, labels: tuple[str, ...]) -> Any:
+        """An equation's right side, broadcastable to a view of its quantity with those labels."""
+        q = self.layout.system.quantities[eq.name]
+        view, have = self.view(eq.rhs, env)
+        if eq.rhs.op == "const":
+            return view
+        key: list[Any] = [slice(None) if i in have else None for i in labels]
+        key += [slice(None)] * eq.rhs.rank if eq.rhs.rank else [None] * len(q.type.shape)
+        if q.batched:
+            key.append(slice(None) if BATCH in eq.rhs.indices else None)
+        return view[(*key, ...)]
+
+    def _operand(self, node: Node, letters: str, env: Env, over: tuple[str, ...]) -> tuple[Any, list[str]]:
+        view, labels = self.view(node, env)
+        if node.op == "const":
+            view = self.xp.full((), view, self.layout.system.dtype)
+        batched = BATCH in node.indices
+        if batched and not self._zero_in_padding(node):
+            view = self._selected(view, labels, self._open_ended(labels, over), env, 0.0)
+        return view, [*labels, *("." + c for c in letters), *[BATCH] * batched]
+
+    def _zero_in_padding(self, node: Node) -> bool:
+        return node.op == "ref" and all(s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
+
+    def _emit_contract(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
+        left, right, goal = node.attr("labels")
+        over = node.attr("over")
+        a, la = self._operand(node.args[0], left, env, over)
+        b, lb = self._operand(node.args[1], right, env, over)
+        lo = [*labels, *("." + c for c in goal), *[BATCH] * (BATCH in node.indices)]
+        contract(self.do, out, lo, a, la, b, lb)
+
+
+SPECIAL = {"contract": Emitter._emit_contract, "pick_class": classes.emit_pick, "scatter_class": classes.emit_scatter}

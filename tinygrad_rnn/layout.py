@@ -1,0 +1,149 @@
+"""Where named quantities live: one buffer each, with room below 1 and above T for what shifts and boundaries reach.
+
+An array has its named indices first, then its feature axes, then the batch, innermost. The room is zero, so that a
+shift is a view and no step tests where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .config import Config
+from .node import BATCH, At, Node, walk
+from .schedule import Item, Loop
+from .system import Equation, Quantity, System
+
+Env = Mapping[str, int]  # the position, from 0, of each index that a loop holds fixed
+
+
+class Layout:
+    """The buffers of a plan, and views of them."""
+
+    def __init__(self, system: System, config: Config, equations: Sequence[Equation], items: Sequence[Item],
+                 weights: Mapping[str, Any], backend: Any):
+        self.system, self.config, self.equations = system, config, equations
+        self.xp, self.weights = backend.xp, weights
+        self.sizes = dict(config.sizes)
+        self.order = self._index_order(items)
+        nodes = list(walk(eq.rhs for eq in equations))
+        self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations}
+        self.rooms = self._rooms(nodes)
+        self.buffers = {name: self._buffer(name) for name in self.used}
+        self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
+        self.pads = {r: self.xp.zeros((self.sizes[r], config.batch), bool) for r in config.lengths}
+
+    def is_static(self, index: str) -> bool:
+        return index in self.system.static
+
+    def size(self, index: str) -> int:
+        return self.sizes[self.system.range_of(index)]
+
+    def dtype(self, name: str) -> str:
+        return self.system.dtype if name == "weak" else name
+
+    def _index_order(self, items: Sequence[Item]) -> dict[str, int]:
+        """A global order of index labels: loops first, outermost first, so that one step is contiguous."""
+        found: dict[str, int] = {}
+
+        def visit(items: Sequence[Item]) -> None:
+            for item in items:
+                if isinstance(item, Loop):
+                    found.setdefault(item.index, len(found))
+                    visit(item.items)
+
+        visit(items)
+        for index in sorted(self.system.ranges):
+            found.setdefault(index, len(found))
+        return found
+
+    def labels(self, node: Node) -> tuple[str, ...]:
+        return tuple(sorted((i for i in node.indices if i != BATCH), key=self.order.__getitem__))
+
+    def _rooms(self, nodes: Iterable[Node]) -> dict[str, list[tuple[int, int]]]:
+        """For each named quantity and slot, how far below 1 and above T references and boundaries reach."""
+        reach = {name: [(0, 0)] * len(self.system.quantities[name].slots) for name in self.used}
+
+        def extend(name: str, slots: tuple[At, ...]) -> None:
+            for k, (slot, index) in enumerate(zip(slots, self.system.quantities[name].slots, strict=True)):
+                low, high = reach[name][k]
+                first, last = self._span(slot, self.size(index))
+                reach[name][k] = (max(low, 1 - first), max(high, last - self.size(index)))
+
+        for eq in self.equations:
+            extend(eq.name, eq.slots)
+        for node in nodes:
+            if node.op == "ref":
+                extend(node.attr("name"), node.attr("slots"))
+        return reach
+
+    @staticmethod
+    def _span(slot: At, size: int) -> tuple[int, int]:
+        if slot.anchor == "free":
+            return 1 + slot.offset, size + slot.offset
+        if slot.anchor == "first":
+            return slot.offset, slot.offset
+        return min(1, 1 + slot.offset), size + slot.offset
+
+    def _buffer(self, name: str) -> Any:
+        q = self.system.quantities[name]
+        rooms = self.rooms[name]
+        lead = tuple(low + self.size(i) + high for (low, high), i in zip(rooms, q.slots, strict=True))
+        if q.role == "weight" and not any(low or high for low, high in rooms):
+            return self.weights[name]
+        coded = name in self.config.coded
+        shape = (*lead, *(() if coded else q.type.shape), *((self.config.batch,) if q.batched else ()))
+        return self.xp.zeros(shape, "int64" if coded else q.type.dtype)
+
+    def named(self, name: str, slots: Sequence[At], env: Env) -> tuple[Any, tuple[str, ...]]:
+        """A view of a named buffer at the slots, its remaining indices in global order."""
+        q, rooms, buffer = self.system.quantities[name], self.rooms[name], self.buffers[name]
+        key: list[Any] = []
+        labels = []
+        for slot, own, (low, _) in zip(slots, q.slots, rooms, strict=True):
+            size = self.size(own)
+            if slot.anchor == "free" and slot.index in env:
+                key.append(env[slot.index] + slot.offset + low)
+            elif slot.anchor == "free":
+                key.append(slice(slot.offset + low, slot.offset + low + size))
+                labels.append(slot.index)
+            else:
+                key.append(slot.offset - 1 + low + (size if slot.anchor == "last" else 0))
+        view = buffer[(*key, ...)]
+        order = sorted(range(len(labels)), key=lambda k: self.order[labels[k]])
+        view = view.transpose(*order, *range(len(labels), view.ndim))
+        return view, tuple(labels[k] for k in order)
+
+    def copied_weights(self) -> list[str]:
+        """Weights whose buffer has room around it, so that it is not the array itself."""
+        return [name for name in self.used if self.system.quantities[name].role == "weight"
+                and self.buffers[name] is not self.weights[name]]
+
+    def interior(self, name: str) -> Any:
+        """The values of a quantity at 1..T, indices in left-hand order, then features, then the batch."""
+        q, rooms = self.system.quantities[name], self.rooms[name]
+        key = tuple(slice(low, low + self.size(i)) for (low, _), i in zip(rooms, q.slots, strict=True))
+        return self.buffers[name][(*key, ...)]
+
+    def ragged(self, index: str, q: Quantity | None = None) -> bool:
+        return self.system.range_of(index) in self.config.lengths and (q is None or q.batched)
+
+    def pad(self, index: str, labels: Sequence[str], ndim: int, env: Env) -> Any:
+        """Where positions of index are beyond an example's length, broadcastable to an array with those labels."""
+        pad = self.pads[self.system.range_of(index)]
+        if index in env:
+            key = [None] * (ndim - 1)
+            return pad[env[index]][(*key, slice(None))]
+        key: list[Any] = [slice(None) if i == index else None for i in labels]
+        return pad[(*key, *[None] * (ndim - len(labels) - 1), slice(None))]
+
+    @staticmethod
+    def pad_axis(pad: Any, axis: int, ndim: int) -> Any:
+        """The padding (positions, batch), broadcastable to an array whose positions are at `axis`."""
+        return pad[(*(slice(None) if j == axis else None for j in range(ndim - 1)), slice(None))]
+
+    def has_late_boundary(self, name: str) -> bool:
+        """Is there an r[T+1] = ..., at a position that differs by example?"""
+        q = self.system.quantities[name]
+        return any(slot.anchor == "last" and self.ragged(own, q)
+                   for eq in self.equations if eq.name == name for slot, own in zip(eq.slots, q.slots, strict=True))
