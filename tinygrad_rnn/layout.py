@@ -132,8 +132,7 @@ class Layout:
         """Where positions of index are beyond an example's length, broadcastable to an array with those labels."""
         pad = self.pads[self.system.range_of(index)]
         if index in env:
-            key = [None] * (ndim - 1)
-            return pad[env[index]][(*key, slice(None))]
+            return pad[env[index]][(*[None] * (ndim - 1), slice(None))]
         key: list[Any] = [slice(None) if i == index else None for i in labels]
         return pad[(*key, *[None] * (ndim - len(labels) - 1), slice(None))]
 

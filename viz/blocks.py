@@ -72,7 +72,7 @@ def title(block: Block, roles: Roles) -> Label:
 
 
 def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0,
-           more: Iterable[str] = ()) -> Template:
+           more: Iterable[str] = (), direction: int | None = None) -> Template:
     """One box for the block, named after its first quantity or its states."""
     ports = ports_of(block, roles)
     side = sorted((k for k, p in ports.items() if p.state), key=lambda k: abs(ports[k].shift))
@@ -81,8 +81,8 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
         label = carried(block, roles)
-    return simple(fill(block, roles), label, string(label), below, side, list(block.quantities), block.direction,
-                  lines, stretch)
+    return simple(fill(block, roles), label, string(label), below, side, list(block.quantities),
+                  block.direction if direction is None else direction, lines, stretch)
 
 
 def folded(block: Block, roles: Roles, loops: int) -> Template:
@@ -95,7 +95,8 @@ def folded(block: Block, roles: Roles, loops: int) -> Template:
             lines.append(shortened(formula(equation_text(eq)), SMALL, LONGEST))
         if len(equations) > MOST_LINES:
             lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
-    return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles))
+    return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles),
+                  direction=-1)  # arcs are at the right, so what leaves sideways leaves at the left
 
 
 def initial_ports(block: Block, roles: Roles) -> dict[str, Arrow]:

@@ -75,7 +75,11 @@ class _Cell:
                 rest.append((row, s))
         rest.sort(key=lambda r: r[0])
         level = next((float(k) for k, (row, _) in enumerate(rest) if row == here), (len(rest) - 1) / 2)
-        gap = self.pitch.port if inner.shape == "box" else min(self.pitch.port, 16 / max(1, len(rest) - 1))
+        gap = self.pitch.port
+        if inner.shape == "circle":  # around the middle if they would not meet it else
+            gap = min(gap, self.pitch.circle * 0.6 / max(1, len(rest) - 1))
+            if gap * max(level, len(rest) - 1 - level) > self.pitch.circle * 0.4:
+                level = (len(rest) - 1) / 2
         for k, (_, s) in enumerate(rest):
             self.entries[s, key] = ("left", (k - level) * gap)
 
@@ -164,7 +168,8 @@ class _Cell:
     def straight(self, source: str) -> bool:
         """Does a value from below enter its first reader straight from below?"""
         first = self.plan.entry_rank(source)
-        return any(self.entries[source, u][0] == "bottom" for u in self.plan.users[source] if self.plan.rank[u] == first)
+        readers = [u for u in self.plan.users[source] if self.plan.rank[u] == first]
+        return any(self.entries[source, u][0] == "bottom" for u in readers)
 
     def rises(self, source: str, rank: int) -> bool:
         """Does a value come up from the lower border in the channel before a rank?"""
@@ -191,7 +196,7 @@ class _Cell:
             t.shapes.append(Shape(inner.shape, x, y, w, above + below, inner.style, inner.label, size, name=inner.name))
             if inner.caption:
                 room = width(inner.caption, CAPTION)
-                t.shapes.append(Shape("box", x + w - 1, y - 8, room, 12, "none", inner.caption, CAPTION))
+                t.shapes.append(Shape("box", x + w, y - 8, room, 12, "none", inner.caption, CAPTION))
         t.wires += [self.wire(s, user, t) for s, users in self.plan.users.items() for user in users]
         t.wires += [self.exit(q, t) for q in self.plan.leaving]
         return t

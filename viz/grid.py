@@ -59,8 +59,12 @@ class _Grid:
         self.dy: dict[str, float] = {}  # of a box's middle from its row's, upward
         self.beside()
         self.walks = [(link, self.walk(link)) for link in view.links]
-        for tracks in (*self.channels, *self.gutters):
-            tracks.settle()
+        self.exact = False
+        self.note_needs()
+        self.measure()
+        self.exact = True  # now that the columns have their places, the channels' tracks can be chosen well
+        self.channels = [_Tracks() for _ in range(view.rows + 1)]
+        self.note_needs()
         self.measure()
 
     # -- boxes in columns and rows -----------------------------------------------------------------
@@ -134,13 +138,16 @@ class _Grid:
 
     # -- walks -------------------------------------------------------------------------------------
 
-    def coarse_x(self, box: Box, place: Place) -> float:
+    def port_x(self, box: Box, place: Place) -> float:
+        """Where a port is along a channel, roughly as long as the columns have no places."""
+        if self.exact:
+            return self.corner(box)[0] + place.x
         dx = self.dx[box.key] + place.x - box.template.w / 2
         column = {FIRST: -1.0, LAST: float(self.n)}.get(box.column, box.column)  # type: ignore[arg-type]
         column = (self.n - 1) / 2 if column is None else column
         return (2 * column + 1) * FAR + dx
 
-    def coarse_y(self, box: Box, place: Place) -> float:
+    def port_y(self, box: Box, place: Place) -> float:
         return (2 * box.row + 1) * FAR + self.dy[box.key] + box.template.h / 2 - place.y
 
     def gutter(self, box: Box, side: str) -> int:
@@ -151,7 +158,7 @@ class _Grid:
         return box.column + (side == "right")
 
     def walk(self, link: Link) -> list[Hop]:
-        """The channels and gutters that a wire goes through; its needs are noted there."""
+        """The channels and gutters that a wire goes through."""
         a, b = self.view.boxes[link.source], self.view.boxes[link.target]
         out = (a.template.rails if link.sideways else a.template.outs)[link.out]
         into = b.template.ins[link.port]
@@ -170,7 +177,6 @@ class _Grid:
                 hops.append(("channel", b.row))
             elif out.side != "top":
                 hops.append(("channel", b.row))
-        self.note(link.net, hops, (a, out), (b, into))
         return hops
 
     def around(self, a: Box, b: Box, link: Link) -> int:
@@ -193,17 +199,31 @@ class _Grid:
                         return False
         return True
 
+    def note_needs(self) -> None:
+        """Choose the tracks of the channels, and the first time of the gutters."""
+        for link, hops in self.walks:
+            a, b = self.view.boxes[link.source], self.view.boxes[link.target]
+            out = (a.template.rails if link.sideways else a.template.outs)[link.out]
+            self.note(link.net, hops, (a, out), (b, b.template.ins[link.port]))
+        for tracks in self.channels if self.exact else (*self.channels, *self.gutters):
+            tracks.settle()
+
     def note(self, net: str, hops: list[Hop], start: tuple[Box, Place], end: tuple[Box, Place]) -> None:
         for k, (kind, number) in enumerate(hops):
+            if kind == "gutter" and self.exact:
+                continue
             tracks = (self.channels if kind == "channel" else self.gutters)[number]
             for step, (box, place) in ((-1, start), (1, end)):
                 other = k + step
-                if 0 <= other < len(hops):
+                if 0 <= other < len(hops) and kind == "channel" and self.exact:
+                    beyond = hops[other + step][1] if 0 <= other + step < len(hops) else box.row + 0.5
+                    tracks.add(net, self.track(*hops[other], net), "first" if beyond < number else "second")
+                elif 0 <= other < len(hops):
                     tracks.add(net, 2 * hops[other][1] * FAR)
                 elif kind == "channel":
-                    tracks.add(net, self.coarse_x(box, place), "first" if place.side == "top" else "second")
+                    tracks.add(net, self.port_x(box, place), "first" if place.side == "top" else "second")
                 else:
-                    tracks.add(net, self.coarse_y(box, place), "first" if place.side == "right" else "second")
+                    tracks.add(net, self.port_y(box, place), "first" if place.side == "right" else "second")
 
     # -- measures ----------------------------------------------------------------------------------
 
@@ -224,7 +244,7 @@ class _Grid:
             x += self.column_width[c]
         self.width = x + self.gutter_width[self.n] + self.end_width[LAST] + MARGIN
         middle = [b for b in self.boxes if b.column is None]
-        half = max((b.template.w / 2 for b in middle), default=0)
+        half = max((abs(self.dx[b.key]) + b.template.w / 2 for b in middle), default=0)
         short = half + MARGIN - min(self.centre_x(None), self.width - self.centre_x(None))
         if short > 0:
             self.left = [v + short for v in self.left]
@@ -262,7 +282,9 @@ class _Grid:
         step = self.view.track
         if kind == "channel":
             tracks = self.channels[number]
-            lower = self.base[number - 1] - self.rise[number - 1] - self.sink[number - 1] if number else self.height - MARGIN
+            lower = self.height - MARGIN
+            if number:
+                lower = self.base[number - 1] - self.rise[number - 1] - self.sink[number - 1]
             upper = self.base[number] if number < self.view.rows else MARGIN
             middle = (lower + upper) / 2
             return middle - (tracks.at[net] - (tracks.count - 1) / 2) * step + 2

@@ -17,6 +17,7 @@ from .roles import SQUASHING, Block, Roles
 from .style import ROLE_FILL
 from .text import COLUMN, ROW, Label, Span, plain, quantity, slot_text, string
 
+ROUND_MOST = 4  # wires into a circle; beyond, an operation is a box
 FEW = 4  # a merge box lists at most this many of its sources
 SIGNS = ("add", "subtract", "multiply", "divide", "negative")
 KEEP_SHAPE = ("transpose", "reshape", "expand")  # of what a weight multiplies: no box of their own
@@ -170,6 +171,7 @@ class _Operations:
     def draw(self, node: Node, key: str, name: str) -> None:
         shape, style, symbol, leaves = self.kind(node)
         sources = list(dict.fromkeys(self.key(leaf) for leaf in leaves))
+        shape = "box" if len(sources) > ROUND_MOST else shape
         line = self.roles.line(name) if name else "plain"
         label, caption = plain(symbol), quantity(name) if name else ()
         if name and shape == "box":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from .scene import Note, Point, Scene, Shape, Wire
 from .style import CORNER, HEAD, LINES, SMALL
@@ -24,7 +25,7 @@ class Move:
 def path(points: tuple[Point, ...], corner: float = CORNER) -> list[Move]:
     """The polyline with its turns rounded."""
     moves = [Move("M", (points[0],))]
-    for before, at, after in zip(points, points[1:], points[2:]):
+    for before, at, after in zip(points, points[1:], points[2:], strict=False):
         r = min(corner, math.dist(before, at) / 2, math.dist(at, after) / 2)
         if r > 0.1:
             moves.append(Move("L", (_towards(at, before, r),)))
@@ -56,7 +57,7 @@ def parallel(points: tuple[Point, ...], d: float) -> tuple[Point, ...]:
     """The polyline moved to its left by d (y downward); its corners stay corners."""
     out: list[Point] = []
     units = []
-    for a, b in zip(points, points[1:]):
+    for a, b in pairwise(points):
         n = math.dist(a, b) or 1.0
         units.append(((b[0] - a[0]) / n, (b[1] - a[1]) / n))
     for k, (x, y) in enumerate(points):
@@ -72,19 +73,20 @@ def parallel(points: tuple[Point, ...], d: float) -> tuple[Point, ...]:
 
 def with_twins(scene: Scene) -> Scene:
     """Every wire that carries a gradient beside its twin, reversed and dashed; labels become notes."""
-    circles = [s for s in scene.shapes if s.kind == "circle"]
+    circles = _Circles(scene.shapes)
     wires: list[Wire] = []
     for wire in scene.wires:
         if not wire.gradient:
             wires.append(wire)
             continue
         ahead, back = parallel(wire.points, APART), parallel(wire.points, -APART)[::-1]
-        near_start = _circle_at(wire.points[0], circles)
-        near_end = _circle_at(wire.points[-1], circles)
+        near_start = circles.at(wire.points[0])
+        near_end = circles.at(wire.points[-1])
         wires.append(replace(wire, points=_attached(ahead, near_start, near_end), label=(), adjoint=()))
-        wires.append(Wire(_attached(back, near_end, near_start), "gradient", head=wire.tail, tail=wire.head, dashed=True,
-                          name=f"gradient of {wire.name}"))
-    parts = _Parts(wires, scene.panels, scene.shapes) if any(w.label or w.adjoint for w in scene.wires) else _Parts([])
+        twin = _attached(back, near_end, near_start)
+        wires.append(Wire(twin, "gradient", wire.tail, wire.head, True, name=f"gradient of {wire.name}"))
+    labelled = any(w.label or w.adjoint for w in scene.wires)
+    parts = _Parts(wires, scene.panels, scene.shapes) if labelled else _Parts(())
     notes = [note for wire in scene.wires for note in _labels(wire, parts)]
     return replace(scene, wires=wires, notes=[*scene.notes, *notes])
 
@@ -97,7 +99,7 @@ class _Parts:
     def __init__(self, wires: Iterable[Wire], panels: Iterable[Shape] = (), boxes: Iterable[Shape] = ()):
         self.cells: dict[tuple[int, int], list[tuple[float, float, float, float]]] = {}
         for wire in wires:
-            for a, b in zip(wire.points, wire.points[1:]):
+            for a, b in pairwise(wire.points):
                 self.add(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
         for p in panels:
             self.add(p.x, p.y, p.x, p.y + p.h)
@@ -119,8 +121,23 @@ class _Parts:
                    for cell in self.around((left, top, right, bottom)) for a, b, c, d in self.cells.get(cell, ()))
 
 
-def _circle_at(p: Point, circles: list[Shape]) -> Shape | None:
-    return next((c for c in circles if c.on_border(p)), None)
+class _Circles:
+    """The circles of a scene by place."""
+
+    CELL = 60.0
+
+    def __init__(self, shapes: Iterable[Shape]):
+        self.cells: dict[tuple[int, int], list[Shape]] = {}
+        for s in shapes:
+            if s.kind == "circle":
+                for x in range(round(s.x / self.CELL), round((s.x + s.w) / self.CELL) + 1):
+                    for y in range(round(s.y / self.CELL), round((s.y + s.h) / self.CELL) + 1):
+                        self.cells.setdefault((x, y), []).append(s)
+
+    def at(self, p: Point) -> Shape | None:
+        """The circle on whose border a point lies."""
+        cell = round(p[0] / self.CELL), round(p[1] / self.CELL)
+        return next((c for c in self.cells.get(cell, ()) if c.on_border(p)), None)
 
 
 def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None) -> tuple[Point, ...]:
@@ -140,7 +157,7 @@ def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None)
 
 def _labels(wire: Wire, parts: _Parts) -> Iterator[Note]:
     """The labels of a wire, beside its longest horizontal part where nothing else runs; none where there is no room."""
-    flat = [(a, b) for a, b in zip(wire.points, wire.points[1:]) if abs(a[1] - b[1]) < 0.01]
+    flat = [(a, b) for a, b in pairwise(wire.points) if abs(a[1] - b[1]) < 0.01]
     if not flat:
         return
     a, b = max(flat, key=lambda s: abs(s[0][0] - s[1][0]))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import networkx as nx
+
 from tinygrad_rnn.node import At, Node, refs, walk
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.system import Equation, System

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import graphviz
+
 from tinygrad_rnn.errors import BadFile, BadType, BadValue
 from tinygrad_rnn.node import Node, walk
 from tinygrad_rnn.ops import TABLE
@@ -36,12 +37,12 @@ def op_graph(roots: Iterable[Node], path: str | os.PathLike[str], title: str | N
     if ending == ".dot":
         return replaced(file, lambda f: _write(f, text.encode()))
     if shutil.which("dot") is None:
-        raise BadFile("drawing an op graph needs Graphviz, and its program dot is not on the PATH: install it (apt install "
-                      "graphviz, brew install graphviz), or write a .dot file, which needs nothing")
+        raise BadFile("drawing an op graph needs Graphviz, and its program dot is not on the PATH: install it "
+                      "(apt install graphviz, brew install graphviz), or write a .dot file, which needs nothing")
     count = sum(1 for _ in walk(roots))
     if count > LARGEST:
-        raise BadValue(f"the graph has {count} operations, more than the {LARGEST} that Graphviz lays out in reasonable "
-                       "time; draw a part of it, or write a .dot file")
+        raise BadValue(f"the graph has {count} operations, more than the {LARGEST} that Graphviz lays out in "
+                       "reasonable time; draw a part of it, or write a .dot file")
     try:
         picture = graphviz.Source(text).pipe(format=ending[1:])
     except (graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:

@@ -7,6 +7,8 @@ bottom.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx as nx
 
 from .inside import Inside
@@ -80,8 +82,14 @@ class Plan:
                              if s in straight or self.states.get(s) == state)
         for port, q in self.states.items():
             if q == state and port in graph and goal in graph and nx.has_path(graph, port, goal):
-                return list(nx.shortest_path(graph, port, goal))
+                path = list(nx.shortest_path(graph, port, goal))
+                if all(self._ends_at(a, b) for a, b in pairwise(path)):
+                    return path
         return []
+
+    def _ends_at(self, a: str, b: str) -> bool:
+        """Is a read nowhere beyond b, so that its wire need not pass b in their row?"""
+        return self.name_of.get(a) not in self.leaving and all(self.rank[u] <= self.rank[b] for u in self.users[a])
 
     def _rows(self) -> None:
         paths = {q: self.highway(q) for q in dict.fromkeys(self.states.values())}
@@ -115,11 +123,13 @@ class Plan:
 
     def _by_reader(self) -> list[str]:
         """Boxes rank by rank; within a rank, what is read first and higher comes first."""
+        number = {key: k for k, key in enumerate(self.order)}
+
         def wish(key: str) -> tuple[int, int, int, int]:
             readers = self.users.get(key, [])
             first = min((self.rank[u] for u in readers), default=self.last + 1)
             row = min((self.row.get(u, FLOOR) for u in readers if self.rank[u] == first), default=FLOOR)
-            return self.rank[key], first, row, self.order.index(key)
+            return self.rank[key], first, row, number[key]
 
         return sorted(self.order, key=wish)
 
@@ -139,10 +149,12 @@ class Plan:
                    and self.name_of.get(s) not in self.leaving]
         leaves = name in self.leaving and name not in self.rail  # then its row goes to the border, clear of rails
         high = self.last + 1 if leaves else high
+        # A state stands in no other state's way out: two that change places could not pass each other.
+        barred = {row for q, row in self.rail.items() if name in self.rail and q != name}
         for row in wishes:
-            if row >= top and self._free(key, row, low, high):
+            if row >= top and row not in barred and self._free(key, row, low, high):
                 return row
         row = top
-        while not self._free(key, row, low, high):
+        while row in barred or not self._free(key, row, low, high):
             row += 1
         return row

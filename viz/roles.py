@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import networkx as nx
+
 from tinygrad_rnn.node import At, Node, walk
 from tinygrad_rnn.system import System
 
@@ -163,9 +164,9 @@ def _axes(group: tuple[str, ...], system: System, found: list[Arrow]) -> tuple[s
     shifts: dict[str, list[int]] = {}
     for a in found:
         if a.source in group and a.target in group and not a.boundary:
-            for slot, own in zip(a.slots, system.quantities[a.source].slots, strict=True):
+            for slot, name in zip(a.slots, system.quantities[a.source].slots, strict=True):
                 if slot.anchor == "free" and slot.offset:
-                    shifts.setdefault(own, []).append(slot.offset)
+                    shifts.setdefault(name, []).append(slot.offset)
     ranged = [i for i in shifts if i not in system.static]
     own = system.quantities[group[0]].slots
     ranged.sort(key=lambda i: own.index(i) if i in own else -1)

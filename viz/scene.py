@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .style import FILLS
 from .text import Label, filled, filled_text
 
 Point = tuple[float, float]
@@ -105,6 +104,3 @@ class Scene:
     shapes: list[Shape] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     title: str = ""
-
-    def boxes(self) -> list[Shape]:
-        return [s for s in self.panels + self.shapes if FILLS[s.style].stroke != "none"]

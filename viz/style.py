@@ -60,7 +60,6 @@ LINES: dict[str, Line] = {
 # Which fill a quantity of each role has; a gate or squashed quantity is told by the operation that defines it.
 ROLE_FILL = {"input": "input", "state": "state", "gate": "gate", "squashed": "tanh", "attention": "attention",
              "output": "output", "loss": "loss", "intermediate": "plain"}
-ROLE_LINE = {"input": "input", "attention": "attention"}
 ROUND = {"input", "output"}  # fills drawn as circles where the label is short
 
 TEXT = 14.0  # font size of a quantity

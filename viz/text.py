@@ -22,7 +22,7 @@ ASCII = (318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 3
          635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818,
          592, 592, 525, 636, 337, 636, 838)
 OTHER = {"⟨": 390, "⟩": 390, "·": 318, "ᵀ": 385, "²": 401, "∂": 517, "σ": 634, "Σ": 632, "√": 637, "…": 1000, "⋮": 1000}
-SIGN, WIDE, USUAL, BOLD = 838, 1000, 700, 1.12
+SIGN, WIDE, USUAL = 838, 1000, 700
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Span:
 
     text: str
     italic: bool = False
-    bold: bool = False
     scale: float = 1.0
     rise: float = 0.0
 
@@ -48,8 +47,8 @@ def clean(text: str) -> str:
     return "".join(kept)
 
 
-def plain(text: str, bold: bool = False) -> Label:
-    return (Span(clean(text), bold=bold),)
+def plain(text: str) -> Label:
+    return (Span(clean(text)),)
 
 
 def slot_text(slots: Iterable[At]) -> str:
@@ -90,7 +89,7 @@ def width(label: Label, size: float) -> float:
     """How wide the label is at a font size, in the font's unit."""
     total = 0.0
     for span in label:
-        total += sum(map(_advance, span.text)) * span.scale * (BOLD if span.bold else 1.0)
+        total += sum(map(_advance, span.text)) * span.scale
     return total * size / 1000
 
 

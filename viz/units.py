@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import networkx as nx
+
 from tinygrad_rnn.node import At
 
 from .names import Arrow, components
@@ -117,26 +118,33 @@ class Units:
             inside = r.arrow.source in group and group[r.arrow.source] == group.get(r.arrow.target)
             if r.source != r.target and not (inside and r.slot is not None and r.slot.offset and not r.initial):
                 graph.add_edge(r.source, r.target)
+        place = {unit: k for k, unit in enumerate(self.all)}
+        for loop in list(nx.strongly_connected_components(graph)):  # units that need each other: as they are written
+            graph.remove_edges_from([(u, v) for u, v in graph.edges(loop) if v in loop and place[u] >= place[v]])
         depth: dict[Unit, int] = {}
-        order = list(nx.lexicographical_topological_sort(graph, key=self.all.index))
+        order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
         for unit in order:
             depth[unit] = max((depth[p] + 1 for p in graph.predecessors(unit)), default=0)
         for unit in reversed(order):  # what reads nothing stands right below what reads it first
             later = [depth[s] for s in graph.successors(unit)]
             if later and not list(graph.predecessors(unit)):
                 depth[unit] = min(later) - 1
+        top = max(depth.values(), default=0)
+        for unit in order:  # results of the whole sequence stand on top, where no wire has to pass them
+            if not unit.block.column and not list(graph.successors(unit)) and list(graph.predecessors(unit)):
+                depth[unit] = top
         crowded = {depth[u] for u in self.all if u.block.column and u.block.kind != "single"}
         rows: dict[tuple[int, int, int], list[Unit]] = {}
         for k, unit in enumerate(self.all):
-            order = (0, 0)  # what is single shares a row; others have theirs, inputs beside them stand above
+            at = (0, 0)  # what is single shares a row; others have theirs, inputs beside them stand above
             if not unit.block.column:
-                order = (3, 0)
+                at = (3, 0)
             elif unit.block.kind != "single":
-                order = (1, k)
+                at = (1, k)
             elif depth[unit] in crowded and self.roles.role[unit.block.quantities[0]] == "input":
-                order = (2, 0)
-            rows.setdefault((depth[unit], *order), []).append(unit)
-        return {unit: row for row, at in enumerate(sorted(rows)) for unit in rows[at]}
+                at = (2, 0)
+            rows.setdefault((depth[unit], *at), []).append(unit)
+        return {unit: row for row, key in enumerate(sorted(rows)) for unit in rows[key]}
 
     def _loops(self) -> list[tuple[str, ...]]:
         return components(self.system, list(self.roles.arrows))

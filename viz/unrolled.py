@@ -41,9 +41,7 @@ class _Unrolled:
         self.view = View(self.system.name, self.steps.labels, rows, track=20.0 if twins else 11.0)
         if twins:
             losses = [n for n, r in roles.role.items() if r == "loss"]
-            named = losses == ["loss"] or len(losses) != 1
-            self.view.legend = LEGEND if not losses or named and len(losses) > 1 else (
-                *LEGEND, ("", f"L = {losses[0]}"))
+            self.view.legend = (*LEGEND, ("", f"L = {losses[0]}")) if len(losses) == 1 else LEGEND
         self.links: dict[tuple[str, ...], Link] = {}
         for unit in self.units.all:
             for k in range(len(self.steps.shown)) if unit.block.column else [None]:
@@ -57,7 +55,8 @@ class _Unrolled:
     def _live(self) -> frozenset[str]:
         """Quantities with a gradient: those from which a loss, or an output where there is none, follows."""
         role = self.roles.role
-        ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"] or list(role)
+        ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"]
+        ends = ends or [n for n, r in role.items() if r != "input"]
         live, todo = set(ends), list(ends)
         while todo:
             name = todo.pop()
@@ -100,7 +99,7 @@ class _Unrolled:
             for source, net in self.sources(r, column):
                 self.link(r, source, net, self.key(r.target, column), port, column)
 
-    def sources(self, r: Reading, column: int | None) -> Iterator[tuple[int | None | At, str]]:
+    def sources(self, r: Reading, column: int | None) -> Iterator[tuple[int | At | None, str]]:
         """(column read, net) for the target's column; an `At` where an initial value is read."""
         own = f"{r.source.key}:{r.arrow.source}"
         if not r.source.block.column:
@@ -110,9 +109,9 @@ class _Unrolled:
             visible = [k for k, p in enumerate(self.steps.shown) if p is not None]
             if column is None or column in visible:
                 here = None if column is None else visible.index(column)
-                for i, k in enumerate(visible):
+                for i, seen in enumerate(visible):
                     if here is None or abs(i - here) <= 1:
-                        yield k, f"{own}>{r.target.key}"
+                        yield seen, f"{own}>{r.target.key}"
             return
         for position in self.positions(r.slot, column):
             if not 1 <= position <= self.steps.total:
@@ -139,8 +138,9 @@ class _Unrolled:
         return column is not None and self.steps.shown[column] is None
 
     def has_boundary(self, r: Reading, position: int) -> bool:
-        return any(self.boundary_at(eq.slots, r.arrow.source, r.source.block) == position for eq in self.system.equations
-                   if eq.name == r.arrow.source and eq.is_boundary)
+        name = r.arrow.source
+        return any(self.boundary_at(eq.slots, name, r.source.block) == position for eq in self.system.equations
+                   if eq.name == name and eq.is_boundary)
 
     def boundary_at(self, slots: tuple[At, ...], name: str, block: Block) -> int | None:
         """The position along the columns that a boundary equation sets."""
@@ -149,7 +149,7 @@ class _Unrolled:
                 return slot.offset + (self.steps.total if slot.anchor == "last" else 0)
         return None
 
-    def link(self, r: Reading, source: int | None | At, net: str, target: str, port: str, column: int | None) -> None:
+    def link(self, r: Reading, source: int | At | None, net: str, target: str, port: str, column: int | None) -> None:
         a = r.arrow
         if isinstance(source, At):
             key = self.initial(r, source.offset, (target, port))
@@ -221,6 +221,8 @@ class _Unrolled:
         """A quantity without steps stands in the column that it reads, or where it is read, or in the middle."""
         loose = [k for u in self.units.all if not u.block.column for k in [self.key(u, None)]]
         loose.sort(key=lambda k: self.view.boxes[k].row)
+        if not self.stepped:
+            self.view.boxes = {k: replace(b, column=0) for k, b in self.view.boxes.items()}
         for ahead in (True, False):
             for key in loose if ahead else reversed(loose):
                 if self.view.boxes[key].column is not None:
@@ -232,10 +234,11 @@ class _Unrolled:
                 if len(found) == 1:
                     self.view.boxes[key] = replace(self.view.boxes[key], column=found.pop())
         settled = {self.view.boxes[k].row for k in loose if self.view.boxes[k].column is not None}
-        for key in loose:  # beside others of its row, not across them
+        middle = 1 if self.steps.elided else (len(self.steps.shown) - 1) // 2
+        for key in loose:  # where others stand beside it or wires pass it, in the middle column
             box = self.view.boxes[key]
-            if box.column is None and box.row in settled:
-                self.view.boxes[key] = replace(box, column=0)
+            if box.column is None and (box.row in settled or box.row < self.view.rows - 1):
+                self.view.boxes[key] = replace(box, column=middle)
 
     def reads(self, key: str) -> bool:
         return any(li.target == key for li in self.view.links)

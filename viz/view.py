@@ -18,8 +18,7 @@ FIRST, LAST = -1, -2  # columns of what comes before the first step and after th
 class Box:
     """One instance of a block. column: a number, FIRST, LAST, or None for the middle of the page.
 
-    position, layer: what its label shows; group: the unit of which it is an instance; beside: for initial values,
-    the port of the first step at whose height they stand.
+    position, layer: what its label shows; beside: for initial values, the box and port at whose height they stand.
     """
 
     key: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .style import FILLS, FONT, LINES
 from .text import clean, filled, string
-from .view import FIRST, LAST, View
+from .view import FIRST, LAST, Box, View
 
 
 def quoted(text: str) -> str:
@@ -33,8 +33,7 @@ def dot(view: View) -> str:
         out.append(f"  {quoted(box.key)} " + attributes([("label", label), ("fillcolor", fill.fill),
                                                          ("color", fill.stroke), ("style", style)]) + ";")
     for row in range(view.rows):
-        keys = [b.key for b in sorted((b for b in view.boxes.values() if b.row == row),
-                                      key=lambda b: {FIRST: -1.0, LAST: 1e9, None: -0.5}.get(b.column, b.column))]
+        keys = [b.key for b in sorted((b for b in view.boxes.values() if b.row == row), key=_place)]
         if len(keys) > 1:
             chain = " -> ".join(map(quoted, keys))
             out.append(f"  {{ rank=same; {chain} [style=invis, weight=20]; }}")
@@ -58,3 +57,9 @@ def dot(view: View) -> str:
         pairs = [("color", LINES[loop.style].colour), ("style", "dashed"), ("label", string(loop.label))]
         out.append(f"  {quoted(loop.box)}:ne -> {quoted(loop.box)}:se {attributes(pairs)};")
     return "\n".join([*out, "}", ""])
+
+
+def _place(box: Box) -> float:
+    """Boxes from left to right."""
+    ends = {FIRST: -1.0, LAST: float("inf"), None: -0.5}
+    return ends[box.column] if box.column in ends else float(box.column or 0)

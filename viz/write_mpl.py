@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path as FilePath
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
+
 from tinygrad_rnn.errors import BadValue
 
 from .lines import head, path
@@ -54,21 +56,22 @@ def write(scene: Scene, file: FilePath, kind: str) -> None:
 
 
 class _Page:
-    def __init__(self, axes: object):
+    def __init__(self, axes: Any):
         self.axes = axes
         self.order = 0
 
-    def add(self, patch: object) -> None:
+    def add(self, patch: Any) -> None:
         self.order += 1
-        patch.set_zorder(self.order)  # type: ignore[attr-defined]
-        patch.set_clip_on(False)  # type: ignore[attr-defined]
-        self.axes.add_artist(patch)  # type: ignore[attr-defined]
+        patch.set_zorder(self.order)
+        patch.set_clip_on(False)
+        self.axes.add_artist(patch)
 
     def shape(self, s: Shape) -> None:
         style = FILLS[s.style]
         if style.stroke != "none":
             line = (0, (5 / style.width, 4 / style.width)) if style.dashed else "solid"
-            paint = {"facecolor": style.fill, "edgecolor": style.stroke, "linewidth": style.width, "linestyle": line}
+            paint: dict[str, Any] = {"facecolor": style.fill, "edgecolor": style.stroke, "linewidth": style.width,
+                                     "linestyle": line}
             if s.kind == "circle":
                 self.add(Circle(s.centre, s.w / 2, **paint))
             else:
@@ -107,7 +110,7 @@ class _Page:
         if not span.text.strip():
             return
         self.order += 1
-        self.axes.text(x, baseline, span.text, fontsize=size * span.scale, color=colour,  # type: ignore[attr-defined]
+        self.axes.text(x, baseline, span.text, fontsize=size * span.scale, color=colour,
                        family=FONT, style="italic" if span.italic else "normal",
-                       weight="bold" if span.bold else "normal", ha="left", va="baseline", parse_math=False,
+                       ha="left", va="baseline", parse_math=False,
                        zorder=self.order, clip_on=False)

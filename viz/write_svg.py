@@ -51,7 +51,8 @@ def _shape(s: Shape) -> str:
             parts.append(f'<circle cx="{_n(cx)}" cy="{_n(cy)}" r="{_n(s.w / 2)}" {paint}/>')
         else:
             corner = _n(min(style.corner, s.h / 2, s.w / 2))
-            parts.append(f'<rect x="{_n(s.x)}" y="{_n(s.y)}" width="{_n(s.w)}" height="{_n(s.h)}" rx="{corner}" {paint}/>')
+            place = f'x="{_n(s.x)}" y="{_n(s.y)}" width="{_n(s.w)}" height="{_n(s.h)}"'
+            parts.append(f'<rect {place} rx="{corner}" {paint}/>')
     for x, y, label, size, colour, anchor in texts(s):
         parts.append(_label(x, y, label, size, colour, anchor))
     inner = "".join(parts)
@@ -80,7 +81,6 @@ def _label(x: float, y: float, label: Label, size: float, colour: str, anchor: s
         raised = span.rise
         attrs = f' dy="{_n(shift * size)}"' if abs(shift) > 1e-6 else ""
         attrs += ' font-style="italic"' if span.italic else ""
-        attrs += ' font-weight="bold"' if span.bold else ""
         attrs += f' font-size="{_n(size * span.scale)}"' if span.scale != 1 else ""
         spans.append(f"<tspan{attrs}>{_text(span.text)}</tspan>" if attrs else _text(span.text))
     return (f'<text x="{_n(x)}" y="{_n(y + BASELINE * size)}" font-size="{_n(size)}" fill="{colour}" '
