@@ -21,8 +21,8 @@ def lstm(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1,
     """The LSTM with a forget gate and without peepholes.
 
     i, f, o = sigmoid(W_x x[t] + W_h h[t-1] + b), g = tanh(...), c[t] = f c[t-1] + i g, h[t] = o tanh(c[t]), the
-    products elementwise. Sizes: x (inputs,), gates, c and h (hidden,), y (outputs,). The forget gate's bias starts at 1.
-    Raises as `stack` does.
+    products elementwise. Sizes: x (inputs,), gates, c and h (hidden,), y (outputs,). The forget gate's bias starts
+    at 1. Raises as `stack` does.
     Sources: Hochreiter and Schmidhuber 1997, "Long short-term memory"; the forget gate: Gers, Schmidhuber and Cummins
     2000, "Learning to forget", equations 3.1 to 3.3; its bias: Jozefowicz, Zaremba and Sutskever 2015, section 2.2.
     """

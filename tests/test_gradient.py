@@ -1,0 +1,98 @@
+"""The derived equations: what they say, that they read back, and that they can be derived again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from zoo import LSTM, MODELS, build, data, dynamic
+
+import tinygrad_rnn as tr
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_text_reads_back_to_the_same_graph(name):
+    model = build(name)
+    for one in (model, model.grad("loss")):
+        again = tr.equations(str(one), dtype="float64")
+        assert [e.key for e in again.system.equations] == [e.key for e in one.system.equations]
+        assert all(a.rhs is b.rhs for a, b in zip(again.system.equations, one.system.equations, strict=True))
+
+
+@pytest.mark.parametrize("name", ["lstm", "attention", "bidirectional", "static_index"])
+def test_the_printed_gradient_gives_the_same_numbers(name):
+    model = build(name)
+    inputs = data(model, 2, {i: 4 for i in dynamic(model)})
+    derived = model.grad("loss")
+    again = tr.equations(str(derived), dtype="float64")
+    for weight in model.weights:
+        again.weights[weight] = model.weights[weight]
+    _, grads = model.value_and_grad(inputs)
+    out = again.run(inputs, want=list(derived.adjoints[w] for w in model.weights))
+    for weight in model.weights:
+        np.testing.assert_array_equal(out[derived.adjoints[weight]], grads[weight])
+
+
+def test_what_the_lstm_gradient_says():
+    text = str(tr.equations(LSTM, x=27, h=64, y=27).grad("loss"))
+    for line in ("d_a_f[t] = d_f[t] * f[t] * (1 - f[t])",
+                 "d_c[t] = d_h[t] * o[t] * (1 - tanh(c[t]) ** 2) + d_c[t+1] * f[t+1]",
+                 "d_W_hf = sum(outer(d_a_f[t], h[t-1]), over=(t, n))",
+                 "d_b_f = sum(d_a_f[t], over=(t, n))"):
+        assert line in text.splitlines()
+    assert "/ count(t, n)" in text
+
+
+@pytest.mark.parametrize("text,expected", [
+    ("h[t] = tanh(U @ h[t-1] + x[t])\nloss = sum(h[T])", "where(t == T, "),
+    ("h[t] = tanh(U @ h[t-1] + x[t])\nh[0] = b\nloss = sum(h[t])", "d_h[0] = transpose(U) @ d_a_h[1]"),
+    ("e[t] = embed(E, w[t])\nloss = sum(e[t])\nw[t]: 27\ne[t]: 3", "outer(one_hot(w[t], size=27), "),
+])
+def test_forms_of_the_printed_gradient(text, expected):
+    sizes = {} if "embed" in text else {"x": 3}
+    assert expected in str(tr.equations(text, **sizes).grad("loss"))
+
+
+def test_adjoints_avoid_names_that_are_taken():
+    model = tr.equations("d_h[t] = W @ x[t]\nh[t] = tanh(d_h[t] + U @ h[t-1])\nloss = mean(h[t] * h[t])", x=2, h=3)
+    derived = model.grad("loss")
+    assert derived.adjoints["h"] != "d_h" and len(set(derived.adjoints.values())) == len(derived.adjoints)
+    model.check_gradient(x=np.random.default_rng(0).standard_normal((2, 3, 2)))
+
+
+def test_gradients_of_inputs():
+    model = build("lstm")
+    inputs = data(model, 2, {"t": 4})
+    value, grads = model.value_and_grad(inputs, wrt=["x", "W_xi"])
+    assert grads.keys() == {"x", "W_xi"} and grads["x"].shape == inputs["x"].shape
+    v, eps = np.random.default_rng(5).standard_normal(inputs["x"].shape), 1e-6
+    moved = [model.run({**inputs, "x": inputs["x"] + s * eps * v}, want="loss")["loss"] for s in (1, -1)]
+    np.testing.assert_allclose((moved[0] - moved[1]) / (2 * eps), np.sum(grads["x"] * v), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name,weight", [("lstm", "W_hf"), ("attention", "U"), ("static_index", "U")])
+def test_hessian_vector_products(name, weight):
+    model = build(name)
+    inputs = data(model, 2, {i: 4 for i in dynamic(model)})
+    shape = model.weights[weight].shape
+    indexed = f"{weight}[l]" if model.system.quantities[weight].slots else weight
+    v = "v[l]" if "[" in indexed else "v"
+    derived = model.grad("loss", [weight])
+    product = f"d_{indexed} * {v}"
+    bigger = derived.extend(f"q = sum({product})")
+    direction = np.random.default_rng(4).standard_normal(shape)
+    bigger.weights["v"] = direction
+    _, found = bigger.value_and_grad(inputs, of="q", wrt=[weight])
+    here, eps, sides = np.array(model.weights[weight]), 1e-6, []
+    for sign in (1, -1):
+        model.weights[weight] = here + sign * eps * direction
+        sides.append(model.value_and_grad(inputs, wrt=[weight])[1][weight])
+    np.testing.assert_allclose(found[weight], (sides[0] - sides[1]) / (2 * eps), atol=1e-8)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_latex_has_balanced_braces_and_a_row_per_equation(name):
+    for model in (build(name), build(name).grad("loss")):
+        latex = model.latex()
+        assert latex.count("{") == latex.count("}")
+        assert latex.count(r"\left") == latex.count(r"\right")
+        assert latex.count("&=") == len(model.system.equations)

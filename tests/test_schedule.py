@@ -1,0 +1,80 @@
+"""What is inside a loop, and what never is."""
+
+from __future__ import annotations
+
+import pytest
+from zoo import MODELS, build
+
+import tinygrad_rnn as tr
+from tinygrad_rnn.node import walk
+from tinygrad_rnn.schedule import Loop, loops, needed, schedule
+from tinygrad_rnn.system import Equation
+
+
+def scheduled(model, want=None):
+    return schedule(needed(model.system, model.system.by_name if want is None else want))
+
+
+def inside(items):
+    return [v for loop in loops(items) for v in loop.vertices()]
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_one_loop_forward_and_one_backward(name):
+    items = scheduled(build(name).grad("loss"))
+    assert [(loop.index, loop.direction) for loop in loops(items)] == [("t", 1), ("t", -1)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weight_gradients_are_never_inside_a_loop_over_time(name):
+    model = build(name)
+    derived = model.grad("loss")
+    names = {derived.adjoints[w] for w in model.weights}
+    for vertex in inside(scheduled(derived)):
+        assert not (isinstance(vertex, Equation) and vertex.name in names)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "bidirectional", "attention"])
+def test_input_products_are_never_inside_a_loop(name):
+    model = build(name)
+    inputs = set(model.system.of_role("input"))
+    for vertex in inside(scheduled(model.grad("loss"))):
+        if not isinstance(vertex, Equation) and vertex.op == "matmul":
+            read = {r.attr("name") for r in walk([vertex]) if r.op == "ref"}
+            assert not read <= inputs | set(model.weights)
+
+
+def test_the_order_respects_every_dependency():
+    done = set()
+
+    def check(items, looping):
+        for item in items:
+            if isinstance(item, Loop):
+                check(item.items, True)
+                continue
+            used = [item.rhs] if isinstance(item, Equation) else item.args
+            assert all(u in done for u in used)
+            done.add(item)
+
+    check(scheduled(build("attention").grad("loss")), False)
+
+
+def test_nested_loops_of_a_two_dimensional_recurrence():
+    (loop,) = loops(scheduled(build("two_dimensional"), ["h"]))
+    assert [loop.index, *(x.index for x in loop.items if isinstance(x, Loop))] == ["i", "j"]
+
+
+@pytest.mark.parametrize("text,fragments", [
+    ("h[t] = tanh(c[t])\nc[t] = h[t] * x[t]", ["h[t]", "c[t]", "not shifted"]),
+    ("h[t] = h[t-1] + h[t+1] + x[t]", ["h[t-1]", "h[t+1]", "past and to the future"]),
+    ("h[t] = tanh(h[t-1] + sum(h[t-1], over=t) + x[t])", ["over=t needs all of it"]),
+    ("h[t] = tanh(h[t-1] + h[T] + x[t])", ["read at position T"]),
+    ("h[t] = tanh(h[t-1] + k[t] + x[t])\nk[t] = sum(h[s], over=s)", ["depends on itself"]),
+    ("a: ()\na = b + 1\nb = 2 * a\nh[t] = x[t] + a", ["a depends on itself", "b"]),
+])
+def test_cycles_without_an_order_are_named(text, fragments):
+    with pytest.raises(tr.Error) as error:
+        tr.equations(text, x=2)
+    assert isinstance(error.value, ValueError)
+    for fragment in fragments:
+        assert fragment in str(error.value)

@@ -1,0 +1,138 @@
+"""The command line: train, sample, draw, grad, models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import catalogue, data, text_model
+from .backends import use_backend
+from .errors import Error
+from .model import Model
+
+EXAMPLES = """examples:
+  tinygrad-rnn train                                   the English of Python's own documentation
+  tinygrad-rnn train book.txt --cell gru --hidden 256 --out book
+  tinygrad-rnn train book.txt --out book --resume      go on after a stop
+  tinygrad-rnn sample book/model.safetensors --length 500 --temperature 0.7
+  tinygrad-rnn draw lstm --view unrolled --steps 4 -o lstm.svg
+  tinygrad-rnn draw mycell.txt -o mycell.pdf           a file of equations
+  tinygrad-rnn grad gru --latex
+  tinygrad-rnn models
+"""
+MODEL_HELP = "a name that `tinygrad-rnn models` lists, or a file of equations"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of every command."""
+    top = argparse.ArgumentParser(prog="tinygrad-rnn", description="Recurrent networks as equations.", epilog=EXAMPLES,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--backend", choices=("numpy", "cupy", "auto"), help="what computes (default: numpy)")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _train_arguments(_command(commands, "train", "train a character model on a text and draw it", _train))
+    sample = _command(commands, "sample", "draw text from a trained model", _sample)
+    sample.add_argument("checkpoint", type=Path)
+    sample.add_argument("--length", type=int, default=300, help="characters to draw (default: 300)")
+    sample.add_argument("--temperature", type=float, default=0.7, help="0 draws the likeliest (default: 0.7)")
+    sample.add_argument("--seed", type=int, default=0)
+    sample.add_argument("--prime", help="text that the model reads first")
+    draw = _command(commands, "draw", "draw a model", _draw)
+    draw.add_argument("model", help=MODEL_HELP)
+    draw.add_argument("--view", choices=("folded", "unrolled", "backward"), default="folded")
+    draw.add_argument("--steps", type=int, default=4, help="columns of the unrolled and backward views (default: 4)")
+    draw.add_argument("-o", "--output", type=Path, required=True, help="a file ending in .svg, .png, .pdf or .dot")
+    grad = _command(commands, "grad", "print the derived equations of the gradient", _grad)
+    grad.add_argument("model", help=MODEL_HELP)
+    grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
+    grad.add_argument("--latex", action="store_true", help="as an aligned LaTeX environment")
+    _command(commands, "models", "list what can be drawn and trained", _models)
+    return top
+
+
+def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str,
+             run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    lines = [line for line in EXAMPLES.splitlines()[1:] if f"tinygrad-rnn {name}" in line]
+    one = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.",
+                              epilog="examples:\n" + "\n".join(lines),
+                              formatter_class=argparse.RawDescriptionHelpFormatter)
+    one.set_defaults(run=run)
+    return one
+
+
+def _train_arguments(train: argparse.ArgumentParser) -> None:
+    standard = text_model.Settings()
+    train.add_argument("textfile", nargs="?", type=Path, help="UTF-8 text; default: the English of Python's docs")
+    train.add_argument("--cell", choices=sorted(catalogue.models()), default="lstm")
+    train.add_argument("--hidden", type=int, default=128, help="units of each layer (default: 128)")
+    train.add_argument("--layers", type=int, default=1)
+    train.add_argument("--epochs", type=int, default=standard.epochs, help=f"(default: {standard.epochs})")
+    train.add_argument("--batch", type=int, default=standard.batch, help=f"streams (default: {standard.batch})")
+    train.add_argument("--steps", type=int, default=standard.steps,
+                       help=f"truncated backpropagation through time (default: {standard.steps})")
+    train.add_argument("--lr", type=float, default=standard.lr, help=f"Adam, falling (default: {standard.lr})")
+    train.add_argument("--seed", type=int, default=standard.seed)
+    train.add_argument("--out", type=Path, default=Path("out"), help="folder for all that is left (default: out)")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _train(args: argparse.Namespace) -> None:
+    text = data.text_of_python_docs() if args.textfile is None else data.read_text(args.textfile)
+    settings = text_model.Settings(epochs=args.epochs, batch=args.batch, steps=args.steps, lr=args.lr, seed=args.seed)
+
+    def make(symbols: int) -> Model:
+        return catalogue.models()[args.cell](inputs=symbols, hidden=args.hidden, outputs=symbols,
+                                                   layers=args.layers, seed=args.seed)
+
+    text_model.train(make, text, args.out, settings, args.resume, not args.quiet, _say)
+    _say(f"left in {args.out}: {', '.join(sorted(p.name for p in args.out.iterdir()))}")
+
+
+def _sample(args: argparse.Namespace) -> None:
+    model, vocabulary = text_model.load_sampler(args.checkpoint)
+    prime = text_model.first_of(vocabulary) if args.prime is None else args.prime
+    drawn = text_model.sample(model, vocabulary, args.length, args.temperature, args.seed, prime)
+    _say((args.prime or "") + drawn)
+
+
+def _draw(args: argparse.Namespace) -> None:
+    _say(str(catalogue.model_of(args.model).draw(args.output, view=args.view, steps=args.steps)))
+
+
+def _grad(args: argparse.Namespace) -> None:
+    derived = catalogue.model_of(args.model).grad(args.of)
+    _say(derived.latex() if args.latex else str(derived))
+
+
+def _models(args: argparse.Namespace) -> None:
+    for name, make in catalogue.models().items():
+        first = (make.__doc__ or "").strip().splitlines()[0]
+        _say(f"{name:<10} {first}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 where it went well, 2 for a mistake in what was asked, 130 when interrupted."""
+    args = parser().parse_args(argv)
+    try:
+        if args.backend is not None:
+            use_backend(args.backend)
+        args.run(args)
+    except Error as error:
+        print(f"tinygrad-rnn: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; train --resume goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
