@@ -75,13 +75,13 @@ def test_hessian_vector_products(name, weight):
     inputs = data(model, 2, {i: 4 for i in dynamic(model)})
     shape = model.weights[weight].shape
     indexed = f"{weight}[l]" if model.system.quantities[weight].slots else weight
-    v = "v[l]" if "[" in indexed else "v"
+    v = "direction[l]" if "[" in indexed else "direction"
     derived = model.grad("loss", [weight])
     product = f"d_{indexed} * {v}"
-    bigger = derived.extend(f"q = sum({product})")
+    bigger = derived.extend(f"curvature = sum({product})")
     direction = np.random.default_rng(4).standard_normal(shape)
-    bigger.weights["v"] = direction
-    _, found = bigger.value_and_grad(inputs, of="q", wrt=[weight])
+    bigger.weights["direction"] = direction
+    _, found = bigger.value_and_grad(inputs, of="curvature", wrt=[weight])
     here, eps, sides = np.array(model.weights[weight]), 1e-6, []
     for sign in (1, -1):
         model.weights[weight] = here + sign * eps * direction

@@ -70,7 +70,7 @@ def _computed(do: Now, node: Node, ins: list[Any]) -> Any:
         return attrs["value"]
     if node.op == "data":
         return attrs["name"].array
-    dtype = "float32" if node.dtype == "weak" else node.dtype
+    dtype = "float64" if node.dtype == "weak" else node.dtype  # what only numbers entered is a number
     out = do.xp.empty(node.shape, dtype)
     row = TABLE[node.op]
     if row.kind == "elementwise":

@@ -29,6 +29,11 @@ class Layout:
         nodes = list(walk(eq.rhs for eq in equations))
         self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations}
         self.rooms = self._rooms(nodes)
+        self.late: dict[str, list[str]] = {}  # name -> indices at whose last position a boundary equation stands
+        for eq in equations:
+            for slot, own in zip(eq.slots, system.quantities[eq.name].slots, strict=True):
+                if slot.anchor == "last":
+                    self.late.setdefault(eq.name, []).append(own)
         self.buffers = {name: self._buffer(name) for name in self.used}
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
         self.pads = {r: self.xp.zeros((self.sizes[r], config.batch), bool) for r in config.lengths}
@@ -144,5 +149,4 @@ class Layout:
     def has_late_boundary(self, name: str) -> bool:
         """Is there an r[T+1] = ..., at a position that differs by example?"""
         q = self.system.quantities[name]
-        return any(slot.anchor == "last" and self.ragged(own, q)
-                   for eq in self.equations if eq.name == name for slot, own in zip(eq.slots, q.slots, strict=True))
+        return any(self.ragged(index, q) for index in self.late.get(name, ()))

@@ -45,9 +45,14 @@ def _term(node: Node, args: list[tuple[str, int]]) -> tuple[str, int]:
         return f"-{_held(*args[0], POWER)}", NEGATIVE
     if op == "power":
         return f"{_held(*args[0], POWER + 1)} ** {_held(*args[1], POWER)}", POWER
-    if op == "slice" and attrs["axis"] == 0 and node.args[0].op == "ref":
-        return f"{args[0][0]}[{_slice(attrs)}]", ATOM
+    if op in ("slice", "pick") and attrs["axis"] == 0 and not (op == "pick" and _is_plain(node.args[0])):
+        return f"{_held(*args[0], ATOM)}[{attrs['at'] if op == 'pick' else _slice(attrs)}]", ATOM
     return _call(node, args, attrs), ATOM
+
+
+def _is_plain(node: Node) -> bool:
+    """A name without an index: a bracket after it would be read as one."""
+    return node.op == "ref" and not node.attr("slots") and not node.attr("batch")
 
 
 def _held(inner: str, tight: int, needed: int) -> str:
@@ -78,7 +83,8 @@ def _slice(attrs: dict[str, Any]) -> str:
 def _call(node: Node, args: list[tuple[str, int]], attrs: dict[str, Any]) -> str:
     row = TABLE[node.op]
     parts = [a for a, _ in args]
-    options = {k: v for k, v in attrs.items() if v != row.params[k] and k not in ("key", "at")}
+    own = {"key", "at"} if node.op == "dropout_mask" else set()  # a mask is keyed by its own name
+    options = {k: v for k, v in attrs.items() if v != row.params[k] and k not in own}
     if node.args and node.args[0].type is not None:
         options = _short(node, options)
     if row.leading:
