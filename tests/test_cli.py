@@ -1,0 +1,148 @@
+"""The command line as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import tinygrad_rnn as tr
+from tinygrad_rnn.files import load_checkpoint
+
+SMALL = ["--hidden", "8", "--batch", "2", "--steps", "10", "--quiet"]
+
+
+def command(*args):
+    return [sys.executable, "-m", "tinygrad_rnn.cli", *map(str, args)]
+
+
+def call(*args, code=0):
+    done = subprocess.run(command(*args), capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert done.returncode == code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("the cat sat on the mat, naïve and quiet.\n" * 60, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text):
+    out = text.parent / "out"
+    return out, call("train", text, *SMALL, "--epochs", 2, "--out", out)
+
+
+def test_train_leaves_everything(trained):
+    out, said = trained
+    names = {"model.safetensors", "log.csv", "loss.svg", "loss.png", *(
+        f"{view}.{ending}" for view in ("folded", "unrolled", "backward") for ending in ("svg", "png"))}
+    assert {p.name for p in out.iterdir()} == names
+    assert "h[t] = o[t] * tanh(c[t])" in said and "before training" in said and "after training" in said
+    assert re.search(r"\d\.\d{3} bits per character on the held-out tenth", said)
+    assert (out / "folded.png").read_bytes().startswith(b"\x89PNG")
+    assert tr.load(out / "model.safetensors").weights["b_f"].shape == (8,)
+
+
+def test_sample_is_seeded(trained):
+    checkpoint = trained[0] / "model.safetensors"
+    first, again, other = (call("sample", checkpoint, "--length", 40, "--seed", s) for s in (1, 1, 2))
+    assert first == again != other and len(first) == 41
+    assert call("sample", checkpoint, "--length", 5, "--prime", "the c").startswith("the c")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_other_cells_and_layers(text, tmp_path, cell):
+    assert "held-out" in call("train", text, *SMALL, "--epochs", 1, "--cell", cell, "--layers", 2, "--out", tmp_path)
+
+
+def test_a_killed_run_resumes(text, tmp_path):
+    process = subprocess.Popen(command("train", text, *SMALL, "--epochs", 60, "--out", tmp_path),
+                               stdout=subprocess.DEVNULL)
+    checkpoint = tmp_path / "model.safetensors"
+    for _ in range(1200):
+        if checkpoint.exists() or process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    load_checkpoint(checkpoint)
+    said = call("train", text, "--resume", "--quiet", "--out", tmp_path)
+    assert "epoch 60 of 60" in said and "epoch  1 of 60" not in said
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf", "dot"])
+def test_draw(tmp_path, ending):
+    for view in ("folded", "unrolled", "backward"):
+        path = tmp_path / f"{view}.{ending}"
+        call("draw", "gru", "--view", view, "--steps", 3, "-o", path)
+        assert path.stat().st_size > 500
+
+
+def test_grad_prints_what_reads_back(tmp_path):
+    said = call("grad", "lstm")
+    assert str(tr.equations(said)) == said.strip("\n")
+    (tmp_path / "mine.txt").write_text("h[t] = tanh(U @ h[t-1] + x[t])\nh[t]: 3\nerror = mean(h[t] * h[t])\n")
+    assert "d_U = " in call("grad", tmp_path / "mine.txt", "--of", "error")
+    assert call("grad", "rnn", "--latex").startswith(r"\begin{aligned}")
+
+
+def test_models_and_help():
+    assert [line.split()[0] for line in call("models").splitlines()] == ["rnn", "lstm", "gru"]
+    assert "examples:" in call("--help") and "tinygrad-rnn train" in call("train", "--help")
+
+
+def test_mistakes(text, trained, tmp_path):
+    empty, latin, foreign, cut = (tmp_path / n for n in ("empty.txt", "latin.txt", "foreign.st", "cut.safetensors"))
+    empty.write_bytes(b"")
+    latin.write_bytes(b"caf\xe9 " * 100)
+    foreign.write_text("not a checkpoint")
+    cut.write_bytes((trained[0] / "model.safetensors").read_bytes()[:-50])
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    checkpoint = trained[0] / "model.safetensors"
+    for args, fragments in [
+        (("train", empty), ["empty"]), (("train", latin), ["UTF-8", "3"]), (("train", tmp_path / "none"), ["none"]),
+        (("train", text, *SMALL, "--out", blocked), ["file"]),
+        (("train", text, "--batch", "9999", "--out", tmp_path / "o"), ["characters"]),
+        (("sample", foreign), ["foreign.st"]), (("sample", cut), ["truncated"]),
+        (("sample", checkpoint, "--prime", "Ω"), ["Ω"]),
+        (("draw", "lsmt", "-o", tmp_path / "x.svg"), ["did you mean 'lstm'"]),
+        (("draw", "lstm", "-o", tmp_path / "x.bmp"), [".bmp", ".svg"]),
+        (("draw", "lstm", "--view", "unrolled", "--steps", "0", "-o", tmp_path / "x.svg"), ["steps"]),
+        (("grad", "lstm", "--of", "h"), ["single number"]),
+        (("--backend", "cupy", "models"), ["cupy"]),
+    ]:
+        if args[0] == "--backend" and _has_gpu():
+            continue
+        said = call(*args, code=2)
+        assert all(f in said for f in fragments), (args, said)
+    assert not (tmp_path / "x.svg").exists()
+
+
+def _has_gpu():
+    try:
+        tr.backends.load("cupy")
+    except tr.Error:
+        return False
+    return True
+
+
+def test_interrupting_is_quiet(text, tmp_path):
+    process = subprocess.Popen(command("train", text, *SMALL, "--epochs", 5000, "--out", tmp_path),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(1200):
+        if (tmp_path / "model.safetensors").exists():
+            break
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in said and "--resume" in said
