@@ -16,7 +16,7 @@ define new_venv
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo test lint clean
+.PHONY: help demo pictures test lint clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -29,10 +29,10 @@ help:
 
 demo: .venv/.ready
 	.venv/bin/tinygrad-rnn train $(if $(TEXT),'$(TEXT)') --out '$(OUT)'
-	@for view in folded unrolled backward; do \
-		.venv/bin/tinygrad-rnn draw lstm --view $$view --steps 4 -o '$(OUT)'/lstm_$$view.svg || exit 1; \
-	done
-	@echo; ls '$(OUT)'
+
+# The pictures that README.md shows.
+pictures: .venv/.ready
+	.venv/bin/python examples/lstm_equations.py docs/pictures
 
 lint: .venv-test/.ready
 	.venv-test/bin/ruff check
