@@ -1,8 +1,8 @@
 """For every row of the op table: how it is written, and what it computes, said in plain NumPy and mathematics.
 
 `expr` names operands a, b, c (in a model a[t], b[t], c[t]); `axes` gives each operand's shape, a letter an axis of
-random size, a digit one of that size; `domain` says which numbers an operand may hold. `value` works on the
-operands at one position; where `over` is set, on the whole sequence of one example, positions first.
+random size, a digit one of that size; `domain` says which numbers the operands hold, with commas one by one.
+`value` works on the operands at one position; where `over` is set, on all positions of one example, these first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def draw(rng: np.random.Generator, domain: str, shape: tuple[int, ...]) -> np.nd
         return rng.integers(0, 4, shape).astype(float)
     if domain == "apart":  # no two closer than 0.2, none near 0, so that no kink lies within a difference
         size = math.prod(shape)
-        return (0.2 * (rng.permutation(size) - size // 2) + rng.uniform(0.01, 0.15, size) - 0.1).reshape(shape)
+        return (0.2 * (rng.permutation(size) - size // 2) + rng.uniform(0.05, 0.15, size)).reshape(shape)
     return rng.standard_normal(shape)
 
 
@@ -90,7 +90,7 @@ def along(name: str, value: Callable[..., np.ndarray], domain: str = "real") -> 
 
 def compared(name: str, sign: str, value: Callable[..., np.ndarray]) -> list[Case]:
     return [Case(f"where(a {sign} b, c, 1)", "mk,mk,mk", lambda a, b, c: np.where(value(a, b), c, 1), "apart"),
-            Case(f"where({name}(a, b), c, a)", "m,m,m", lambda a, b, c: np.where(value(a, b), c, a), "bits")]
+            Case(f"where({name}(a, b), c, 2)", "m,m,m", lambda a, b, c: np.where(value(a, b), c, 2), "bits,bits,real")]
 
 
 def logsumexp(a, axis):
@@ -139,7 +139,7 @@ CASES: dict[str, list[Case]] = {
     "not_equal": compared("not_equal", "!=", lambda a, b: a != b),
     **{name: [Case(f"where({name}(a > 0, b > 0), c, a)", "m,m,m",
                    lambda a, b, c, f=f: np.where(f(a > 0, b > 0), c, a), "apart"),
-              Case(f"where({name}(a, b), 1, 2)", "m,m", lambda a, b, f=f: np.where(f(a, b), 1, 2), "bits")]
+              Case(f"where({name}(a, b), c, 2)", "m,m,m", lambda a, b, c, f=f: np.where(f(a, b), c, 2), "bits,bits,real")]
        for name, f in TRUTH.items()},
     "logical_not": [Case("where(logical_not(a > 0), b, 0)", "m,m", lambda a, b: b * (a <= 0), "apart")],
     "matmul": [Case("a @ b", s, np.matmul) for s in ("mk,k", "mk,kp", "k,kp", "k,k", "jmk,jkp", "jmk,k", "k,jkp")],
@@ -156,7 +156,7 @@ CASES: dict[str, list[Case]] = {
                Case('einsum("ij,jk,k->i", a, b, c)', "mk,kp,p", lambda a, b, c: a @ (b @ c)),
                Case('einsum("i,i,i->i", a, b, c)', "m,m,m", lambda a, b, c: a * b * c)],
     "embed": [Case("embed(a, b)", "mk,m", lambda a, b: b @ a)],
-    "one_hot": [Case("a * one_hot(b, size=4)", "4,", lambda a, b: a * (np.arange(4) == b), "classes")],
+    "one_hot": [Case("a * one_hot(b, size=4)", "4,", lambda a, b: a * (np.arange(4) == b), "real,classes")],
     "reshape": [Case("reshape(a, (3, -1))", "6k", lambda a: a.reshape(3, -1)),
                 Case("reshape(a, shape=(4,))", "22", lambda a: a.reshape(4)),
                 Case("reshape(a, (2, 1, 3))", "6", lambda a: a.reshape(2, 1, 3))],
@@ -186,11 +186,11 @@ CASES: dict[str, list[Case]] = {
     "cumsum": [*along("cumsum", np.cumsum),
                Case("cumsum(a, axis=0, reverse=True)", "mk", lambda a: np.cumsum(a[::-1], 0)[::-1]),
                Case("cumsum(a, over=t, reverse=True)", "m", lambda a: np.cumsum(a[::-1], 0)[::-1], over=True)],
-    "layer_norm": [Case("layer_norm(a)", "m", norm), Case("layer_norm(a)", "mk", norm),
-                   Case("layer_norm(a, axis=0)", "mk", lambda a: norm(a, 0)),
-                   Case("layer_norm(a, b, c)", "m,m,m", lambda a, b, c: norm(a) * b + c)],
-    "rstd": [Case("rstd(a)", "4", lambda a: 1 / np.sqrt(a.var() + 1e-5)),
-             Case("rstd(a, axis=0)", "3k", lambda a: 1 / np.sqrt(a.var(0) + 1e-5))],
+    "layer_norm": [Case("layer_norm(a)", "m", norm, "apart"), Case("layer_norm(a)", "mk", norm, "apart"),
+                   Case("layer_norm(a, axis=0)", "mk", lambda a: norm(a, 0), "apart"),
+                   Case("layer_norm(a, b, c)", "m,m,m", lambda a, b, c: norm(a) * b + c, "apart")],
+    "rstd": [Case("rstd(a)", "4", lambda a: 1 / np.sqrt(a.var() + 1e-5), "apart"),
+             Case("rstd(a, axis=0)", "3k", lambda a: 1 / np.sqrt(a.var(0) + 1e-5), "apart")],
     "cross_entropy": [Case("cross_entropy(a, b)", s, lambda a, b: -(b * np.log(a)).sum(-1), "weights")
                       for s in ("k,k", "mk,mk")],
     "softmax_cross_entropy": [Case("softmax_cross_entropy(a, b)", s, lambda a, b: -(b * np.log(softmax(a))).sum(-1))

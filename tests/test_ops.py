@@ -17,7 +17,6 @@ from tinygrad_rnn.ops import TABLE
 # Rows that are tested by a test of their own below.
 LEAVES = {"ref", "const", "data", "position", "last", "count", "dropout_mask"}
 ON_TENSORS = {"take", "scatter"}
-STEP = 1e-5
 PARAMETERS = [pytest.param(name, k, id=f"{name}-{k}") for name, cases in CASES.items() for k in range(len(cases))]
 
 
@@ -39,14 +38,19 @@ def test_every_row_has_a_gradient_or_says_why_not(name):
 def operands(case: Case, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
     sizes = {letter: int(rng.integers(1, 5)) for letter in "jkmp"}
     found = {}
-    for name, axes in zip("abc", case.axes.split(","), strict=False):
-        shape = tuple(int(x) if x.isdigit() else sizes[x] for x in axes)
-        found[name] = draw(rng, case.domain, (*lead, *shape)) if shape or case.domain != "weights" else np.ones(lead)
+    for name, axes, domain in zip("abc", case.axes.split(","), domains(case), strict=False):
+        found[name] = draw(rng, domain, (*lead, *(int(x) if x.isdigit() else sizes[x] for x in axes)))
     return found
 
 
-def directions(values: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {k: rng.standard_normal(v.shape) for k, v in values.items()}
+def domains(case: Case) -> list[str]:
+    return case.domain.split(",") if "," in case.domain else [case.domain] * 3
+
+
+def directions(case: Case, values: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """A random direction for each operand, zero for those that cannot be moved a little."""
+    return {k: rng.standard_normal(v.shape) * (d not in ("bits", "classes"))
+            for (k, v), d in zip(values.items(), domains(case), strict=False)}
 
 
 def moved(values, step, direction):
@@ -57,8 +61,14 @@ def inner(a, b):
     return sum(float(np.sum(a[k] * b[k])) for k in a)
 
 
-def check(numeric, exact):
-    np.testing.assert_allclose(exact, numeric, rtol=2e-7, atol=2e-7)
+def slope(f, values, direction, step=1e-4):
+    """df/d(direction) by differences of fourth order."""
+    one, two = (f(moved(values, k * step, direction)) - f(moved(values, -k * step, direction)) for k in (1, 2))
+    return (8 * one - two) / (12 * step)
+
+
+def check(exact, numeric):
+    np.testing.assert_allclose(exact, numeric, rtol=1e-8, atol=1e-8)
 
 
 # -- as tensors --------------------------------------------------------------------------------------------
@@ -70,7 +80,7 @@ def on_tensors(expr: str, values: dict[str, np.ndarray]) -> tuple[tr.Tensor, lis
 
 
 @pytest.mark.parametrize("name,k", [p for p in PARAMETERS if not CASES[p.values[0]][p.values[1]].over])
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_tensors(name, k, seed):
     case = CASES[name][k]
@@ -84,27 +94,24 @@ def test_tensors(name, k, seed):
     assert y.shape == expected.shape
 
     weight = rng.standard_normal(y.shape)
-    u, v = directions(values, rng), directions(values, rng)
+    u, v = directions(case, values, rng), directions(case, values, rng)
 
     def gradients(at):
         y, leaves = on_tensors(case.expr, at)
         return dict(zip(at, tr.grad((y * weight).sum(), leaves), strict=True))
 
     def loss(at):
-        if name == "stop_gradient":
-            return 0.0
-        return float(np.sum(case.value(*at.values()) * weight))
+        return 0.0 if name == "stop_gradient" else float(np.sum(case.value(*at.values()) * weight))
 
-    first = gradients(values)
-    exact = inner({n: g.numpy() for n, g in first.items()}, v)
-    check((loss(moved(values, STEP, v)) - loss(moved(values, -STEP, v))) / (2 * STEP), exact)
+    def along_v(at):
+        return inner({n: g.numpy() for n, g in gradients(at).items()}, v)
 
+    check(along_v(values), slope(loss, values, v))
     y, leaves = on_tensors(case.expr, values)
-    slope = sum(((g * v[n]).sum() for n, g in zip(values, tr.grad((y * weight).sum(), leaves), strict=True)),
-                tr.Tensor(np.zeros(())))
-    second = inner(dict(zip(values, (g.numpy() for g in tr.grad(slope, leaves)), strict=True)), u)
-    sides = [inner({n: g.numpy() for n, g in gradients(moved(values, s * STEP, u)).items()}, v) for s in (1, -1)]
-    check((sides[0] - sides[1]) / (2 * STEP), second)
+    first = tr.grad((y * weight).sum(), leaves)
+    total = sum(((g * v[n]).sum() for n, g in zip(values, first, strict=True)), tr.Tensor(np.zeros(())))
+    second = dict(zip(values, (g.numpy() for g in tr.grad(total, leaves)), strict=True))
+    check(inner(second, u), slope(along_v, values, u))
 
 
 # -- in a model --------------------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ def expected_value(case: Case, values: dict[str, np.ndarray]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name,k", PARAMETERS)
-@settings(max_examples=2, deadline=None, derandomize=True)
+@settings(max_examples=1, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_models(name, k, seed):
     case = CASES[name][k]
@@ -144,21 +151,25 @@ def test_models(name, k, seed):
     data = {**values, "r": weight}
     np.testing.assert_allclose(model.run(values, want=["y"])["y"], expected, rtol=1e-12, atol=1e-12)
 
-    u, v = directions(values, rng), directions(values, rng)
-    value, grads = model.value_and_grad(data, wrt=wrt)
+    u, v = directions(case, values, rng), directions(case, values, rng)
+
+    def loss(at):
+        return 0.0 if name == "stop_gradient" else float(np.sum(expected_value(case, at) * weight))
+
+    def along_v(at):
+        return inner(model.value_and_grad({**at, "r": weight}, wrt=wrt)[1], v)
+
+    value = model.value_and_grad(data, wrt=wrt)[0]
     np.testing.assert_allclose(value, np.sum(expected * weight), rtol=1e-11, atol=1e-11)
-    sides = [0.0 if name == "stop_gradient" else np.sum(expected_value(case, moved(values, s * STEP, v)) * weight)
-             for s in (1, -1)]
-    check((sides[0] - sides[1]) / (2 * STEP), inner(grads, v))
+    check(along_v(values), slope(loss, values, v))
 
     derived = model.grad("loss", wrt)
     slopes = " + ".join(f"sum({derived.adjoints[n]}[t] * v_{n}[t])" for n in wrt)
-    twice = derived.extend(f"slope = {slopes}")
-    along_v = {f"v_{n}": v[n] for n in wrt}
-    value, second = twice.value_and_grad({**data, **along_v}, of="slope", wrt=wrt)
-    np.testing.assert_allclose(value, inner(grads, v), rtol=1e-11, atol=1e-11)
-    sides = [inner(model.value_and_grad({**moved(values, s * STEP, u), "r": weight}, wrt=wrt)[1], v) for s in (1, -1)]
-    check((sides[0] - sides[1]) / (2 * STEP), inner(second, u))
+    twice = derived.extend(f"slope = {slopes}", **{f"v_{n}": v[n].shape[2:] for n in wrt})
+    data |= {f"v_{n}": v[n] for n in wrt}
+    value, second = twice.value_and_grad(data, of="slope", wrt=wrt)
+    np.testing.assert_allclose(value, along_v(values), rtol=1e-11, atol=1e-11)
+    check(inner(second, u), slope(along_v, values, u))
 
 
 # -- rows that stand alone ----------------------------------------------------------------------------------
@@ -204,9 +215,9 @@ def test_positions_counts_and_constants():
         q[t,s] = where(s < t, s, S)
         c = count(t, n) + x[T] - x[T]
         d = count(n)
-        e[t] = 2 * x[t] + 0.5 - 1e-3""", x=(), z=())
+        e[t] = 2 * x[t] + 0.5 - 1e-3
+        f[s] = z[s] + s""", x=(), z=())
     x = np.arange(6.0).reshape(2, 3)
-    model = model.extend("f[s] = z[s] + s")
     out = model.run(x=x, z=np.zeros((2, 4)), lengths={"t": np.array([3, 2]), "s": np.array([4, 1])})
     np.testing.assert_array_equal(out["p"], [[31, 32, 33], [21, 22, 0]])
     np.testing.assert_array_equal(out["q"][0], [[4, 4, 4, 4], [1, 4, 4, 4], [1, 2, 4, 4]])

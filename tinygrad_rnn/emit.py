@@ -6,6 +6,7 @@ positions at once and for one step of a loop.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class Emitter:
         self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
         self.aliases: dict[Node, str] = {}
         self.prelude: list[Any] = []
+        self.step_work = 0  # multiplications of the largest product inside a loop
         self._storage(items)
         self._emit_items(items, {})
 
@@ -275,6 +277,9 @@ class Emitter:
         a, la = self._operand(node.args[0], left, env, over)
         b, lb = self._operand(node.args[1], right, env, over)
         lo = [*labels, *("." + c for c in goal), *[BATCH] * (BATCH in node.indices)]
+        if env:
+            sizes = dict(zip([*la, *lb], [*a.shape, *b.shape], strict=True))
+            self.step_work = max(self.step_work, math.prod(sizes.values()))
         contract(self.do, out, lo, a, la, b, lb)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from .errors import BadType, BadValue
 from .node import Node, Operators
 from .ops import TABLE, Op, apply
+from .ops.linear import split_spec
 from .ops.table import near
 
 
@@ -99,6 +100,35 @@ class _LayerNorm(Function):
         return y + args[2] if len(args) > 2 else y
 
 
+class _Einsum(Function):
+    """einsum("ij,j->i", a, b): the sum of the product over every label that the result lacks.
+
+    Two operands are one contraction, more are contracted from the left, one is summed and transposed.
+    """
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        operands, attrs = self._bind(list(args), attrs)
+        if "spec" not in attrs:
+            raise BadType('einsum takes its labels first: einsum("ij,j->i", a, b)')
+        parts, result = split_spec(attrs["spec"])
+        if len(parts) != len(operands):
+            raise BadValue(f"einsum {attrs['spec']!r} names {len(parts)} terms, {len(operands)} were given")
+        build = owner(operands)
+        if len(operands) == 1:
+            (x,), (labels,) = operands, parts
+            gone = tuple(k for k, c in enumerate(labels) if c not in result)
+            kept = "".join(c for c in labels if c in result)
+            x = build("sum", x, axis=gone) if gone else x
+            return x if kept == result else build("transpose", x, axes=tuple(kept.index(c) for c in result))
+        x, labels = operands[0], parts[0]
+        for k in range(1, len(operands)):
+            later = "".join(parts[k + 1 :]) + result
+            goal = result if k + 1 == len(operands) else "".join(
+                dict.fromkeys(c for c in labels + parts[k] if c in later))
+            x, labels = build("einsum", x, operands[k], spec=f"{labels},{parts[k]}->{goal}"), goal
+        return x
+
+
 def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
     """x cut along a feature axis into `parts` equal pieces, or into pieces of the given sizes."""
     if isinstance(parts, int):
@@ -110,7 +140,7 @@ def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
     return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in itertools.pairwise(edges))
 
 
-_SPECIAL = {"layer_norm": _LayerNorm()}
+_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum("einsum", TABLE["einsum"])}
 _HIDDEN = {"ref", "const", "data", "position", "last", "count"}
 FUNCTIONS: dict[str, Function] = {
     name: _SPECIAL.get(name) or Function(name, row) for name, row in TABLE.items() if name not in _HIDDEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from .lower import lowered
 from .rewrite import stabilised
 from .schedule import Item, Loop, needed, schedule
 from .system import Equation, System
+
+SMALL = 2**24  # multiplications of a product in a loop, below which one thread is enough
 
 
 class Plan:
@@ -30,6 +33,7 @@ class Plan:
         self.layout = Layout(system, config, equations, self.schedule, weights, backend)
         emitter = Emitter(self.layout, self.schedule, backend)
         self.prelude, self.calls = emitter.prelude, emitter.do.calls
+        self.small = 0 < emitter.step_work < SMALL
         for call in self.calls:
             if isinstance(call, program.Block):
                 call.prepare()
@@ -55,7 +59,7 @@ class Plan:
             xp.copyto(self.layout.interior(name), self.weights[name])
         for name, array in feed.state.items():
             self._load_state(name, array)
-        with self.backend.quiet():
+        with self.backend.quiet(), self.backend.single_threaded() if self.small else contextlib.nullcontext():
             for fill in self.prelude:
                 fill(feed)
             program.run(self.calls)

@@ -62,6 +62,11 @@ def add_rows(out: Any, at: Any, rows: Any) -> None:
     xp.add.at(out, at, rows)
 
 
+def single_threaded() -> Any:
+    """A GPU has no threads of ours to limit."""
+    return contextlib.nullcontext()
+
+
 def quiet() -> Any:
     """A GPU raises no floating-point warnings."""
     return contextlib.nullcontext()

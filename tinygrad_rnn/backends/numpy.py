@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as xp
 from numpy.lib.stride_tricks import as_strided
+from threadpoolctl import ThreadpoolController
 
 name = "numpy"
 
@@ -53,5 +55,18 @@ def quiet() -> Any:
     return xp.errstate(all="ignore")
 
 
-__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "pointer", "quiet", "strided", "take_rows",
-           "to_host", "xp"]
+def single_threaded() -> Any:
+    """Within it, products run on one thread; the setting from before comes back after it.
+
+    A loop of small products gains little from a second thread, and loses tenfold where that has to wait for a core.
+    """
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@functools.lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries, so once
+
+
+__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "pointer", "quiet", "single_threaded", "strided",
+           "take_rows", "to_host", "xp"]

@@ -12,8 +12,8 @@ from .table import REQUIRED, Do, Op, f, register
 
 
 def _axes(a: Any, lead: int, axis: int, key: Any) -> tuple[Any, ...]:
-    """An index of array a that applies key at feature axis `axis`."""
-    return tuple(key if k == lead + axis else slice(None) for k in range(a.ndim))
+    """An index of array a that applies key at feature axis `axis`; the result is a view, even of no axes."""
+    return (*(key if k == lead + axis else slice(None) for k in range(a.ndim)), ...)
 
 
 # -- reshape ---------------------------------------------------------------------------------------

@@ -36,6 +36,10 @@ def _one_hot(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], size: 
     do(do.xp.copyto, out, hit)
 
 
+def _one_hot_vjp(g: Node, y: Node, a: Node, size: int, codes: bool) -> Node | None:
+    return g if a.rank == y.rank else None
+
+
 def _embed_left(g: Node, y: Node, table: Node, i: Node) -> Node:
     return f.outer(f.one_hot(i, size=table.shape[0]), g)
 
@@ -60,8 +64,8 @@ register(
     leaf("count", r"|{over}|", "an integer", "over", symbol="#"),
     leaf("dropout_mask", r"\operatorname{{Bernoulli}}({rate})", "no gradient passes a draw", "rate",
          shape=lambda *_: None, symbol="mask", key="", at=()),
-    Op("one_hot", "feature", _one_hot_shape, (None,), _one_hot, params={"size": REQUIRED, "codes": False},
-       latex=r"\operatorname{{onehot}} {0}", no_gradient="classes are integers"),
+    Op("one_hot", "feature", _one_hot_shape, (_one_hot_vjp,), _one_hot, params={"size": REQUIRED, "codes": False},
+       latex=r"\operatorname{{onehot}} {0}", no_gradient="classes are integers; what is a vector already passes"),
     Op("embed", "contract", signature("(v,d),(v)->(d)", "(v,d),()->(d)"),
        (_embed_left, _embed_right), None, arity=2,
        labels=lambda ranks, **_: (["vd", "v"], "d"), latex=r"{0}_{{{1}}}"),

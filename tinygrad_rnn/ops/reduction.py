@@ -77,6 +77,7 @@ def _softmax(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
     do(do.xp.subtract, a, part, out)
     do(do.xp.exp, out, out)
     do(do.xp.sum, out, axes, None, part, True)
+    do(with_out(do.xp.maximum), part, float(do.xp.finfo(out.dtype).tiny), part)  # where all are -inf, all are 0
     do(do.xp.divide, out, part, out)
 
 

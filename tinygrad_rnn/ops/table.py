@@ -193,8 +193,9 @@ f = _Functions()
 
 def keep(r: Node, like: Node, axis: Any) -> Node:
     """r, whose feature axes `axis` were reduced, spread again over like's shape."""
-    if r.shape == () or not axis:
+    axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if r.shape == ():
         return r
-    for k in sorted(axis if isinstance(axis, tuple) else (axis,)):
+    for k in sorted(axes):
         r = f.expand(r, axis=k, size=like.shape[k])
     return r
