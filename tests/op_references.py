@@ -23,8 +23,8 @@ class Case:
     over: bool = False
 
 
-def draw(rng: np.random.Generator, domain: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers of a domain."""
+def draw(rng: np.random.Generator, domain: str, shape: tuple[int, ...], place: int = 0) -> np.ndarray:
+    """Random numbers of a domain, for the operand at that place."""
     if domain == "positive":
         return rng.uniform(0.3, 2.0, shape)
     if domain == "unit":
@@ -36,9 +36,10 @@ def draw(rng: np.random.Generator, domain: str, shape: tuple[int, ...]) -> np.nd
         return rng.integers(0, 2, shape).astype(float)
     if domain == "classes":
         return rng.integers(0, 4, shape).astype(float)
-    if domain == "apart":  # no two closer than 0.2, none near 0, so that no kink lies within a difference
+    if domain == "apart":  # no two near each other, over all operands, none near 0: no kink is near
         size = math.prod(shape)
-        return (0.2 * (rng.permutation(size) - size // 2) + rng.uniform(0.05, 0.15, size)).reshape(shape)
+        cell = 0.2 * (rng.permutation(size) - size // 2)
+        return (cell + 0.05 * (1 + place) + rng.uniform(-0.01, 0.01, size)).reshape(shape)
     return rng.standard_normal(shape)
 
 

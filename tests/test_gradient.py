@@ -62,7 +62,7 @@ def test_adjoints_avoid_names_that_are_taken():
 def test_gradients_of_inputs():
     model = build("lstm")
     inputs = data(model, 2, {"t": 4})
-    value, grads = model.value_and_grad(inputs, wrt=["x", "W_xi"])
+    _, grads = model.value_and_grad(inputs, wrt=["x", "W_xi"])
     assert grads.keys() == {"x", "W_xi"} and grads["x"].shape == inputs["x"].shape
     v, eps = np.random.default_rng(5).standard_normal(inputs["x"].shape), 1e-6
     moved = [model.run({**inputs, "x": inputs["x"] + s * eps * v}, want="loss")["loss"] for s in (1, -1)]

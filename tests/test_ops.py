@@ -16,12 +16,14 @@ from tinygrad_rnn.ops import TABLE
 
 # Rows that are tested by a test of their own below.
 LEAVES = {"ref", "const", "data", "position", "last", "count", "dropout_mask"}
-ON_TENSORS = {"take", "scatter"}
+WITH_POSITIONS = {"take", "scatter"}
 PARAMETERS = [pytest.param(name, k, id=f"{name}-{k}") for name, cases in CASES.items() for k in range(len(cases))]
+# Tensors have no named indices, and their dropout always acts.
+ON_TENSORS = [p for p in PARAMETERS if p.values[0] != "dropout" and not CASES[p.values[0]][p.values[1]].over]
 
 
 def test_every_row_is_tested():
-    assert set(TABLE) == set(CASES) | LEAVES | ON_TENSORS
+    assert set(TABLE) == set(CASES) | LEAVES | WITH_POSITIONS
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -38,8 +40,9 @@ def test_every_row_has_a_gradient_or_says_why_not(name):
 def operands(case: Case, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
     sizes = {letter: int(rng.integers(1, 5)) for letter in "jkmp"}
     found = {}
-    for name, axes, domain in zip("abc", case.axes.split(","), domains(case), strict=False):
-        found[name] = draw(rng, domain, (*lead, *(int(x) if x.isdigit() else sizes[x] for x in axes)))
+    for place, (axes, domain) in enumerate(zip(case.axes.split(","), domains(case), strict=False)):
+        shape = (*lead, *(int(x) if x.isdigit() else sizes[x] for x in axes))
+        found["abc"[place]] = draw(rng, domain, shape, place)
     return found
 
 
@@ -79,13 +82,11 @@ def on_tensors(expr: str, values: dict[str, np.ndarray]) -> tuple[tr.Tensor, lis
     return eval(expr, {**FUNCTIONS, "slice": slice}, leaves), list(leaves.values())
 
 
-@pytest.mark.parametrize("name,k", [p for p in PARAMETERS if not CASES[p.values[0]][p.values[1]].over])
-@settings(max_examples=3, deadline=None, derandomize=True)
+@pytest.mark.parametrize("name,k", ON_TENSORS)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_tensors(name, k, seed):
     case = CASES[name][k]
-    if name == "dropout":
-        pytest.skip("a tensor's dropout always acts")
     rng = np.random.default_rng(seed)
     values = operands(case, rng)
     y, leaves = on_tensors(case.expr, values)
@@ -139,7 +140,7 @@ def expected_value(case: Case, values: dict[str, np.ndarray]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name,k", PARAMETERS)
-@settings(max_examples=1, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_models(name, k, seed):
     case = CASES[name][k]
@@ -226,6 +227,19 @@ def test_positions_counts_and_constants():
     assert out["d"] == 2
     np.testing.assert_allclose(out["e"], [[0.499, 2.499, 4.499], [6.499, 8.499, 0]], rtol=1e-6)
     np.testing.assert_array_equal(out["f"], [[1, 2, 3, 4], [1, 0, 0, 0]])
+
+
+def test_dropout_in_training_is_a_product_with_its_mask():
+    model = tr.equations("y[t] = dropout(a[t] * a[t], 0.25)\nloss = sum(y[t] * r[t])", a=40, dtype="float64")
+    rng = np.random.default_rng(0)
+    a, r = rng.uniform(1, 2, (3, 5, 40)), rng.standard_normal((3, 5, 40))
+    mask = model.run(a=a, training=True, seed=3, want="y")["y"] / a**2
+    np.testing.assert_allclose(np.unique(mask.round(12)), [0, 4 / 3], atol=1e-12)
+    _, grads = model.value_and_grad(a=a, r=r, wrt="a", training=True, seed=3)
+    np.testing.assert_allclose(grads["a"], 2 * a * mask * r, atol=1e-12)
+    slope = model.grad("loss", "a").extend("slope = sum(d_a[t] * v[t])", v=40)
+    _, second = slope.value_and_grad(a=a, r=r, v=r, of="slope", wrt="a", training=True, seed=3)
+    np.testing.assert_allclose(second["a"], 2 * mask * r * r, atol=1e-12)
 
 
 def test_a_maximum_shares_its_gradient_between_ties():

@@ -285,7 +285,17 @@ class _Gradient:
             total = ZERO
             for part in parts:
                 total = total + part
-            self.new.append(Equation(adjoint, tuple(own), simplified([total])[total]))
+            total = simplified([total])[total]
+            if name in self.wrt and target == main:
+                total = self._whole(total, self._ref(name, main, q.type))
+            self.new.append(Equation(adjoint, tuple(own), total))
+
+    @staticmethod
+    def _whole(total: Node, of: Node) -> Node:
+        """An adjoint that was asked for says by itself what shape it has, and that it varies by example."""
+        if total.shape == of.shape and (BATCH in total.indices) == (BATCH in of.indices):
+            return total
+        return f.zeros_like(of) if total is ZERO else total * f.ones_like(of)
 
 
 def _closure(start: Iterable[str], edges: dict[str, set[str]]) -> set[str]:

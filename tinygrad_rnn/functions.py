@@ -106,6 +106,10 @@ class _Einsum(Function):
     Two operands are one contraction, more are contracted from the left, one is summed and transposed.
     """
 
+    def __init__(self) -> None:
+        super().__init__("einsum", TABLE["einsum"])
+        self.arity = None
+
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         operands, attrs = self._bind(list(args), attrs)
         if "spec" not in attrs:
@@ -140,7 +144,7 @@ def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
     return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in itertools.pairwise(edges))
 
 
-_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum("einsum", TABLE["einsum"])}
+_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum()}
 _HIDDEN = {"ref", "const", "data", "position", "last", "count"}
 FUNCTIONS: dict[str, Function] = {
     name: _SPECIAL.get(name) or Function(name, row) for name, row in TABLE.items() if name not in _HIDDEN

@@ -31,6 +31,8 @@ def _add(a: Node, b: Node) -> Node | None:
         return b
     if is_const(b, 0.0):
         return a
+    if a is b:
+        return f.multiply(2.0, a)
     return f.subtract(a, b.args[0]) if b.op == "negative" else None
 
 
