@@ -8,13 +8,14 @@ evaluation is needed, so cycles cost nothing: the scheduler orders the adjoint e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import BadValue
-from .infer import fresh
-from .node import BATCH, At, Node, Type, free, ordered, ref, refs, walk
+from .infer import fresh, retyped
+from .node import BATCH, At, Node, Type, free, ordered, rebuild, ref, refs, walk
 from .ops import TABLE, f
 from .rewrite import ONE, ZERO, position_of, remade, simplified, stabilised, substituted
+from .shapes import reduction
 from .system import Equation, Quantity, System, sources
 
 # Functions whose argument the literature calls the pre-activation, a.
@@ -142,7 +143,7 @@ class _Gradient:
             self._adjoint_equations(name)
             self.new += [Equation(e.name, e.slots, e.rhs) for e in by_owner.get(name, [])]
         result = self.base.with_equations([*self.base.equations, *self.new], self.quantities)
-        return result, self.names
+        return _settled(result, set(self.quantities) - set(self.base.quantities)), self.names
 
     # -- one equation sends its adjoints -----------------------------------------------------------
 
@@ -296,6 +297,41 @@ class _Gradient:
         if total.shape == of.shape and (BATCH in total.indices) == (BATCH in of.indices):
             return total
         return f.zeros_like(of) if total is ZERO else total * f.ones_like(of)
+
+
+def _settled(system: System, new: set[str]) -> System:
+    """The system with the new names varying by example only where their equations do, as when it is read back."""
+    batched = {name for name, q in system.quantities.items() if q.batched and name not in new}
+    equations = [eq for eq in system.equations if eq.name in new]
+    while True:
+        grown = {eq.name for eq in equations if eq.name not in batched and _varies(eq.rhs, batched)}
+        if not grown:
+            break
+        batched |= grown
+    wrong = [name for name in new if system.quantities[name].batched and name not in batched]
+    if not wrong:
+        return system
+    quantities = dict(system.quantities)
+    for name in wrong:
+        q = quantities[name]
+        indices = tuple(i for i in q.type.indices if i != BATCH)
+        quantities[name] = replace(q, type=q.type._replace(indices=indices))
+    typed = rebuild((eq.rhs for eq in equations), lambda node, args: retyped(node, args, quantities, system.static))
+    return system.with_equations([replace(eq, rhs=typed.get(eq.rhs, eq.rhs)) for eq in system.equations], quantities)
+
+
+def _varies(root: Node, batched: set[str]) -> bool:
+    """Does the value vary by example, given the names that do?"""
+    varies: dict[Node, bool] = {}
+    for node in walk([root]):
+        if node.op == "ref":
+            varies[node] = node.attr("name") in batched
+        elif not node.args:
+            varies[node] = BATCH in node.indices
+        else:
+            reduced = TABLE[node.op].shape is reduction and BATCH in (dict(node.attrs).get("over") or ())
+            varies[node] = not reduced and any(varies[a] for a in node.args)
+    return varies[root]
 
 
 def _closure(start: Iterable[str], edges: dict[str, set[str]]) -> set[str]:

@@ -54,6 +54,7 @@ class Stream:
         return len(self.batches) if isinstance(self.batches, Sized) else None
 
     def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of one epoch, in the order in which they come."""
         if self._started and iter(self.batches) is self.batches:
             raise BadValue("these batches can be gone through only once; give a list, or an object whose iter() begins "
                            "anew, for more than one epoch")

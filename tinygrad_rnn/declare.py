@@ -52,6 +52,7 @@ class Symbol(Operators):
         self.model, self.name, self.role = model, name, role
 
     def as_node(self) -> Node:
+        """The reference that the bare name stands for; an input needs its index."""
         if self.role == "input":
             raise BadType(f"the input {self.name} is used with its index: {self.name}[t], or {self.name}[n]")
         return ref(self.name)

@@ -173,7 +173,7 @@ class Emitter:
             return
         if row.kind == "axes":
             over, axis = attrs.pop("over", None) or (), attrs.pop("axis", node.args[0].rank - 1)
-            joint = tuple(sorted({i for a in node.args for i in a.indices} - {BATCH} - set(env),
+            joint = tuple(sorted({i for a in node.args for i in a.indices}.union(over) - {BATCH} - set(env),
                                  key=self.layout.order.__getitem__))
             batched = BATCH in over or any(BATCH in a.indices for a in node.args)
             ins = [self._full(a, env, joint, batched, over, FILL.get(node.op, 0.0)) for a in node.args]

@@ -21,6 +21,7 @@ class Now:
         fn(*args)
 
     def temp(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A scratch array."""
         return self.xp.empty(shape, dtype)
 
 

@@ -45,7 +45,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
     arrays = {name: _array(name, data[name]) for name in names}
     coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
-    batch, sizes = _sizes(system, arrays, coded, steps, state)
+    batch, sizes = _sizes(system, arrays, coded, steps, state, lengths)
     _need_sizes(system, equations, sizes)
     by_range = _lengths(system, lengths, sizes, batch)
     _check_classes(system, equations, arrays, coded, by_range)
@@ -90,7 +90,7 @@ def _is_coded(system: System, q: Quantity, array: Any) -> bool:
 
 
 def _sizes(system: System, arrays: Mapping[str, Any], coded: frozenset[str], steps: Any,
-           state: Mapping[str, Any] | None) -> tuple[int, dict[str, int]]:
+           state: Mapping[str, Any] | None, lengths: Any) -> tuple[int, dict[str, int]]:
     sizes = {system.range_of(i): size for i, size in system.static.items()}
     given = {r: f"{i}={sizes[r]}" for i in system.static for r in [system.range_of(i)]}
     batch, batch_from = None, ""
@@ -110,6 +110,8 @@ def _sizes(system: System, arrays: Mapping[str, Any], coded: frozenset[str], ste
         raise BadValue(f"the batch is empty: {batch_from} has shape {tuple(arrays[batch_from].shape)}")
     if batch is None and state:
         batch = len(next(iter(state.values())))
+    for values in [] if lengths is None else lengths.values() if isinstance(lengths, Mapping) else [lengths]:
+        batch = np.size(values) if batch is None else batch
     for index, count in _steps(system, steps).items():
         r = system.range_of(index)
         if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:

@@ -27,8 +27,7 @@ class Declarations:
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     dtype: str = "float32"
 
-    def copy(self) -> Declarations:
-        return replace(self, equations=list(self.equations), sizes=dict(self.sizes))
+
 
 
 def fresh(name: str, taken: Any) -> str:
@@ -356,7 +355,8 @@ class _Resolver:
         rhs = rebuild([eq.rhs], change)[eq.rhs]
         for node in walk([eq.rhs]):
             attrs = dict(node.attrs)
-            if node.op in ("sum", "mean", "max") and attrs["over"] is None and attrs["axis"] is None and left.slots:
+            reduces = node.op in ("sum", "mean", "max", "logsumexp")
+            if reduces and attrs["over"] is None and attrs["axis"] is None and left.slots:
                 where = eq.left
                 raise BadValue(f"a bare {node.op} reduces everything, the batch too, and stands only where the left "
                                f"side has no index; in {where} write {node.op}(..., over=t) or axis=...", node)

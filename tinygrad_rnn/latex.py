@@ -25,6 +25,7 @@ def name_latex(name: str) -> str:
 
 
 def slots_latex(slots: tuple[At, ...]) -> str:
+    """Slots as a superscript, in the manner of x with <t>."""
     return rf"^{{\langle {','.join(map(str, slots))} \rangle}}" if slots else ""
 
 
@@ -84,6 +85,7 @@ def _over(node: Node, inner: str) -> str:
 
 
 def equation_latex(eq: Equation) -> str:
+    """One row of an aligned environment."""
     return rf"{name_latex(eq.name)}{slots_latex(eq.slots)} &= {expression_latex(eq.rhs)}"
 
 

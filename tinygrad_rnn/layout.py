@@ -39,12 +39,15 @@ class Layout:
         self.pads = {r: self.xp.zeros((self.sizes[r], config.batch), bool) for r in config.lengths}
 
     def is_static(self, index: str) -> bool:
+        """Was the size of the index given with the model?"""
         return index in self.system.static
 
     def size(self, index: str) -> int:
+        """How many positions the index has."""
         return self.sizes[self.system.range_of(index)]
 
     def dtype(self, name: str) -> str:
+        """The dtype of an array; what only numbers entered has the model's."""
         return self.system.dtype if name == "weak" else name
 
     def _index_order(self, items: Sequence[Item]) -> dict[str, int]:
@@ -63,6 +66,7 @@ class Layout:
         return found
 
     def labels(self, node: Node) -> tuple[str, ...]:
+        """The named indices of a value, without the batch, in the global order."""
         return tuple(sorted((i for i in node.indices if i != BATCH), key=self.order.__getitem__))
 
     def _rooms(self, nodes: Iterable[Node]) -> dict[str, list[tuple[int, int]]]:
@@ -131,6 +135,7 @@ class Layout:
         return self.buffers[name][(*key, ...)]
 
     def ragged(self, index: str, q: Quantity | None = None) -> bool:
+        """Does the length of the index differ by example (in this quantity)?"""
         return self.system.range_of(index) in self.config.lengths and (q is None or q.batched)
 
     def pad(self, index: str, labels: Sequence[str], ndim: int, env: Env) -> Any:

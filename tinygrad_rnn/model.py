@@ -135,10 +135,12 @@ class Model:
 
     @property
     def name(self) -> str:
+        """The name in titles and files."""
         return self._declared.name
 
     @property
     def dtype(self) -> str:
+        """"float32" or "float64"."""
         return self.system.dtype
 
     @property

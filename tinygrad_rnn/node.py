@@ -24,6 +24,7 @@ class Type(NamedTuple):
 
     @property
     def rank(self) -> int:
+        """The number of feature axes."""
         return len(self.shape)
 
 
@@ -49,10 +50,12 @@ class At(NamedTuple):
         return base if self.offset == 0 else f"{base}{self.offset:+d}"
 
     def moved(self, by: int) -> At:
+        """The slot so many positions on."""
         return self._replace(offset=self.offset + by)
 
 
 def free(index: str, shift: int = 0) -> At:
+    """The slot of an index, shifted."""
     return At("free", index, shift)
 
 
@@ -61,8 +64,7 @@ class Operators:
 
     __slots__ = ()
 
-    def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
-        raise NotImplementedError
+    _apply: Callable[..., Any]
 
     def __add__(self, other: Any) -> Any: return self._apply("add", self, other)
     def __radd__(self, other: Any) -> Any: return self._apply("add", other, self)
@@ -128,6 +130,7 @@ class Node(Operators):
         raise BadType("an expression has no truth value; write where(condition, a, b)")
 
     def attr(self, name: str) -> Any:
+        """One attribute by name."""
         for key, value in self.attrs:
             if key == name:
                 return value
@@ -145,18 +148,22 @@ class Node(Operators):
 
     @property
     def indices(self) -> tuple[str, ...]:
+        """The named indices of a typed node."""
         return self._typed().indices
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The feature shape of a typed node."""
         return self._typed().shape
 
     @property
     def dtype(self) -> str:
+        """The dtype of a typed node."""
         return self._typed().dtype
 
     @property
     def rank(self) -> int:
+        """The number of feature axes of a typed node."""
         return len(self._typed().shape)
 
     def _typed(self) -> Type:
@@ -170,6 +177,7 @@ def ref(name: str, slots: tuple[At, ...] = (), type: Type | None = None, batch: 
 
 
 def const(value: float | bool, type: Type | None = None) -> Node:
+    """A constant."""
     return Node("const", (), (("value", value),), type)
 
 

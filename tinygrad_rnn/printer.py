@@ -16,15 +16,18 @@ ATOM = 100
 NEGATIVE, POWER = 25, 30
 
 
-def text(root: Node, system: System | None = None) -> str:
-    """One line that `equations` reads back to the same expression."""
+def text(root: Node, bare: bool = False) -> str:
+    """One line that `equations` reads back to the same expression.
+
+    bare: whether a reduction over everything may be written without `over=`, as the left side has no index.
+    """
     done: dict[Node, tuple[str, int]] = {}
     for node in walk([root]):
-        done[node] = _term(node, [done[a] for a in node.args])
+        done[node] = _term(node, [done[a] for a in node.args], bare)
     return done[root][0]
 
 
-def _term(node: Node, args: list[tuple[str, int]]) -> tuple[str, int]:
+def _term(node: Node, args: list[tuple[str, int]], bare: bool) -> tuple[str, int]:
     """(text, how tightly it binds)."""
     op, attrs = node.op, dict(node.attrs)
     if op == "ref":
@@ -47,7 +50,7 @@ def _term(node: Node, args: list[tuple[str, int]]) -> tuple[str, int]:
         return f"{_held(*args[0], POWER + 1)} ** {_held(*args[1], POWER)}", POWER
     if op in ("slice", "pick") and attrs["axis"] == 0 and not (op == "pick" and _is_plain(node.args[0])):
         return f"{_held(*args[0], ATOM)}[{attrs['at'] if op == 'pick' else _slice(attrs)}]", ATOM
-    return _call(node, args, attrs), ATOM
+    return _call(node, args, attrs, bare), ATOM
 
 
 def _is_plain(node: Node) -> bool:
@@ -80,13 +83,13 @@ def _slice(attrs: dict[str, Any]) -> str:
     return edges if step in (None, 1) else f"{edges}:{step}"
 
 
-def _call(node: Node, args: list[tuple[str, int]], attrs: dict[str, Any]) -> str:
+def _call(node: Node, args: list[tuple[str, int]], attrs: dict[str, Any], bare: bool) -> str:
     row = TABLE[node.op]
     parts = [a for a, _ in args]
     own = {"key", "at"} if node.op == "dropout_mask" else set()  # a mask is keyed by its own name
     options = {k: v for k, v in attrs.items() if v != row.params[k] and k not in own}
     if node.args and node.args[0].type is not None:
-        options = _short(node, options)
+        options = _short(node, options, bare)
     if row.leading:
         parts.insert(0, repr(options.pop("spec")).replace("'", '"'))
     if node.op == "dropout_mask":
@@ -95,18 +98,18 @@ def _call(node: Node, args: list[tuple[str, int]], attrs: dict[str, Any]) -> str
     return f"{node.op}({', '.join(parts)})"
 
 
-def _short(node: Node, options: dict[str, Any]) -> dict[str, Any]:
+def _short(node: Node, options: dict[str, Any], bare: bool) -> dict[str, Any]:
     """Leave out what typing fills in: a reduction over everything is bare, the last axis is the default."""
     a = node.args[0]
     options = {k: v for k, v in options.items() if v != () and v is not None}
     if TABLE[node.op].canon is None:
         return options
-    if "over" in node_attrs(node) and node.op in ("sum", "mean", "max", "logsumexp"):
+    if "over" in dict(node.attrs) and node.op in ("sum", "mean", "max", "logsumexp"):
         if set(node.attr("over")) == set(a.indices) and len(node.attr("axis")) == a.rank:
             return {}
         if len(options.get("axis", ())) == 1:
             options["axis"] = options["axis"][0]
-    elif node.op in ("softmax", "log_softmax", "cumsum", "layer_norm", "rstd"):
+    if node.op in ("softmax", "log_softmax", "cumsum", "layer_norm", "rstd"):
         axis = options.get("axis")
         if axis in (a.rank - 1, (a.rank - 1,)):
             options.pop("axis")
@@ -114,9 +117,6 @@ def _short(node: Node, options: dict[str, Any]) -> dict[str, Any]:
         return {}
     return options
 
-
-def node_attrs(node: Node) -> dict[str, Any]:
-    return dict(node.attrs)
 
 
 def _option(value: Any) -> str:
@@ -127,8 +127,8 @@ def _option(value: Any) -> str:
 
 
 def equation_text(eq: Equation) -> str:
-    bare = eq.left
-    return f"{bare} = {text(eq.rhs)}"
+    """One equation as text."""
+    return f"{eq.left} = {text(eq.rhs)}"
 
 
 def system_text(system: System) -> str:

@@ -33,14 +33,12 @@ class Recorder:
         self.calls.append((fn, args))
 
     def temp(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A scratch array of the current site, the same each time it is emitted."""
         key = (self.site, self._count, shape, str(dtype))
         self._count += 1
         if key not in self._scratch:
             self._scratch[key] = self.xp.zeros(shape, dtype)
         return self._scratch[key]
-
-    def scratch_bytes(self) -> int:
-        return sum(a.nbytes for a in self._scratch.values())
 
     def loop(self, count: int, emit: Callable[[int], None]) -> None:
         """Record emit(0), emit(1) and derive the other steps up to count."""
@@ -67,6 +65,7 @@ class Block:
         self._ready: list[Call] | None = None
 
     def calls(self) -> Iterator[Call]:
+        """Every call of every step, in order."""
         if self._ready is not None:
             yield from self._ready
             return

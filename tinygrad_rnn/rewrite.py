@@ -15,6 +15,7 @@ ZERO = const(0.0, Type((), (), "weak"))
 
 
 def is_const(node: Node, value: float) -> bool:
+    """Is node this number?"""
     return node.op == "const" and node.attr("value") == value
 
 

@@ -29,6 +29,7 @@ class Loop:
     items: tuple[Item, ...]
 
     def vertices(self) -> Iterator[Vertex]:
+        """Every term and equation inside, in order."""
         for item in self.items:
             if isinstance(item, Loop):
                 yield from item.vertices()

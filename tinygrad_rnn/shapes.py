@@ -25,6 +25,7 @@ class Dim:
         self.size = size
 
     def root(self) -> Dim:
+        """The one that stands for all equal sizes."""
         dim = self
         while dim.parent is not dim:
             dim.parent = dim.parent.parent
@@ -43,9 +44,11 @@ class Cell:
 
     @property
     def rank(self) -> int | None:
+        """The number of axes, None while unknown."""
         return None if self.dims is None else len(self.dims)
 
     def sizes(self) -> list[int | None]:
+        """The sizes, None where unknown."""
         return [d.root().size for d in self.dims or []]
 
     def __str__(self) -> str:
@@ -63,6 +66,7 @@ class Solver:
         self.guess = False
 
     def equal(self, a: Dim, b: Dim) -> None:
+        """Make two sizes equal, or raise."""
         a, b = a.root(), b.root()
         if a is b:
             return
@@ -76,9 +80,11 @@ class Solver:
             self.changed = True
 
     def size(self, dim: Dim, size: int) -> None:
+        """Make a size this number, or raise."""
         self.equal(dim, Dim(size))
 
     def rank(self, cell: Cell, rank: int) -> None:
+        """Make a rank this number, or raise."""
         if cell.dims is None:
             cell.dims = [Dim() for _ in range(rank)]
             self.changed = True
@@ -194,12 +200,9 @@ def reduction(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> 
             u.equal(x, y)
 
 
-def same_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
-    """The result has the first argument's shape."""
-    u.same(args[0], out)
-
 
 def scalar(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    """The result has no feature axis."""
     u.rank(out, 0)
 
 

@@ -21,6 +21,7 @@ class Source:
     spans: Mapping[Node, tuple[int, int]] = field(default_factory=dict)
 
     def show(self, node: object = None) -> str:
+        """The text with carets under a term."""
         start, end = self.spans.get(node, (0, len(self.text)))  # type: ignore[call-overload]
         return caret(self.text, start, end, self.line)
 
@@ -37,14 +38,17 @@ class Equation:
 
     @property
     def key(self) -> Key:
+        """What identifies the equation in its system."""
         return self.name, self.slots
 
     @property
     def is_boundary(self) -> bool:
+        """Does it set a boundary, such as h[0], rather than the range?"""
         return any(slot.anchor != "free" for slot in self.slots)
 
     @property
     def left(self) -> str:
+        """The left side as text."""
         return self.name + (f"[{','.join(map(str, self.slots))}]" if self.slots else "")
 
     def show(self, node: object = None) -> str:
@@ -66,6 +70,7 @@ class Quantity:
 
     @property
     def batched(self) -> bool:
+        """Does it vary by example?"""
         return BATCH in self.type.indices
 
 
@@ -94,6 +99,7 @@ class System:
         return found
 
     def of_role(self, role: str) -> list[str]:
+        """The names of that role."""
         return [name for name, q in self.quantities.items() if q.role == role]
 
     @property
@@ -102,9 +108,11 @@ class System:
         return tuple(self.ranges)
 
     def range_of(self, index: str) -> str:
+        """The index that stands for all that share this one's range."""
         return self.ranges.get(index, index)
 
     def with_equations(self, equations: Iterable[Equation], quantities: Mapping[str, Quantity], **more: Any) -> System:
+        """The system with other equations and quantities."""
         return replace(self, equations=tuple(equations), quantities=dict(quantities), **more)
 
 

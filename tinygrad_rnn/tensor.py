@@ -106,26 +106,32 @@ class Tensor(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The size of each axis."""
         return self.node.shape
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.node.rank
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return int(np.prod(self.shape))
 
     @property
     def dtype(self) -> str:
+        """The name of the elements' type."""
         return "float32" if self.node.dtype == "weak" else self.node.dtype
 
     @property
     def T(self) -> Tensor:
+        """The axes in reverse order."""
         return self._apply("transpose", self)
 
     @property
     def mT(self) -> Tensor:
+        """The last two axes swapped."""
         return self._apply("transpose", self, axes=(*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
 
     def __len__(self) -> int:
@@ -198,40 +204,52 @@ class Tensor(Operators):
     # -- methods of the array API --------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape."""
         whole = len(shape) == 1 and not isinstance(shape[0], int)
         return self._apply("reshape", self, shape=shape[0] if whole else shape)
 
     def transpose(self, *axes: int) -> Tensor:
+        """The axes in another order, reversed by default."""
         return self._apply("transpose", self, axes=axes or None)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over axes."""
         return _reduced("sum", self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over axes."""
         return _reduced("mean", self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The maximum over axes; ties share the gradient."""
         return _reduced("max", self, axis, keepdims)
 
     def tanh(self) -> Tensor:
+        """tanh of each element."""
         return self._apply("tanh", self)
 
     def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x)) of each element."""
         return self._apply("sigmoid", self)
 
     def relu(self) -> Tensor:
+        """max(x, 0) of each element."""
         return self._apply("relu", self)
 
     def exp(self) -> Tensor:
+        """exp of each element."""
         return self._apply("exp", self)
 
     def log(self) -> Tensor:
+        """The natural logarithm of each element."""
         return self._apply("log", self)
 
     def sqrt(self) -> Tensor:
+        """The square root of each element."""
         return self._apply("sqrt", self)
 
     def softmax(self, axis: int = -1) -> Tensor:
+        """exp(x) / sum exp(x) along an axis."""
         return self._apply("softmax", self, axis=axis)
 
     def draw(self, path: str | os.PathLike[str], **options: Any) -> Path:

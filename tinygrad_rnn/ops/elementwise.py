@@ -82,11 +82,13 @@ def _sigmoid_cross_entropy(do: Do, out: Any, z: Any, k: Any) -> None:
 
 
 def row(name: str, *vjp: Any, array: Any = None, symbol: str = "", latex: str = "", **more: Any) -> Op:
+    """An elementwise row whose array code is, unless given, the array function of its name."""
     more.setdefault("arity", max(1, len(vjp)))
     return Op(name, "elementwise", elementwise, vjp, array or ufunc(name), symbol=symbol or name, latex=latex, **more)
 
 
 def compare(name: str, symbol: str, latex: str, arity: int = 2) -> Op:
+    """A row whose value is true or false."""
     return row(name, *[None] * arity, symbol=symbol, latex=latex, dtype="bool",
                no_gradient="a comparison is piecewise constant")
 

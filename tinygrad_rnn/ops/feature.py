@@ -331,7 +331,7 @@ register(
        symbol="[:]", latex="{0}[{start}:{stop}]"),
     Op("place", "feature", _place_shape,
        (lambda g, y, a, axis, size, start, stop, step: f.slice(g, axis=axis, start=start, stop=stop, step=step),),
-       _place, params={"axis": REQUIRED, "size": REQUIRED, "start": None, "stop": None, "step": None}, dtype="first",
+       _place, params={"axis": REQUIRED, "size": REQUIRED, "start": None, "stop": None, "step": None}, dtype="any",
        canon=_axis_canon, latex=r"\operatorname{{place}} {0}"),
     Op("pick", "feature", _pick_shape, (_pick_vjp,), _pick, params={"axis": REQUIRED, "at": REQUIRED}, dtype="first",
        canon=_pick_canon, symbol="[i]", latex="{0}[{at}]"),

@@ -23,16 +23,19 @@ def matmul_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
 
 
 def dot_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
+    """Labels of dot: the last axes are summed, the others aligned from the right."""
     lead = LEAD[: max(ranks) - 1]
     return [lead[len(lead) - r + 1 :] + "k" for r in ranks], lead
 
 
 def outer_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
+    """Labels of outer: all axes of a, then all of b."""
     a, b = string.ascii_lowercase[: ranks[0]], string.ascii_lowercase[ranks[0] : sum(ranks)]
     return [a, b], a + b
 
 
 def einsum_labels(ranks: list[int], spec: str, **attrs: Any) -> tuple[list[str], str]:
+    """Labels as they are written."""
     left, right = split_spec(spec)
     return left, right
 
@@ -144,6 +147,7 @@ def _dot_vjp(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 
 def contraction(name: str, shape: Any, labels: Any, *vjp: Any, **more: Any) -> Op:
+    """A row that is a contraction of two operands."""
     return Op(name, "contract", shape, vjp, None, arity=2, labels=labels, **more)
 
 

@@ -50,6 +50,7 @@ def _embed_right(g: Node, y: Node, table: Node, i: Node) -> Node | None:
 
 
 def leaf(name: str, latex: str, why: str, *required: str, shape: Any = scalar, symbol: str = "", **optional: Any) -> Op:
+    """A row without arguments that have adjoints; `why` says so."""
     params = dict.fromkeys(required, REQUIRED) | optional
     return Op(name, "leaf", shape, (), None, arity=0, params=params, symbol=symbol or name, latex=latex,
               no_gradient=why)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import BadValue
-from ..node import Node
+from ..node import BATCH, Node, ordered
 from ..shapes import along_axis, normal_axis, reduction, signature
 from .table import Do, Op, f, keep, register, with_out
 
@@ -17,7 +17,7 @@ def _reduce_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None) ->
     if over is None and axis is None:
         return {"over": a.indices, "axis": tuple(range(a.rank))}
     axis = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return {"over": tuple(over or ()), "axis": tuple(sorted(normal_axis(k, a.rank) for k in axis))}
+    return {"over": ordered(over or ()), "axis": tuple(sorted({normal_axis(k, a.rank) for k in axis}))}
 
 
 def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **rest: Any) -> dict[str, Any]:
@@ -27,7 +27,9 @@ def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **r
         missing = [i for i in over if i not in a.indices]
         if missing:
             raise BadValue(f"over={missing[0]}: the value has no index {missing[0]}", a)
-        return {"over": tuple(over), "axis": None, **rest}
+        if "reverse" in rest and (len(over) > 1 or BATCH in over):
+            raise BadValue(f"a cumulative sum runs along one index, in order, not over ({', '.join(over)})", a)
+        return {"over": ordered(over), "axis": None, **rest}
     if a.rank == 0:
         raise BadValue("a scalar has no feature axis to work along; name an index with over=", a)
     return {"over": (), "axis": normal_axis(-1 if axis is None else axis, a.rank), **rest}
@@ -165,10 +167,12 @@ CLASSES = signature("(...,k),(...,k)->(...)")
 
 
 def reducer(name: str, vjp: Any, array: Any, **more: Any) -> Op:
+    """A row that reduces over indices and feature axes."""
     return Op(name, "axes", reduction, (vjp,), array, params=dict(OVER), canon=_reduce_canon, **more)
 
 
 def along(name: str, vjp: Any, array: Any, params: Any = None, **more: Any) -> Op:
+    """A row that works along an index or a feature axis and keeps the shape."""
     shape = more.pop("shape", along_axis)
     return Op(name, "axes", shape, (vjp,), array, params=dict(OVER, **(params or {})), canon=_along_canon, **more)
 

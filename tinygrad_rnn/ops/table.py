@@ -74,6 +74,7 @@ TABLE: dict[str, Op] = {}
 
 
 def register(*rows: Op) -> None:
+    """Add rows to the table."""
     for row in rows:
         assert row.name not in TABLE, row.name
         TABLE[row.name] = row
@@ -101,6 +102,7 @@ def apply(name: str, *args: Any, **attrs: Any) -> Node:
 
 
 def make(row: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    """The node of a row; typed, and then checked, if its arguments are."""
     if any(a.type is None for a in args) or (row.kind == "leaf" and not args):
         return Node(row.name, args, attrs.items(), leaf_type(row, attrs) if row.kind == "leaf" and not args else None)
     if row.canon is not None:
@@ -129,6 +131,7 @@ def leaf_type(row: Op, attrs: dict[str, Any]) -> Type | None:
 
 
 def as_node(value: Any, where: str = "") -> Node:
+    """A node for whatever stands in an expression: a node, a number, a name of a model."""
     if isinstance(value, Node):
         return value
     if isinstance(value, (bool, int, float)):
@@ -151,7 +154,7 @@ def promote(dtypes: list[str]) -> str:
     if not strong:
         return "weak"
     top = max(strong, key=_rank)
-    return "float32" if "weak" in dtypes and _rank(top) < RANKING.index("weak") and top == "bool" else top
+    return "weak" if top == "bool" and "weak" in dtypes else top
 
 
 def _rank(dtype: str) -> int:
@@ -159,10 +162,14 @@ def _rank(dtype: str) -> int:
 
 
 def floating(dtype: str) -> str:
+    """The dtype of a function that leaves the integers."""
+    if dtype == "bool":
+        return "weak"
     return dtype if dtype in ("weak", "float32", "float64") else "float32"
 
 
 def result_dtype(row: Op, args: tuple[Node, ...]) -> str:
+    """The dtype of a row's result."""
     dtypes = [a.dtype for a in args]
     if row.dtype == "bool":
         return "bool"
@@ -170,7 +177,7 @@ def result_dtype(row: Op, args: tuple[Node, ...]) -> str:
         return dtypes[0]
     values = dtypes[1:] if row.name == "where" else dtypes
     joint = promote(values)
-    return joint if row.dtype == "any" else floating(joint)
+    return joint if row.dtype == "any" and joint != "bool" else floating(joint)
 
 
 def near(name: str, known: Any) -> str:
