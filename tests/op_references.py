@@ -140,11 +140,13 @@ CASES: dict[str, list[Case]] = {
     "not_equal": compared("not_equal", "!=", lambda a, b: a != b),
     **{name: [Case(f"where({name}(a > 0, b > 0), c, a)", "m,m,m",
                    lambda a, b, c, f=f: np.where(f(a > 0, b > 0), c, a), "apart"),
-              Case(f"where({name}(a, b), c, 2)", "m,m,m", lambda a, b, c, f=f: np.where(f(a, b), c, 2), "bits,bits,real")]
+              Case(f"where({name}(a, b), c, 2)", "m,m,m",
+                   lambda a, b, c, f=f: np.where(f(a, b), c, 2), "bits,bits,real")]
        for name, f in TRUTH.items()},
     "logical_not": [Case("where(logical_not(a > 0), b, 0)", "m,m", lambda a, b: b * (a <= 0), "apart")],
     "matmul": [Case("a @ b", s, np.matmul) for s in ("mk,k", "mk,kp", "k,kp", "k,k", "jmk,jkp", "jmk,k", "k,jkp")],
-    "dot": [Case("dot(a, b)", "k,k", lambda a, b: (a * b).sum()), Case("dot(a, b)", "mk,mk", lambda a, b: (a * b).sum(1)),
+    "dot": [Case("dot(a, b)", "k,k", lambda a, b: (a * b).sum()),
+            Case("dot(a, b)", "mk,mk", lambda a, b: (a * b).sum(1)),
             Case("dot(a, b)", "mk,k", lambda a, b: (a * b).sum(1)),
             Case("dot(a, b)", "k,mk", lambda a, b: (a * b).sum(1))],
     "outer": [Case("outer(a, b)", s, lambda a, b: np.multiply.outer(a, b)) for s in ("m,k", "mk,p", "m,kp", "mk,pj")],

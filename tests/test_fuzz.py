@@ -65,7 +65,8 @@ CALLS = [n for n in sorted(IN_TEXT) if n not in ("dropout_mask", "count")]
 
 def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     sign = st.sampled_from(["+", "-", "*", "/", "@", "<", "**"])
-    option = st.sampled_from(["", "", "", ", axis=0", ", axis=-1", ", over=t", ", over=(t, n)", ", size=3", ", axis=0, size=4"])
+    option = st.sampled_from(["", "", "", ", axis=0", ", axis=-1", ", over=t", ", over=(t, n)", ", size=3",
+                              ", axis=0, size=4"])
     return st.one_of(
         st.tuples(inner, sign, inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"),
         st.tuples(st.sampled_from(CALLS), st.lists(inner, min_size=1, max_size=3), option).map(

@@ -117,7 +117,7 @@ class _Gradient:
 
     def _active(self) -> set[str]:
         """Names on a path from wrt to `of`."""
-        reads = {eq_name: {r.attr("name") for eq in eqs for r in refs([eq.rhs])}
+        reads = {eq_name: {r.attr("name") for eq in eqs for r in _reached(eq.rhs)}
                  for eq_name, eqs in self.by_name.items()}
         above = _closure([self.of], reads)
         users: dict[str, set[str]] = {}
@@ -332,6 +332,23 @@ def _varies(root: Node, batched: set[str]) -> bool:
             reduced = TABLE[node.op].shape is reduction and BATCH in (dict(node.attrs).get("over") or ())
             varies[node] = not reduced and any(varies[a] for a in node.args)
     return varies[root]
+
+
+def _reached(root: Node) -> list[Node]:
+    """The references under root to which some gradient can flow."""
+    found: dict[Node, None] = {}
+    stack, seen = [root], {root}
+    while stack:
+        node = stack.pop()
+        if node.op == "ref":
+            found[node] = None
+        row = TABLE[node.op]
+        lines = row.vjp * len(node.args) if row.arity is None and len(row.vjp) == 1 else row.vjp
+        for arg, line in zip(node.args, lines, strict=False):
+            if line is not None and arg not in seen:
+                seen.add(arg)
+                stack.append(arg)
+    return list(found)
 
 
 def _closure(start: Iterable[str], edges: dict[str, set[str]]) -> set[str]:

@@ -35,6 +35,7 @@ class Emitter:
         self.do = Recorder(backend)
         self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
         self.aliases: dict[Node, str] = {}
+        self.constants: dict[float, Any] = {}
         self.prelude: list[Any] = []
         self.step_work = 0  # multiplications of the largest product inside a loop
         self._storage(items)
@@ -196,12 +197,18 @@ class Emitter:
             key.append(slice(None) if BATCH in arg.indices else None)
         return view[(*key, ...)]
 
+    def _constant(self, value: float) -> Any:
+        """A number as an array, the same one at each step of a loop."""
+        if value not in self.constants:
+            self.constants[value] = self.xp.full((), value, self.layout.system.dtype)
+        return self.constants[value]
+
     def _full(self, arg: Node, env: Env, goal: tuple[str, ...], batched: bool, over: tuple[str, ...] = (),
               fill: float = 0.0) -> Any:
         """An operand with every index of the goal, and `fill` in the padding of what is reduced over."""
         view, labels = self.view(arg, env)
         if arg.op == "const":
-            view = self.xp.full((), view, self.layout.system.dtype)
+            view = self._constant(view)
         key = [slice(None) if i in labels else None for i in goal] + [slice(None)] * arg.rank
         key += [slice(None) if BATCH in arg.indices else None] * batched
         shape = (*(self.layout.size(i) for i in goal), *arg.shape, *[self.layout.config.batch] * batched)
@@ -262,7 +269,7 @@ class Emitter:
     def _operand(self, node: Node, letters: str, env: Env, over: tuple[str, ...]) -> tuple[Any, list[str]]:
         view, labels = self.view(node, env)
         if node.op == "const":
-            view = self.xp.full((), view, self.layout.system.dtype)
+            view = self._constant(view)
         batched = BATCH in node.indices
         if batched and not self._zero_in_padding(node):
             view = self._selected(view, labels, self._open_ended(labels, over), env, 0.0)

@@ -23,6 +23,18 @@ def required_inputs(system: System, equations: Iterable[Equation]) -> list[str]:
     return [name for name in system.of_role("input") if name in read]
 
 
+def check_names(system: System, data: Iterable[str]) -> None:
+    """Raise where a name is not an input of the model."""
+    for name in data:
+        q = system.quantities.get(name)
+        if q is None:
+            raise BadName(f"the model has no input {name!r}{near(name, system.of_role('input'))}; "
+                          f"its inputs are {', '.join(system.of_role('input')) or 'none'}")
+        if q.role != "input":
+            what = "a weight; set it by model.weights[...]" if q.role == "weight" else "defined by an equation"
+            raise BadName(f"{name} is {what}, not an input")
+
+
 def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, lengths: Any = None,
              steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
              step: int = 0, check: bool = False) -> tuple[Config, Feed]:
@@ -32,14 +44,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
             raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
     equations = needed(system, want)
     names = required_inputs(system, equations)
-    for name in data:
-        q = system.quantities.get(name)
-        if q is None:
-            raise BadName(f"the model has no input {name!r}{near(name, system.of_role('input'))}; "
-                          f"its inputs are {', '.join(system.of_role('input')) or 'none'}")
-        if q.role != "input":
-            what = "a weight; set it by model.weights[...]" if q.role == "weight" else "defined by an equation"
-            raise BadName(f"{name} is {what}, not an input")
+    check_names(system, data)
     missing = [n for n in names if n not in data]
     if missing:
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import BadValue, Error, located
 from .node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
-from .ops import TABLE
+from .ops import TABLE, f
 from .ops.positional import check_rate
 from .ops.table import make, near
 from .shapes import Cell, Solver
@@ -85,11 +85,13 @@ class _Resolver:
                 slots = tuple(s for s in eq.slots if s.index != shared and s.anchor == "free")
                 name = fresh(f"mask_{eq.name}", taken)
                 taken.add(name)
-                draw = Node("dropout_mask", (), (("rate", check_rate(node.attr("rate"))), ("key", name), ("at", ())))
+                rate = check_rate(node.attr("rate"), node)
+                draw = Node("dropout_mask", (), (("rate", rate), ("key", name), ("at", ())))
                 masks.append(Equation(name, slots, draw, eq.source))
                 return Node("multiply", (args[0], ref(name, slots)))
 
-            rhs = rebuild([eq.rhs], change)[eq.rhs]
+            with located(eq.show):
+                rhs = rebuild([eq.rhs], change)[eq.rhs]
             done += [*masks, replace(eq, rhs=rhs)]
         return done
 
@@ -195,8 +197,8 @@ class _Resolver:
             slots = self.slots[name]
             if role == "input" and name not in self.batched and slots and all(s in self.static for s in slots):
                 self.roles[name] = "weight"
-            elif role == "input":
-                self.batched.add(name)
+            elif any(s not in self.static for s in slots) or role == "input":
+                self.batched.add(name)  # its range differs by example, if nothing else does
 
     def _free_indices(self) -> dict[Node, frozenset[str]]:
         """The free indices of every term; whether a name varies by example is a least fixed point."""
@@ -246,6 +248,8 @@ class _Resolver:
             over, axis = attrs["over"], attrs["axis"]
             bare = over is None and axis is None
             self._check_over(node, over, bare)
+            if any(i not in self.static for i in over or () if i != BATCH):
+                joint |= {BATCH}  # how far the index runs differs by example
             if row.canon is not None and "reduce" in row.canon.__name__:
                 return frozenset() if bare else joint - frozenset(over or ())
         return joint
@@ -385,4 +389,17 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
         raise BadValue(f"the number {attrs['value']:g} is too large for {left.type.dtype}", node)
     if not node.args:
         return node
-    return make(TABLE[node.op], args, attrs)
+    if TABLE[node.op].kind == "axes":
+        args = tuple(_by_example(a, attrs, static) for a in args)
+    made = make(TABLE[node.op], args, attrs)
+    if 0 in made.shape:
+        raise BadValue(f"this value has no elements: its shape is {made.shape}", node)
+    return made
+
+
+def _by_example(a: Node, attrs: Mapping[str, Any], static: Mapping[str, int]) -> Node:
+    """a, which varies by example where it is reduced over an index whose range does."""
+    bare = attrs.get("over") is None and attrs.get("axis") is None
+    over = a.indices if bare else attrs.get("over") or ()
+    dynamic = [i for i in over if i != BATCH and i not in static]
+    return a + 0 * f.last(index=dynamic[0]) if dynamic and BATCH not in a.indices else a

@@ -36,6 +36,7 @@ class Layout:
                     self.late.setdefault(eq.name, []).append(own)
         self.buffers = {name: self._buffer(name) for name in self.used}
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
+        self.examples = self.xp.arange(config.batch)
         self.pads = {r: self.xp.zeros((self.sizes[r], config.batch), bool) for r in config.lengths}
 
     def is_static(self, index: str) -> bool:

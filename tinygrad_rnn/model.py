@@ -13,7 +13,7 @@ from . import backends, latex
 from .autodiff import gradient
 from .declare import Symbol
 from .errors import BadFile, BadName, BadType, BadValue
-from .feeds import prepared, required_inputs
+from .feeds import check_names, prepared, required_inputs
 from .files import load_checkpoint, save_checkpoint
 from .infer import Declarations, resolve
 from .node import At
@@ -214,7 +214,9 @@ class Model:
     def _inputs(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if data is not None and not isinstance(data, Mapping):
             raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
-        return {**(data or {}), **inputs}
+        merged = {**(data or {}), **inputs}
+        check_names(self.system, merged)
+        return merged
 
     def _want(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(want, str):

@@ -44,7 +44,7 @@ def _term(node: Node, args: list[tuple[str, int]], bare: bool) -> tuple[str, int
         sign, tight = INFIX[op]
         (left, a), (right, b) = args
         return f"{_held(left, a, tight + (tight == 5))}{sign}{_held(right, b, tight + 1)}", tight
-    if op == "negative":
+    if op == "negative" and node.args[0].op != "const":  # -2 is read as a number
         return f"-{_held(*args[0], POWER)}", NEGATIVE
     if op == "power":
         return f"{_held(*args[0], POWER + 1)} ** {_held(*args[1], POWER)}", POWER
@@ -101,14 +101,15 @@ def _call(node: Node, args: list[tuple[str, int]], attrs: dict[str, Any], bare: 
 def _short(node: Node, options: dict[str, Any], bare: bool) -> dict[str, Any]:
     """Leave out what typing fills in: a reduction over everything is bare, the last axis is the default."""
     a = node.args[0]
-    options = {k: v for k, v in options.items() if v != () and v is not None}
+    options = {k: v for k, v in options.items() if v is not None and (v != () or k == "shape")}
     if TABLE[node.op].canon is None:
         return options
-    if "over" in dict(node.attrs) and node.op in ("sum", "mean", "max", "logsumexp"):
-        if set(node.attr("over")) == set(a.indices) and len(node.attr("axis")) == a.rank:
+    if node.op in ("sum", "mean", "max", "logsumexp"):
+        if bare and node.attr("over") == a.indices and len(node.attr("axis")) == a.rank:
             return {}
         if len(options.get("axis", ())) == 1:
             options["axis"] = options["axis"][0]
+        return options or {"axis": ()}
     if node.op in ("softmax", "log_softmax", "cumsum", "layer_norm", "rstd"):
         axis = options.get("axis")
         if axis in (a.rank - 1, (a.rank - 1,)):
@@ -128,7 +129,7 @@ def _option(value: Any) -> str:
 
 def equation_text(eq: Equation) -> str:
     """One equation as text."""
-    return f"{eq.left} = {text(eq.rhs)}"
+    return f"{eq.left} = {text(eq.rhs, bare=not eq.slots)}"
 
 
 def system_text(system: System) -> str:

@@ -96,6 +96,8 @@ def _column(backend: Any, a: Any, b: Any, count: int) -> Any:
     step = backend.pointer(b) - backend.pointer(a)
     if a.shape != b.shape or a.strides != b.strides:
         raise Error("internal: a loop's array changes its shape")
+    if backend.owner(a) is not backend.owner(b):  # it would go on from there into memory that is not its own
+        raise Error("internal: a loop's array is made anew at each step")
     return a if step == 0 else _Moving(backend.strided(a, count, step))
 
 

@@ -74,7 +74,7 @@ def _front(layout: Layout, name: str, slots: Sequence[At], env: Env) -> tuple[An
     kept = [k for k, x in enumerate(key) if isinstance(x, slice)]
     front = [kept.index(k) for k in late]
     rest = [k for k in range(view.ndim - 1) if k not in front]
-    positions: list[Any] = [layout.xp.arange(layout.config.batch)]
+    positions: list[Any] = [layout.examples]
     for k in late:
         positions += [layout.per_example[layout.system.range_of(q.slots[k])], slots[k].offset - 1 + rooms[k][0]]
     return view.transpose(*front, view.ndim - 1, *rest), positions, order

@@ -193,6 +193,7 @@ class Tensor(Operators):
 
         gradient: the adjoint of self, 1 by default; needed where self is not a scalar.
         """
+        _check_scalar(self, gradient)
         leaves = [t for node in walk([self.node]) if node.op == "data"
                   for t in [_owner(node)] if t is not None and t.requires_grad]
         if not leaves:
@@ -264,9 +265,7 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     """
     if isinstance(wrt, Tensor):
         return grad(of, [wrt], gradient)[0]
-    if of.shape != () and gradient is None:
-        raise BadValue(f"a gradient is of a single number, and this tensor has shape {of.shape}; take its sum or mean, "
-                       "or give gradient=")
+    _check_scalar(of, gradient)
     seed = ONE if gradient is None else (gradient if isinstance(gradient, Tensor) else Tensor(gradient)).node
     if seed is not ONE and seed.shape != of.shape:
         raise BadValue(f"gradient has shape {seed.shape}, the tensor {of.shape}")
@@ -279,6 +278,12 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     wants = any(t.requires_grad for t in wrt)
     return [Tensor.of_node(spread(adjoint[t.node], t.node), wants) if t.node in adjoint
             else Tensor(np.zeros(t.shape, t.dtype)) for t in wrt]
+
+
+def _check_scalar(of: Tensor, gradient: Any) -> None:
+    if of.shape != () and gradient is None:
+        raise BadValue(f"a gradient is of a single number, and this tensor has shape {of.shape}; take its sum or mean, "
+                       "or give gradient=")
 
 
 def _owner(node: Node) -> Tensor | None:

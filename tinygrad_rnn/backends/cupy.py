@@ -35,6 +35,11 @@ def pointer(a: Any) -> int:
     return int(a.data.ptr)
 
 
+def owner(a: Any) -> Any:
+    """What owns the memory of a."""
+    return a.data.mem
+
+
 def strided(a: Any, count: int, step: int) -> Any:
     """`count` views like a, each `step` bytes further, as one array."""
     memory = xp.cuda.MemoryPointer(a.data.mem, a.data.ptr - a.data.mem.ptr)

@@ -21,6 +21,13 @@ def pointer(a: Any) -> int:
     return int(a.__array_interface__["data"][0])
 
 
+def owner(a: Any) -> Any:
+    """What owns the memory of a."""
+    while getattr(a, "base", None) is not None:
+        a = a.base
+    return a
+
+
 def strided(a: Any, count: int, step: int) -> Any:
     """`count` views like a, each `step` bytes further, as one array."""
     return as_strided(a, (count, *a.shape), (step, *a.strides))
@@ -68,5 +75,5 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all loaded libraries, so once
 
 
-__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "pointer", "quiet", "single_threaded", "strided",
-           "take_rows", "to_host", "xp"]
+__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "owner", "pointer", "quiet", "single_threaded",
+           "strided", "take_rows", "to_host", "xp"]

@@ -124,7 +124,10 @@ def _concat_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any])
         if None not in sizes:
             u.size(goal, sum(s for s in sizes if s is not None))
         elif whole is not None and sizes.count(None) == 1:
-            u.size(column[sizes.index(None)], whole - sum(s for s in sizes if s is not None))
+            rest = whole - sum(s for s in sizes if s is not None)
+            if rest < 1:
+                raise BadValue(f"sizes disagree: the parts of {whole} that are known leave {rest}")
+            u.size(column[sizes.index(None)], rest)
 
 
 def _axis_canon(args: tuple[Node, ...], axis: int, **rest: Any) -> dict[str, Any]:

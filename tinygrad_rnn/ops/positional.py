@@ -30,7 +30,8 @@ def _one_hot(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], size: 
         do(do.xp.copyto, out, a)
         return
     axis = lead + ranks[0] - 1
-    classes = do.xp.arange(size).reshape(tuple(size if k == axis else 1 for k in range(out.ndim)))
+    classes = do.temp(tuple(size if k == axis else 1 for k in range(out.ndim)), "int64")
+    classes[...] = do.xp.arange(size).reshape(classes.shape)
     hit = do.temp(out.shape, bool)
     do(do.xp.equal, do.xp.expand_dims(a, axis), classes, hit)
     do(do.xp.copyto, out, hit)
@@ -73,10 +74,10 @@ register(
 )
 
 
-def check_rate(rate: Any) -> float:
+def check_rate(rate: Any, node: Node | None = None) -> float:
     """A dropout rate in [0, 1)."""
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-        raise BadValue(f"a dropout rate lies in [0, 1), not {rate!r}")
+        raise BadValue(f"a dropout rate lies in [0, 1), not {rate!r}", node)
     return float(rate)
 
 
