@@ -155,7 +155,8 @@ HOSTILE = ["y[t] = x[t].__class__", "y[t] = __import__('os')", "y[t] = (lambda: 
            "y[t] = x[t] and", "y[t] = x\0", "y[t] = \ud800", "class a: pass", "y[t] = data(x)", "y[t] = ref(x)",
            "y[t] = " + "(" * 10_000 + "1" + ")" * 10_000, "y[t] = " + "-" * 100_000 + "1", "y" + "[t]" * 5_000,
            "y[t] = " + "9" * 10_000, "x[t]: " + "9" * 30, "y[t] = one_hot(x[t], " + "9" * 20 + ")",
-           "y[t] = expand(x[t], axis=0, size=9999999999)", "y[t] = x[t-" + "9" * 50 + "]", " " * 2_000_000]
+           "y[t] = expand(x[t], axis=0, size=9999999999)", "y[t] = x[t-" + "9" * 50 + "]", " " * 2_000_000,
+           "y[t] = " + "+".join("x" * 250_000), "y" + "[0]" * 100_000]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -7,7 +7,7 @@ evaluation is needed, so cycles cost nothing: the scheduler orders the adjoint e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .errors import BadValue
@@ -52,6 +52,8 @@ def fitted(g: Node, result: Node, arg: Node) -> Node:
     """g, an adjoint over result's indices and shape, summed to the argument's."""
     over = tuple(i for i in result.indices if i not in arg.indices)
     axis = tuple(range(g.rank)) if arg.shape == () else ()
+    if not set(over) <= set(g.indices):
+        g = g * f.ones_like(result)
     return f.sum(g, over=over, axis=axis) if over or axis else g
 
 
@@ -301,16 +303,15 @@ class _Gradient:
 
 def _settled(system: System, new: set[str]) -> System:
     """The system with the new names varying by example only where their equations do, as when it is read back."""
-    batched = {name for name, q in system.quantities.items() if q.batched and name not in new}
+    batched = {name for name, q in system.quantities.items() if q.batched and (
+        name not in new or any(i not in system.static for i in q.slots))}
     equations = [eq for eq in system.equations if eq.name in new]
     while True:
-        grown = {eq.name for eq in equations if eq.name not in batched and _varies(eq.rhs, batched)}
+        grown = {eq.name for eq in equations if eq.name not in batched and _varies(eq.rhs, batched, system.static)}
         if not grown:
             break
         batched |= grown
     wrong = [name for name in new if system.quantities[name].batched and name not in batched]
-    if not wrong:
-        return system
     quantities = dict(system.quantities)
     for name in wrong:
         q = quantities[name]
@@ -320,8 +321,8 @@ def _settled(system: System, new: set[str]) -> System:
     return system.with_equations([replace(eq, rhs=typed.get(eq.rhs, eq.rhs)) for eq in system.equations], quantities)
 
 
-def _varies(root: Node, batched: set[str]) -> bool:
-    """Does the value vary by example, given the names that do?"""
+def _varies(root: Node, batched: set[str], static: Mapping[str, int]) -> bool:
+    """Does the value vary by example, given the names that do? So does how far an index runs."""
     varies: dict[Node, bool] = {}
     for node in walk([root]):
         if node.op == "ref":
@@ -329,8 +330,9 @@ def _varies(root: Node, batched: set[str]) -> bool:
         elif not node.args:
             varies[node] = BATCH in node.indices
         else:
-            reduced = TABLE[node.op].shape is reduction and BATCH in (dict(node.attrs).get("over") or ())
-            varies[node] = not reduced and any(varies[a] for a in node.args)
+            over = dict(node.attrs).get("over") or ()
+            reduced = TABLE[node.op].shape is reduction and BATCH in over
+            varies[node] = not reduced and (any(varies[a] for a in node.args) or any(i not in static for i in over))
     return varies[root]
 
 

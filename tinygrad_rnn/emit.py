@@ -95,7 +95,10 @@ class Emitter:
         dtype = self.layout.dtype(node.dtype)
         if op == "position":
             index = node.attr("index")
-            self.values[node] = (xp.arange(1, self.layout.size(index) + 1).astype(dtype), (index,))
+            positions = xp.arange(1, self.layout.size(index) + 1).astype(dtype)
+            if BATCH in node.indices:
+                positions = xp.broadcast_to(positions[:, None], (*positions.shape, self.layout.config.batch))
+            self.values[node] = (positions, (index,))
         elif op == "last":
             value = xp.zeros(self.layout.config.batch, dtype)
             self.values[node] = (value, ())

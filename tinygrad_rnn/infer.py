@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import BadValue, Error, located
 from .node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
-from .ops import TABLE, f
+from .ops import TABLE
 from .ops.positional import check_rate
 from .ops.table import make, near
 from .shapes import Cell, Solver
@@ -73,6 +73,12 @@ class _Resolver:
         taken = {eq.name for eq in equations} | {r.attr("name") for eq in equations for r in refs([eq.rhs])}
         done: list[Equation] = []
         for eq in equations:
+            if eq.rhs.op == "dropout_mask":  # keyed by its name, so that no two masks are one
+                done.append(replace(eq, rhs=Node("dropout_mask", (), {**dict(eq.rhs.attrs), "key": eq.name}.items())))
+                continue
+            for node in walk([eq.rhs]):
+                if node.op == "dropout_mask":
+                    raise BadValue("a mask is a quantity of its own: m[t] = dropout_mask(0.5)\n" + eq.show(node))
             if not any(node.op == "dropout" for node in walk([eq.rhs])):
                 done.append(eq)
                 continue
@@ -233,7 +239,7 @@ class _Resolver:
             indices = {s.index for s in node.attr("slots") if s.anchor == "free"}
             return frozenset(indices | ({BATCH} if node.attr("name") in self.batched else set()))
         if op == "position":
-            return frozenset([node.attr("index")])
+            return frozenset([node.attr("index")] + [BATCH] * (node.attr("index") not in self.static))
         if op == "last":
             return frozenset() if node.attr("index") in self.static else frozenset([BATCH])
         if op == "count":
@@ -248,8 +254,6 @@ class _Resolver:
             over, axis = attrs["over"], attrs["axis"]
             bare = over is None and axis is None
             self._check_over(node, over, bare)
-            if any(i not in self.static for i in over or () if i != BATCH):
-                joint |= {BATCH}  # how far the index runs differs by example
             if row.canon is not None and "reduce" in row.canon.__name__:
                 return frozenset() if bare else joint - frozenset(over or ())
         return joint
@@ -378,6 +382,8 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
     if node.op == "dropout_mask":
         assert left is not None
         return Node(node.op, (), {**attrs, "rate": check_rate(attrs["rate"]), "key": left.name}.items(), left.type)
+    if node.op == "position" and attrs["index"] not in static:  # how far the index runs differs by example
+        return Node("position", (), node.attrs, Type(ordered([attrs["index"], BATCH]), (), "weak"))
     if node.op == "last" and attrs["index"] in static:
         return const(float(static[attrs["index"]]), Type((), (), "weak"))
     if node.op == "count" and all(i in static for i in attrs["over"]):
@@ -389,17 +395,10 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
         raise BadValue(f"the number {attrs['value']:g} is too large for {left.type.dtype}", node)
     if not node.args:
         return node
-    if TABLE[node.op].kind == "axes":
-        args = tuple(_by_example(a, attrs, static) for a in args)
+    for i in attrs.get("over") or ():
+        if i not in args[0].indices:
+            raise BadValue(f"over={i}: the value has no index {i}", node)
     made = make(TABLE[node.op], args, attrs)
     if 0 in made.shape:
         raise BadValue(f"this value has no elements: its shape is {made.shape}", node)
     return made
-
-
-def _by_example(a: Node, attrs: Mapping[str, Any], static: Mapping[str, int]) -> Node:
-    """a, which varies by example where it is reduced over an index whose range does."""
-    bare = attrs.get("over") is None and attrs.get("axis") is None
-    over = a.indices if bare else attrs.get("over") or ()
-    dynamic = [i for i in over if i != BATCH and i not in static]
-    return a + 0 * f.last(index=dynamic[0]) if dynamic and BATCH not in a.indices else a

@@ -27,7 +27,8 @@ def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str]
 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op == "ref" and node.attr("name") in coded:
-            return f.one_hot(Node("ref", (), node.attrs, Type(node.indices, (), "int64")), size=node.shape[0])
+            codes = Node("ref", (), node.attrs, Type(node.indices, (), "int64"))
+            return Node("one_hot", (codes,), (("size", node.shape[0]), ("codes", False)), node.type)
         if node.op == "ref" and node.attr("name") in masks:
             return ONE
         node = remade(node, args)

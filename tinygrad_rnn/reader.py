@@ -20,6 +20,7 @@ from .ops.table import apply, as_node, near
 from .system import Equation, Source
 
 LONGEST = 1_000_000  # characters; a model is a page, not a book
+MOST_SIGNS = 60_000  # far more in one chain would overflow the stack of some Pythons' own parser
 LARGEST_SHIFT = 1000
 
 BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power",
@@ -44,7 +45,9 @@ def read(text: str) -> Program:
         raise BadValue(f"equations are text, not {type(text).__name__}")
     if len(text) > LONGEST:
         raise BadValue(f"the text has {len(text)} characters, more than {LONGEST}")
-    text = inspect.cleandoc(text)
+    if sum(map(text.count, "+-*/@%<>&|^([.")) > MOST_SIGNS:
+        raise BadValue(f"the text has more than {MOST_SIGNS} operations")
+    text = inspect.cleandoc(text.replace("\r\n", "\n").replace("\r", "\n"))
     reader = _Reader(text, _parse(text))
     return reader.program()
 
@@ -255,6 +258,8 @@ class _Reader:
             if isinstance(node.operand, ast.Constant) and isinstance(node.op, ast.USub):
                 value = self.number(node.operand)
                 return [], lambda: as_node(-value)
+            if isinstance(node.operand, ast.Name) and node.operand.id == "inf" and isinstance(node.op, ast.USub):
+                return [], lambda: as_node(-math.inf)
             return [node.operand], lambda a: apply(UNARY[type(node.op)], a)
         if isinstance(node, ast.BoolOp):
             name = "logical_and" if isinstance(node.op, ast.And) else "logical_or"

@@ -78,6 +78,9 @@ def _folded(node: Node) -> Node | None:
     return const(work[node.op](*values), Type((), (), "weak")) if node.op in work else None
 
 
+# Operations that are zero where one argument is.
+LINEAR = {"sum", "mean", "cumsum", "matmul", "dot", "outer", "einsum", "embed", "reshape", "transpose", "expand",
+          "slice", "place", "pick"}
 SIMPLER: dict[str, Callable[..., Node | None]] = {
     "add": _add, "subtract": _subtract, "multiply": _multiply, "divide": _divide, "power": _power,
     "negative": lambda a: a.args[0] if a.op == "negative" else None,
@@ -94,6 +97,12 @@ def simplified(roots: Iterable[Node], names: Mapping[Node, Node] | None = None) 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
         if node in names and names[node].type == node.type:
             return names[node]
+        vanished = [a is ZERO and old is not ZERO for a, old in zip(args, node.args, strict=True)]
+        if any(vanished) and TABLE[node.op].kind != "elementwise":  # a plain 0 has lost its shape
+            if node.op in LINEAR:
+                return ZERO
+            args = tuple(f.zeros_like(old) if lost else a
+                         for lost, a, old in zip(vanished, args, node.args, strict=True))
         node = remade(node, args)
         for _ in range(4):
             rule = SIMPLER.get(node.op)

@@ -213,6 +213,7 @@ def _place_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) 
         for k, (x, y) in enumerate(zip(a.dims, out.dims or (), strict=True)):
             if k == axis:
                 u.size(y, attrs["size"])
+                u.size(x, len(range(*slice(attrs["start"], attrs["stop"], attrs["step"]).indices(attrs["size"]))))
             else:
                 u.equal(x, y)
 

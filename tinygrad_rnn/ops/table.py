@@ -105,8 +105,10 @@ def make(row: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     """The node of a row; typed, and then checked, if its arguments are."""
     if any(a.type is None for a in args) or (row.kind == "leaf" and not args):
         return Node(row.name, args, attrs.items(), leaf_type(row, attrs) if row.kind == "leaf" and not args else None)
-    if row.dtype in ("float", "any") and row.name != "where" and all(a.dtype == "bool" for a in args):
-        args = tuple(apply("where", a, 1.0, 0.0) for a in args)  # truth values count as numbers
+    if row.dtype in ("float", "any") and row.name != "where":  # truth values count as numbers
+        truths = [a.dtype == "bool" for a in args]
+        if all(truths) or row.kind in ("contract", "axes"):
+            args = tuple(apply("where", a, 1.0, 0.0) if truth else a for a, truth in zip(args, truths, strict=True))
     if row.canon is not None:
         attrs = row.canon(args, **attrs)
     try:
