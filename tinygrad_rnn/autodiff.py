@@ -289,7 +289,7 @@ class _Gradient:
             for part in parts:
                 total = total + part
             total = simplified([total])[total]
-            if name in self.wrt and target == main:
+            if target == main and (name in self.wrt or total is ZERO):
                 total = self._whole(total, self._ref(name, main, q.type))
             self.new.append(Equation(adjoint, tuple(own), total))
 

@@ -315,11 +315,13 @@ class _Resolver:
                                   f"{error.args[0]}", *error.args[1:])
                     raise
         if stop and not u.changed:
-            for cell in names.values():
-                if cell.undeclared == "weight" and cell.dims is None:
-                    cell.dims = []
-                    u.changed = True
-                    return
+            open_inputs = any(cell.undeclared == "input" and cell.dims is None for cell in names.values())
+            for role in ("weight",) if open_inputs else ("weight", ""):  # c[t] = c[t-1] + 1 is a number
+                for cell in names.values():
+                    if cell.undeclared == role and cell.dims is None:
+                        cell.dims = []
+                        u.changed = True
+                        return
 
     def _complete(self, names: dict[str, Cell], nodes: dict[Node, Cell], u: Solver) -> None:
         unknown = [n for n, c in names.items() if c.dims is None or None in c.sizes()]
@@ -351,6 +353,9 @@ class _Resolver:
 
         def change(node: Node, args: tuple[Node, ...]) -> Node:
             try:
+                absent = [i for i in dict(node.attrs).get("over") or () if node.args and i not in args[0].indices]
+                if absent:
+                    raise BadValue(f"over={absent[0]}: the value has no index {absent[0]}")
                 typed = retyped(node, args, quantities, self.static, left)
             except Error as error:
                 error.node = node if error.node is None else error.node
@@ -395,9 +400,6 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
         raise BadValue(f"the number {attrs['value']:g} is too large for {left.type.dtype}", node)
     if not node.args:
         return node
-    for i in attrs.get("over") or ():
-        if i not in args[0].indices:
-            raise BadValue(f"over={i}: the value has no index {i}", node)
     made = make(TABLE[node.op], args, attrs)
     if 0 in made.shape:
         raise BadValue(f"this value has no elements: its shape is {made.shape}", node)

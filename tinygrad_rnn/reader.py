@@ -106,7 +106,7 @@ class _Reader:
         return program
 
     def _indices(self) -> set[str]:
-        """Names that stand in a first bracket, without capitals of others."""
+        """Names that stand in a first bracket or after over=; a capital is the last position of its index."""
         found = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
@@ -115,7 +115,9 @@ class _Reader:
                         part = part.left
                     if isinstance(part, ast.Name):
                         found.add(part.id)
-        return {n for n in found if not (n != n.lower() and n.upper() == n and n.lower() in found)}
+            if isinstance(node, ast.keyword) and node.arg == "over":
+                found.update(part.id for part in _elements(node.value) if isinstance(part, ast.Name))
+        return {n.lower() if n == n.upper() else n for n in found}
 
     def fail(self, node: ast.AST, message: str) -> Any:
         line = getattr(node, "lineno", 1)
@@ -198,6 +200,8 @@ class _Reader:
         if abs(offset) > LARGEST_SHIFT:
             return self.fail(part, f"a shift is at most {LARGEST_SHIFT} in size")
         if isinstance(base, ast.Name):
+            if base.id == BATCH.upper():
+                return self.fail(part, "the batch has no last position; it is written only in img[n] and over=(t, n)")
             low = self.capital(base.id)
             return At("last", low, offset) if low else At("free", base.id, offset)
         position = _integer(base)

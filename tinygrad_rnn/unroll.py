@@ -185,7 +185,12 @@ class _Unroller:
                 ones = f.stack(*(masked(f.ones_like(v), e, 0.0) for v, e in zip(values, envs, strict=True)), axis=0)
                 return f.sum(stack, over=batch, axis=axis) / f.sum(ones, over=batch, axis=axis)
             return make(TABLE[node.op], (stack,), {**attrs, "over": batch, "axis": axis})
-        whole = make(TABLE[node.op], (stack,), {**attrs, "over": None, "axis": 0})
+        if batch:  # a softmax over the batch too
+            total = f.logsumexp(stack, over=batch, axis=0)
+            whole = stack - f.expand(total, axis=0, size=len(values))
+            whole = f.exp(whole) if node.op == "softmax" else whole
+        else:
+            whole = make(TABLE[node.op], (stack,), {**attrs, "over": None, "axis": 0})
         place = next(k for k, e in enumerate(envs) if all(e[i] == env[i] for i in over))
         return f.pick(whole, axis=0, at=place)
 
