@@ -1,0 +1,264 @@
+"""What the notation means, rule by rule, in numbers worked out by hand or by plain NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tr
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((2, 4, 3))
+LENGTHS = np.array([4, 2])
+INSIDE = np.arange(1, 5) <= LENGTHS[:, None]
+
+
+def run(text, want, data=None, *, lengths=None, weights=None, steps=None, **sizes):
+    model = tr.equations(text, dtype="float64", **sizes)
+    for name, value in (weights or {}).items():
+        model.weights[name] = value
+    return model.run({"x": X} if data is None else data, want=[want], lengths=lengths, steps=steps)[want]
+
+
+def same(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def refuses(text, *fragments, **sizes):
+    with pytest.raises(tr.Error) as error:
+        tr.equations(text, **sizes)
+    assert all(f in str(error.value) for f in fragments), str(error.value)
+
+
+# -- names and indices -------------------------------------------------------------------------------------
+
+
+def test_quantities_and_indices_never_clash():
+    same(run("n[t] = 2 * x[t]\ni[t] = n[t] + t\nt[t] = i[t]", "t", x=3), 2 * X + np.arange(1, 5)[:, None])
+
+
+def test_a_bare_index_is_its_position_and_its_capital_the_last():
+    text = "p[t] = where(t == T, 100 + T, t)"
+    same(run(text + " + 0 * x[t]", "p", {"x": X[..., 0]}, lengths=LENGTHS, x=()), [[1, 2, 3, 104], [1, 102, 0, 0]])
+    same(run("y = x[T]\nz = x[T-1]", "y", lengths=LENGTHS, x=3), X[[0, 1], [3, 1]])
+    same(run("y = x[T-1]", "y", lengths=LENGTHS, x=3), X[[0, 1], [2, 0]])
+    same(run("y = x[1]", "y", lengths=LENGTHS, x=3), X[:, 0])
+    same(run("y = x[3] + 0 * x[T]", "y", lengths=LENGTHS, x=3), [X[0, 2], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("text", ["t = x[t]", "T = x[t]", "n = x[t]", "y[t] = n * x[t]", "y[t] = x[t] + N",
+                                  "y[n] = x[n]", "y[t] = x[t,n]", "y = img[n-1]"])
+def test_indices_and_the_batch_are_not_quantities(text):
+    refuses(text, x=3)
+
+
+def test_the_batch_index_marks_one_value_per_example():
+    same(run("y[t] = x[t] * img[n]", "y", {"x": X, "img": X[:, 0]}, x=3, img=3), X * X[:, :1])
+
+
+def test_a_name_is_zero_outside_its_range():
+    same(run("y[t] = x[t-1] + 10 * x[t+2]", "y", x=3)[:, 0], 10 * X[:, 2])
+    same(run("y[t] = x[t-1] + 10 * x[t+2]", "y", lengths=LENGTHS, x=3)[1], [[0, 0, 0], X[1, 0], [0] * 3, [0] * 3])
+    half = run("a[t] = sigmoid(x[t])\ny[t] = a[t-1]", "y", x=3)
+    same(half[:, 0], 0)  # not sigmoid(0): nothing is inlined across a shift
+    same(half[:, 1:], 1 / (1 + np.exp(-X[:, :-1])))
+
+
+def test_boundaries_set_values_outside_the_range():
+    b, c = np.array([1.0, 2, 3]), np.array([4.0, 5, 6])
+    found = run("h[t] = h[t-2] + x[t]\nh[-1] = b\nh[0] = c", "h", weights={"b": b, "c": c}, x=3, b=3, c=3)
+    same(found[:, 0], b + X[:, 0])
+    same(found[:, 1], c + X[:, 1])
+    same(found[:, 2], b + X[:, 0] + X[:, 2])
+    found = run("r[t] = r[t+1] + x[t]\nr[T+1] = b", "r", lengths=LENGTHS, weights={"b": b}, x=3, b=3)
+    same(found[1], [X[1, 0] + X[1, 1] + b, X[1, 1] + b, [0] * 3, [0] * 3])
+    grid = run("a[t,s] = a[t-1,s] + a[t,s-1] + x[t] * 0 + z[s] * 0\na[0,s] = 1\na[t,0] = -inf", "a",
+               {"x": np.zeros((1, 2)), "z": np.zeros((1, 2))}, x=(), z=())
+    assert (grid == -np.inf).all()
+
+
+def test_shifts_are_small_whole_numbers_and_constants_finite():
+    assert run("y[t] = x[t-1000]", "y", x=3).shape == X.shape
+    for text in ("y[t] = x[t-1001]", "y[t] = x[t-0.5]", "y[t] = x[t-k]", "y[t] = x[2*t]", "y[t] = x[t]\ny[-1001] = b",
+                 "y[t] = x[t] * 1e400", "y[t] = x[t] * 3.5e38"):
+        refuses(text, "^", x=3)
+    assert tr.equations("y[t] = x[t] * 3.5e38", x=3, dtype="float64")
+
+
+def test_lengths_are_one_range_per_example_and_per_index():
+    data = {"x": X, "z": X[:, :3]}
+    text = "a[t,s] = dot(x[t], z[s])\nd = sum(a[t,s], over=(t, s))"
+    lengths = {"t": LENGTHS, "s": np.array([1, 3])}
+    expected = [(X[0] @ X[0, :1].T).sum(), (X[1, :2] @ X[1, :3].T).sum()]
+    same(run(text, "d", data, lengths=lengths, x=3, z=3), expected)
+
+
+def test_relabelling_shares_the_range_and_is_never_substituted():
+    text = "k[t] = where(t == 1, 5, x[t])\na[t,s] = k[t] - 2 * k[s]"
+    k = np.concatenate([np.full((2, 1), 5.0), X[:, 1:, 0]], 1)
+    expected = (k[:, :, None] - 2 * k[:, None]) * (INSIDE[:, :, None] & INSIDE[:, None])
+    same(run(text, "a", {"x": X[..., 0]}, lengths=LENGTHS, x=()), expected)
+
+
+def test_the_left_side_carries_what_the_right_side_leaves_free():
+    refuses("y = V @ x[t]", "index t free", "^", x=3, y=2)
+    refuses("y[t] = x[t] * z[s]", "index s free", x=3, z=3)
+    same(run("y = softmax(x[T])", "y", x=3), np.exp(X[:, 3]) / np.exp(X[:, 3]).sum(-1, keepdims=True))
+    same(run("y[t,s] = x[t] * b + 0 * z[s]", "y", {"x": X, "z": X}, weights={"b": 2}, x=3, z=3, b=()),
+         np.repeat(2 * X[:, :, None], 4, 2))
+
+
+def test_names_never_on_the_left_are_inputs_or_weights():
+    model = tr.equations("h[l,t] = W[l] @ h[l-1,t] + b[l]\nh[0,t] = E @ x[t]", l=3, x=3, h=2, dtype="float64")
+    assert model.system.of_role("input") == ["x"]
+    assert {k: v.shape for k, v in model.weights.items()} == {"W": (3, 2, 2), "b": (3, 2), "E": (2, 3)}
+    h = X @ model.weights["E"].T
+    for k in range(3):
+        h = h @ model.weights["W"][k].T + model.weights["b"][k]
+        same(model.run(x=X)["h"][:, k], h)
+
+
+# -- values ------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_reduction_covers_everything():
+    valid = X[INSIDE]
+    for name, expected in (("sum", valid.sum()), ("mean", valid.mean()), ("max", valid.max())):
+        same(run(f"loss = {name}(x[t])", "loss", lengths=LENGTHS, x=3), expected)
+    refuses("y[t] = sum(x[t])", "bare sum", "^", x=3)
+    refuses("y = mean(x[t])\nz[t] = y + max(x[t])", "bare max", x=3)
+    same(run("y[t] = sum(x[t], axis=0)", "y", x=3), X.sum(-1))
+    same(run("y = mean(x[t], over=t)", "y", lengths=LENGTHS, x=3), [X[0].mean(0), X[1, :2].mean(0)])
+    same(run("y = mean(x[t], over=(t, n))", "y", lengths=LENGTHS, x=3), valid.mean(0))
+    same(run("y[t] = mean(x[t], over=n)", "y", x=3), np.broadcast_to(X.mean(0), X.shape))
+
+
+def test_the_mean_divides_by_the_joint_count():
+    same(run("y = count(t, n) + 0 * x[T]", "y", lengths=LENGTHS, x=3), np.full((2, 3), 6.0))
+    same(run("y = count(t) + 0 * x[T]", "y", lengths=LENGTHS, x=3), [[4] * 3, [2] * 3])
+    same(run("p[t] = where(t > 1, t, 0)\nloss = mean(p[t]) + 0 * sum(x[t])", "loss", lengths=LENGTHS, x=3),
+         (0 + 2 + 3 + 4 + 0 + 2) / 6)
+
+
+def test_softmax_is_over_the_valid_positions_or_the_last_axis():
+    e = np.exp(X) * INSIDE[..., None]
+    same(run("a[t] = softmax(x[t], over=t)", "a", lengths=LENGTHS, x=3), e / e.sum(1, keepdims=True))
+    same(run("a[t] = softmax(x[t])", "a", x=3), np.exp(X) / np.exp(X).sum(-1, keepdims=True))
+    refuses("a[t] = softmax(x[t])", "scalar", "over=", x=())
+    nothing = run("a[t,s] = softmax(where(s < t, x[s], -inf), over=s)\ny[t] = sum(a[t,s], over=s) + 0 * x[t]", "y",
+                  {"x": X[..., 0]}, x=())
+    same(nothing, [[0, 1, 1, 1]] * 2)  # of nothing, all are zero
+
+
+def test_shapes_never_stretch():
+    refuses("y[t] = x[t] + b", "disagree", x=3, b=1)
+    refuses("y[t] = x[t] + B", "rank", x=3, B=(1, 3))
+    same(run("y[t] = 2 * x[t] + b", "y", weights={"b": 0.5}, x=3, b=()), 2 * X + 0.5)
+
+
+def test_undeclared_weights_take_the_rank_that_they_meet():
+    model = tr.equations("h[t] = W @ x[t] + U @ h[t-1] + b + s * h[t-1]\ny[t] = dot(v, h[t])", x=3, h=4, s=())
+    assert {k: v.shape for k, v in model.weights.items()} == {"W": (4, 3), "U": (4, 4), "b": (4,), "s": (), "v": (4,)}
+
+
+def test_sizes_come_from_keywords_or_lines_and_are_printed():
+    model = tr.equations("x[t]: 3\nV: (10, 64)\nh[t] = V @ (W @ x[t])")
+    assert model.weights["W"].shape == (64, 3)
+    assert str(model) == "x[t]: 3\nV: (10, 64)\n\nh[t] = V @ (W @ x[t])"
+    assert tr.equations("x[t]: 3\nh[t] = W @ x[t]\nh[t]: 2", x=5, h=4).weights["W"].shape == (4, 5)
+    assert tr.equations(str(tr.equations("y[t] = s * x[t]", s=(), x=()))).weights["s"].shape == ()
+
+
+def test_integers_stand_for_one_hot_vectors():
+    w = np.array([[0, 2, 1, 5], [-1, 1, 0, 3]])
+    table = RNG.standard_normal((4, 3))
+    rows = np.where(((w >= 0) & (w < 3))[..., None], table.T[np.clip(w, 0, 2)], 0)
+    same(run("y[t] = W @ w[t]", "y", {"w": w}, weights={"W": table}, w=3, y=4), rows)
+    same(run("y[t] = embed(E, w[t])", "y", {"w": w}, weights={"E": table.T}, E=(3, 4), w=3), rows)
+    model = tr.equations("loss = mean(cross_entropy(softmax(x[t]), w[t]))", x=3)
+    with pytest.raises(tr.Error, match=r"w\[0, 3\] is class 5; the classes are 0 to 2"):
+        model.run(x=X, w=w)
+
+
+def test_products():
+    a, b, v = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 2)), RNG.standard_normal(3)
+    values = {"A": a, "B": b, "v": v}
+    for text, expected in (("A @ x[t]", X @ a.T), ("x[t] @ B", X @ b), ("x[t] @ x[t]", (X * X).sum(-1)),
+                           ("dot(x[t], v)", X @ v), ("outer(x[t], v)", X[..., None] * v),
+                           ("transpose(B) @ x[t]", X @ b),
+                           ("(A @ x[t])[0:2]", (X @ a.T)[..., :2]), ("x[t][-1]", X[..., -1]),
+                           ("x[t][::-1]", X[..., ::-1])):
+        used = {k: s for k, s in values.items() if k in text}
+        same(run(f"y[t] = {text}", "y", weights=used, x=3, **{k: s.shape for k, s in used.items()}), expected)
+
+
+def test_losses_and_the_norm():
+    p = np.exp(X) / np.exp(X).sum(-1, keepdims=True)
+    k = np.array([[0, 2, 1, 1], [2, 1, 0, 0]])
+    data = {"x": X, "k": k}
+    picked = np.take_along_axis(p, k[..., None], -1)[..., 0]
+    text = "p[t] = softmax(x[t])\nq[t] = p[t]\ny[t] = cross_entropy(q[t], k[t])"
+    same(run(text, "y", data, x=3, k=3), -np.log(picked))
+    same(run("y[t] = squared_error(x[t], 1)", "y", x=3), (X - 1) ** 2)
+    same(run("y[t] = binary_cross_entropy(sigmoid(x[t]), 0.3)", "y", x=3),
+         np.log1p(np.exp(-X)) + 0.7 * X)
+    norm = (X - X.mean(-1, keepdims=True)) / np.sqrt(X.var(-1, keepdims=True) + 1e-5)
+    same(run("y[t] = layer_norm(x[t], 2, 3)", "y", x=3), 2 * norm + 3)
+    assert not tr.equations("y[t] = layer_norm(x[t])", x=3).weights
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy(p[t], k[t])", "-sum(k[t] * log(p[t]), axis=0)"])
+def test_the_loss_sees_through_names_before_differentiation(loss):
+    model = tr.equations(f"p[t] = softmax(z[t])\nz[t] = 1 * x[t]\nloss = mean({loss})", x=2)
+    value, grads = model.value_and_grad(x=np.array([[[0.0, 1e4]]]), k=np.array([[[1.0, 0.0]]]), wrt="x")
+    assert value == 1e4
+    np.testing.assert_allclose(grads["x"], [[[-1, 1]]])
+
+
+def test_padding_touches_nothing():
+    text = """
+        h[t] = tanh(W @ x[t] + U @ h[t-1])
+        r[t] = tanh(W @ x[t] + U @ r[t+1])
+        m = max(h[t], over=t)
+        c[t] = cumsum(r[t], over=t)
+        loss = mean(c[t]) + sum(dot(m, r[1])) + logsumexp(h[t])"""
+    model = tr.equations(text, x=3, h=2, r=2, dtype="float64")
+    spoilt = np.where(INSIDE[..., None], X, np.nan)
+    for wrt in (None, ["x"]):
+        clean, grads = model.value_and_grad(x=X, lengths=LENGTHS, wrt=wrt)
+        value, spoilt_grads = model.value_and_grad(x=spoilt, lengths=LENGTHS, wrt=wrt)
+        assert value == clean
+        for name, g in grads.items():
+            np.testing.assert_array_equal(spoilt_grads[name], g)
+    assert not grads["x"][~INSIDE].any() and grads["x"][INSIDE].all()
+    out = model.run(x=spoilt, lengths=LENGTHS)
+    for name in "hrc":
+        assert not out[name][~INSIDE].any() and np.isfinite(out[name]).all()
+    one, two = (model.run(x=X[k : k + 1, : LENGTHS[k]], want=["h", "r", "c", "m"]) for k in (0, 1))
+    for name in "hrc":
+        same(out[name][0], one[name][0])
+        same(out[name][1, :2], two[name][0])
+
+
+# -- loops -------------------------------------------------------------------------------------------------
+
+
+def test_a_recurrence_over_two_indices():
+    x = RNG.standard_normal((1, 3, 4))
+    expected = np.zeros((4, 5))
+    for i in range(1, 4):
+        for j in range(1, 5):
+            expected[i, j] = np.tanh(x[0, i - 1, j - 1] + 0.5 * expected[i - 1, j] - expected[i, j - 1])
+    same(run("h[i,j] = tanh(x[i,j] + 0.5 * h[i-1,j] - h[i,j-1])", "h", {"x": x}, x=())[0], expected[1:, 1:])
+    text = "h[i,j] = tanh(x[i,j] + 0.5 * h[i-1,j+1] - h[i,j-1])"
+    for i in range(1, 4):
+        for j in range(1, 5):
+            diagonal = expected[i - 1, j + 1] if j < 4 else 0
+            expected[i, j] = np.tanh(x[0, i - 1, j - 1] + 0.5 * diagonal - expected[i, j - 1])
+    same(run(text, "h", {"x": x}, x=())[0], expected[1:, 1:])
+
+
+def test_an_autonomous_model_runs_for_as_many_steps_as_it_is_told():
+    found = run("h[t] = 2 * h[t-1]\nh[0] = 1\ny = h[T]\nloss = mean(h[t])", "loss", {}, steps=3)
+    same(found, 14 / 3)
+    same(run("h[t] = 2 * h[t-1]\nh[0] = 1\nloss = mean(h[t])", "loss", {}, steps=3, lengths=[3, 1]), 16 / 4)
