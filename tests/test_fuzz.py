@@ -11,6 +11,7 @@ from zoo import MODELS
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.functions import IN_TEXT
+from tinygrad_rnn.ops import TABLE
 
 CAREFUL = settings(max_examples=400, deadline=None, derandomize=True,
                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -59,38 +60,66 @@ def test_changed_models(draw):
 
 
 # Expressions that are mostly right, so that what is read gets as far as being run.
-LEAVES = st.sampled_from(["x[t]", "h[t-1]", "h[t-2]", "x[t+1]", "b", "v", "2", "0.5", "t", "T", "x[T]", "h[0]", "x[1]"])
-CALLS = [n for n in sorted(IN_TEXT) if n not in ("dropout_mask", "count")]
+LEAVES = st.sampled_from(["x[t]", "x[t]", "h[t-1]", "h[t-2]", "x[t+1]", "b", "v", "2", "0.5", "t", "T", "x[T]", "h[0]",
+                          "x[1]", "w[t]", "k[t]", "k[t-1]"])
+CALLS = {"einsum": '("i,j->ij", {0}, {1})', "reshape": "({0}, (-1,))", "one_hot": "({0}, size=3)",
+         "expand": "({0}, axis=0, size=2)", "place": "({0}, axis=0, size=6, start=1, stop=4)",
+         "pick": "({0}, axis=0, at=0)", "slice": "({0}, axis=0, start=0, stop=2)", "dropout": "({0}, 0.5)"}
+REDUCED = ["", "", ", axis=0", ", axis=-1", ", over=t", ", over=(t, n)"]
 
 
 def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    sign = st.sampled_from(["+", "-", "*", "/", "@", "<", "**"])
-    option = st.sampled_from(["", "", "", ", axis=0", ", axis=-1", ", over=t", ", over=(t, n)", ", size=3",
-                              ", axis=0, size=4"])
+    def call(parts: tuple[str, list[str], str]) -> str:
+        name, args, option = parts
+        if name in CALLS:
+            return name + CALLS[name].format(*args)
+        row = TABLE[name]
+        args = args[: row.arity or 2]
+        return f"{name}({', '.join(args)}{option if 'over' in row.params else ''})"
+
+    names = st.sampled_from([n for n in sorted(IN_TEXT) if n not in ("dropout_mask", "count")])
     return st.one_of(
-        st.tuples(inner, sign, inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"),
-        st.tuples(st.sampled_from(CALLS), st.lists(inner, min_size=1, max_size=3), option).map(
-            lambda p: f"{p[0]}({', '.join(p[1])}{p[2]})"),
-        st.tuples(inner, st.sampled_from(["[0]", "[-1]", "[0:2]", "[::-1]", "[:, 0]"])).map("".join))
+        st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "@", "<", "**", "=="]), inner).map(
+            lambda p: f"({p[0]} {p[1]} {p[2]})"),
+        st.tuples(names, st.lists(inner, min_size=3, max_size=3), st.sampled_from(REDUCED)).map(call),
+        st.tuples(inner, st.sampled_from(["[0]", "[-1]", "[0:2]", "[::-1]"])).map("".join))
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.recursive(LEAVES, larger, max_leaves=6), st.sampled_from(["mean", "sum", "max"]))
-def test_expressions_that_are_accepted_run_derive_and_read_back(expression, reduce):
-    model = accepted(f"h[t] = {expression}\nloss = {reduce}(h[t])\nx[t]: 3")
-    if model is None:
+EXPRESSIONS = st.recursive(LEAVES, larger, max_leaves=5)
+
+
+def same_graph(one: tr.Model, text: str) -> tr.Model:
+    again = tr.equations(text, dtype="float64")
+    for a, b in zip(again.system.equations, one.system.equations, strict=True):
+        assert a.rhs is b.rhs, f"{a.left} is read back as {a.rhs}, not {b.rhs}"
+    return again
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(EXPRESSIONS, EXPRESSIONS, st.sampled_from(["mean", "sum", "max"]), st.booleans())
+def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged):
+    """Scheduled and unrolled agree, in values and gradients, and both texts say the same graph."""
+    text = f"h[t] = {first}\nk[t] = {second}\nloss = {reduce}(h[t] * k[t] + 0 * sum(x[t], axis=0))\nx[t]: 3"
+    model = accepted(text + "\nw[t]: 3" * ("w[t]" in text), dtype="float64")
+    if model is None or not set(model.system.of_role("input")) <= {"x", "w"}:
         return
-    data = {"x": np.random.default_rng(0).uniform(0.5, 1, (2, 4, 3))}
-    try:
-        flat = model.unroll(4)
-        for other in (model, flat):
-            other.value_and_grad(data)
-        again = tr.equations(str(model))
-        assert all(a.rhs is b.rhs for a, b in zip(again.system.equations, model.system.equations, strict=True))
-        derived = model.grad("loss")
-        again = tr.equations(str(derived))
-        assert all(a.rhs is b.rhs for a, b in zip(again.system.equations, derived.system.equations, strict=True))
-        model.latex()
-        assert derived.latex()
-    except tr.Error as error:
-        assert "internal" not in str(error)
+    rng = np.random.default_rng(0)
+    for name in model.weights:
+        model.weights[name] = rng.uniform(0.5, 1, model.weights[name].shape)
+    data = {"x": rng.uniform(0.5, 1, (2, 3, 3))}
+    if "w[t]" in text:
+        data["w"] = rng.integers(0, 3, (2, 3))
+    options = {"lengths": np.array([3, 2]) if ragged else None, "training": True}
+    again, derived = same_graph(model, str(model)), model.grad("loss")
+    same_graph(derived, str(derived))
+    assert model.latex().count("{") == model.latex().count("}")
+    for name in model.weights:
+        again.weights[name] = model.weights[name]
+    value, grads = model.value_and_grad(data, **options)
+    assert value == again.value_and_grad(data, **options)[0] or np.isnan(value)
+    if not np.isfinite(value) or abs(value) > 1e8 or any(not np.isfinite(g).all() for g in grads.values()):
+        return
+    flat_value, flat_grads = model.unroll(3).value_and_grad(data, **options)
+    np.testing.assert_allclose(flat_value, value, rtol=1e-9, atol=1e-9)
+    for name, g in grads.items():
+        np.testing.assert_allclose(flat_grads[name], g, rtol=1e-6, atol=1e-6 * (1 + abs(g).max()), err_msg=name)

@@ -229,7 +229,7 @@ class Emitter:
         copy = self.do.temp(view.shape, view.dtype)
         self.do(self.xp.copyto, copy, view)
         for index in padded:
-            self.do(self.xp.copyto, copy, fill, "same_kind", self.layout.pad(index, labels, view.ndim, env))
+            self.do(self.xp.copyto, copy, fill, "unsafe", self.layout.pad(index, labels, view.ndim, env))
         return copy
 
     def _emit_equation(self, eq: Equation, env: Env) -> None:

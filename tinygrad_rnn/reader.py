@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import io
+import itertools
 import math
 import re
 import tokenize
@@ -84,6 +85,7 @@ def _comments(text: str) -> dict[int, str]:
 class _Reader:
     def __init__(self, text: str, tree: ast.Module):
         self.lines = text.split("\n")
+        self.starts = list(itertools.accumulate((len(line) + 1 for line in self.lines), initial=0))
         self.tree = tree
         self.comments = _comments(text)
         self.names_in_slots = self._indices()
@@ -246,8 +248,7 @@ class _Reader:
 
     def span(self, node: ast.AST) -> tuple[int, int]:
         def offset(line: int, column: int) -> int:
-            before = sum(len(x) + 1 for x in self.lines[self.first - 1 : line - 1])
-            return before + _column(self.lines[line - 1], column)
+            return self.starts[line - 1] - self.starts[self.first - 1] + _column(self.lines[line - 1], column)
 
         return (offset(node.lineno, node.col_offset),  # type: ignore[attr-defined]
                 offset(node.end_lineno, node.end_col_offset))  # type: ignore[attr-defined]
@@ -298,6 +299,8 @@ class _Reader:
     def bare(self, node: ast.Name) -> Node:
         if node.id == "inf":
             return as_node(math.inf)
+        if node.id == "nan":
+            return self.fail(node, "nan is no number to compute with; a constant is finite, or inf")
         if node.id in (BATCH, BATCH.upper()):
             return self.fail(node, f"{node.id} is the batch index; it is written only in img[n] and over=(t, n)")
         if node.id in self.names_in_slots:
@@ -416,6 +419,8 @@ def _integer(node: ast.expr) -> int | None:
 
 def _column(line: str, byte: int) -> int:
     """ast counts bytes, people count characters."""
+    if line.isascii():
+        return min(byte, len(line))
     return len(line.encode("utf-8", "surrogatepass")[:byte].decode("utf-8", "ignore"))
 
 

@@ -21,6 +21,7 @@ def _axes(a: Any, lead: int, axis: int, key: Any) -> tuple[Any, ...]:
 
 def _reshape_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
     shape, (a,) = attrs["shape"], args
+    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
     u.rank(out, len(shape))
     for dim, size in zip(out.dims or (), shape, strict=True):
         if size != -1:

@@ -129,7 +129,7 @@ def _norm_canon(args: tuple[Node, ...], axis: int = -1, eps: float = 1e-5) -> di
 
 
 def _rstd_canon(args: tuple[Node, ...], axis: Any = -1, eps: float = 1e-5) -> dict[str, Any]:
-    axis = axis[0] if isinstance(axis, tuple) else axis
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     return {"axis": (normal_axis(axis, args[0].rank),), "eps": eps}
 
 

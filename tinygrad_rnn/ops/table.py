@@ -73,6 +73,33 @@ MOST = 2**31  # numbers in one value; more is a slip of the pen, not a model
 TABLE: dict[str, Op] = {}
 
 
+def _whole(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def _wholes(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(map(_whole, value))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+# What an argument of that name may be, in words and as a test; axes are counted and checked by the rows.
+KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "shape": ("a tuple of sizes with at most one -1", lambda v: (_whole(v) and v >= -1) or (
+        _wholes(v) and min(v, default=0) >= -1 and v.count(-1) <= 1)),
+    "axes": ("a tuple of whole numbers", lambda v: v is None or _wholes(v)),
+    "size": (f"a whole number from 0 to {MOST}", lambda v: _whole(v) and 0 <= v <= MOST),
+    "at": ("a whole number", _whole),
+    "start": ("a whole number", lambda v: v is None or _whole(v)),
+    "stop": ("a whole number", lambda v: v is None or _whole(v)),
+    "step": ("a whole number other than 0", lambda v: v is None or (_whole(v) and v != 0)),
+    **dict.fromkeys(("low", "high", "eps"), ("a number", _number)),
+    **dict.fromkeys(("codes", "reverse"), ("true or false", lambda v: isinstance(v, bool))),
+}
+
+
 def register(*rows: Op) -> None:
     """Add rows to the table."""
     for row in rows:
@@ -98,6 +125,9 @@ def apply(name: str, *args: Any, **attrs: Any) -> Node:
     for key in attrs:
         if key not in row.params:
             raise BadType(f"{name} has no argument {key!r}; it takes {', '.join(row.params) or 'none'}")
+        words, fits = KINDS.get(key, ("", None))
+        if fits is not None and row.kind != "leaf" and not fits(attrs[key]):
+            raise BadValue(f"{name} takes {words} as {key}, not {attrs[key]!r}")
     return make(row, nodes, attrs)
 
 
@@ -181,7 +211,14 @@ def result_dtype(row: Op, args: tuple[Node, ...]) -> str:
         return dtypes[0]
     values = dtypes[1:] if row.name == "where" else dtypes
     joint = promote(values)
+    if joint.startswith("int") and any(a.dtype == "weak" and not _is_whole(a) for a in args):
+        joint = "float32"  # 0.5 times an integer is none
     return joint if row.dtype == "any" and joint != "bool" else floating(joint)
+
+
+def _is_whole(node: Node) -> bool:
+    """Is node a constant that is a whole number?"""
+    return node.op == "const" and float(node.attr("value")).is_integer()
 
 
 def near(name: str, known: Any) -> str:
