@@ -1,31 +1,34 @@
 # make demo               train a character LSTM on real text and draw it; everything goes to out/
 # make demo TEXT=my.txt   the same on a text of your own
-# make test               lint, type-check and test
+# make test               lint, type-check, and test with compiled plans and without
+# make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
+# make bench BENCH="--quick --sizes S1 S2"   only some of it; writes no report
 # make PYTHON=python3.12 ...   choose the interpreter (3.10 or later)
 
 PYTHON ?= python3
 TEXT ?=
 OUT ?= out
+BENCH ?=
 
 # Editable, so that a changed source needs no new install.
 define new_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "tinygrad_rnn needs Python 3.10 or later; try make PYTHON=python3.12")'
 	@echo "making $(1) (the first time takes a minute)"
 	@$(PYTHON) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '$(2)'
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo pictures test lint clean
+.PHONY: help demo pictures test lint bench clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
 .venv/.ready: pyproject.toml
-	$(call new_venv,.venv,.)
+	$(call new_venv,.venv,--editable '.[jit]')
 
 .venv-test/.ready: pyproject.toml
-	$(call new_venv,.venv-test,.[test])
+	$(call new_venv,.venv-test,--editable '.[test,jit]')
 
 demo: .venv/.ready
 	.venv/bin/tinygrad-rnn train $(if $(TEXT),'$(TEXT)') --out '$(OUT)'
@@ -40,7 +43,14 @@ lint: .venv-test/.ready
 
 test: lint
 	.venv-test/bin/python -m pytest -q -n 2
+	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2
+
+benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
+	$(call new_venv,benchmarks/.venv,--requirement benchmarks/requirements.txt)
+
+bench: benchmarks/.venv/.ready
+	benchmarks/.venv/bin/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf .venv .venv-test out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-test benchmarks/.venv out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ from .errors import Error
 from .functions import FUNCTIONS as _FUNCTIONS
 from .functions import split
 from .initialise import Constant, Glorot, GlorotNormal, He, Identity, Normal, Ones, Orthogonal, Uniform, Zeros
+from .jit import use_jit
 from .model import Model, equations, load
 from .optim import SGD, Adam, AdamW, RMSProp
 from .rates import Cosine, Exponential, Linear, StepDecay, Warmup
@@ -31,4 +32,4 @@ __all__ = ["SGD", "Adam", "AdamW", "ClipNorm", "ClipValue", "Constant", "Cosine"
            "GlorotNormal", "He", "Identity", "Linear", "Model", "Normal", "Ones", "Orthogonal", "RMSProp", "S",
            "StepDecay", "T", "Tensor", "Uniform", "Warmup", "Zeros", "asarray", "broadcast_to", "equations",
            "expand_dims", "grad", "index", "last", "load", "n", "ones", "permute_dims", "s", "split", "squeeze", "t",
-           "use_backend", "zeros", *_FUNCTIONS]
+           "use_backend", "use_jit", "zeros", *_FUNCTIONS]

@@ -11,7 +11,8 @@ class Config:
     """What a plan is made for; its cache key.
 
     sizes: range -> longest length; lengths: ranges whose length differs by example; coded: inputs given as
-    integer classes; carried: whether earlier values come from a state instead of boundary equations.
+    integer classes; carried: whether earlier values come from a state instead of boundary equations; check: whether
+    every quantity is to be kept, to be looked through for NaN.
     """
 
     want: tuple[str, ...]
@@ -21,6 +22,7 @@ class Config:
     coded: frozenset[str] = frozenset()
     training: bool = False
     carried: bool = False
+    check: bool = False
 
 
 @dataclass

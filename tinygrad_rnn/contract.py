@@ -7,8 +7,11 @@ matrix product works on the last labels of out, so that it is written in place.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Any
+
+import numpy
 
 from .ops import Do
 
@@ -23,6 +26,9 @@ def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Label
     stack = [x for x in lo if x in la and x in lb]
     if not summed:
         do(do.xp.multiply, _aligned(a, la, lo), _aligned(b, lb, lo), out)
+        return
+    if do.compiled:
+        do(contraction, out, a, b, (tuple(lo), tuple(la), tuple(lb)))
         return
     if lo and lo[-1] in stack:
         _batch_last(do, out, lo, a, la, b, lb, summed)
@@ -45,6 +51,14 @@ def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Label
     whole = do.temp(shape, out.dtype)
     do(do.xp.matmul, left, right, whole)
     do(do.xp.copyto, out, whole.reshape(out.shape))
+
+
+def contraction(out: Any, a: Any, b: Any, labels: tuple[Labels, Labels, Labels]) -> None:
+    """What compiled code replaces where it can."""
+    lo, la, lb = labels
+    letters = {x: string.ascii_letters[k] for k, x in enumerate(dict.fromkeys([*la, *lb]))}
+    text = ["".join(letters[x] for x in group) for group in (la, lb, lo)]
+    out[...] = numpy.einsum(f"{text[0]},{text[1]}->{text[2]}", a, b)
 
 
 def _batch_last(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Labels, summed: list[str]) -> None:

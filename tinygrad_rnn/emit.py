@@ -26,20 +26,20 @@ FILL = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf
 
 
 class Emitter:
-    """Emits a schedule into `do.calls`; `prelude` holds what must be filled in before each run."""
+    """Emits each segment of a schedule into `segments`; `prelude` holds what must be filled in before each run."""
 
-    def __init__(self, layout: Layout, items: Sequence[Item], backend: Any):
+    def __init__(self, layout: Layout, segments: Sequence[Sequence[Item]], backend: Any, compiled: bool = False):
         self.layout, self.backend, self.xp = layout, backend, backend.xp
         self.equations = layout.equations
         self.nodes = list(walk(eq.rhs for eq in self.equations))
-        self.do = Recorder(backend)
+        self.do = Recorder(backend, compiled)
         self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
         self.aliases: dict[Node, str] = {}
         self.constants: dict[float, Any] = {}
         self.prelude: list[Any] = []
         self.step_work = 0  # multiplications of the largest product inside a loop
-        self._storage(items)
-        self._emit_items(items, {})
+        self._storage([item for segment in segments for item in segment])
+        self.segments = [self._emitted(segment) for segment in segments]
 
     def _storage(self, items: Sequence[Item]) -> None:
         paths: dict[Vertex, tuple[Loop, ...]] = {}
@@ -116,11 +116,11 @@ class Emitter:
         value = xp.zeros(() if BATCH in over else self.layout.config.batch, dtype)
         self.values[node] = (value, ())
         lay = self.layout
-        factors = [lay.size(i) if lay.is_static(i) else lay.per_example[lay.system.range_of(i)]
-                   for i in over if i != BATCH]
+        per_example = lay.whole_batch if BATCH in over else lay.per_example
+        factors = [lay.size(i) if lay.is_static(i) else per_example[lay.system.range_of(i)] for i in over if i != BATCH]
 
         def fill(feed: Feed) -> None:
-            joint = xp.ones(self.layout.config.batch, "float64")
+            joint = xp.ones(lay.whole if BATCH in over else lay.config.batch, "float64")
             for factor in factors:
                 joint = joint * factor
             xp.copyto(value, joint.sum() if BATCH in over else joint, "unsafe")
@@ -138,6 +138,11 @@ class Emitter:
             return self.layout.named(node.attr("name"), node.attr("slots"), env)
         array, labels = self.values[node]
         return array[(*(env.get(i, slice(None)) for i in labels), ...)], tuple(i for i in labels if i not in env)
+
+    def _emitted(self, items: Sequence[Item]) -> list[Any]:
+        self.do.calls = []
+        self._emit_items(items, {})
+        return self.do.calls
 
     def _emit_items(self, items: Sequence[Item], env: Env) -> None:
         for item in items:

@@ -57,7 +57,8 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     if check:
         for name in names:
             _check_finite(system.quantities[name], arrays[name], system, by_range)
-    config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None)
+    config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None,
+                    check)
     return config, Feed(arrays, by_range, dict(state or {}), seed, step)
 
 

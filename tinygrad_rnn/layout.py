@@ -21,12 +21,13 @@ class Layout:
     """The buffers of a plan, and views of them."""
 
     def __init__(self, system: System, config: Config, equations: Sequence[Equation], items: Sequence[Item],
-                 weights: Mapping[str, Any], backend: Any):
+                 weights: Mapping[str, Any], backend: Any, whole: int):
         self.system, self.config, self.equations = system, config, equations
         self.xp, self.weights = backend.xp, weights
         self.sizes = dict(config.sizes)
         self.order = self._index_order(items)
         nodes = list(walk(eq.rhs for eq in equations))
+        self.terms = len(nodes)
         self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations}
         self.rooms = self._rooms(nodes)
         self.late: dict[str, list[str]] = {}  # name -> indices at whose last position a boundary equation stands
@@ -36,6 +37,8 @@ class Layout:
                     self.late.setdefault(eq.name, []).append(own)
         self.buffers = {name: self._buffer(name) for name in self.used}
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
+        self.whole = whole  # how many examples there are in all, where these are only a part of the batch
+        self.whole_batch = {r: self.xp.full(whole, size, "int64") for r, size in config.sizes}
         self.examples = self.xp.arange(config.batch)
         self.pads = {r: self.xp.zeros((self.sizes[r], config.batch), bool) for r in config.lengths}
 

@@ -1,95 +1,87 @@
-"""A plan: one system and one set of shapes, compiled once into a flat program over static buffers, and replayed."""
+"""A plan: one system and one set of shapes, compiled once into programs over static buffers, and replayed."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from . import program
+from . import cores, jit
 from .config import Config, Feed
-from .emit import Emitter
 from .errors import BadValue
-from .layout import Layout
+from .levels import Level, levels
 from .lower import lowered
+from .node import walk
+from .part import Part
 from .rewrite import stabilised
 from .schedule import Item, Loop, needed, schedule
+from .sink import sunk
 from .system import Equation, System
 
+LONGEST = 4000  # terms of a program that is worth compiling; an unrolled graph may have many more
 SMALL = 2**24  # multiplications of a product in a loop, below which one thread is enough
 
 
 class Plan:
-    """Compiled once; `run(feed)` fills the buffers, `result(name)` copies one out."""
+    """Compiled once; `run(feed)` fills the buffers and computes, `result(name)` copies one out.
 
-    def __init__(self, system: System, config: Config, weights: Mapping[str, Any], backend: Any):
-        self.config, self.backend, self.xp, self.weights = config, backend, backend.xp, weights
-        system = stabilised(system)
-        equations = needed(system, config.want)
+    parts: into how many parts the batch is cut, each with a thread of its own; fewer where it cannot be.
+    """
+
+    def __init__(self, system: System, config: Config, weights: Mapping[str, Any], backend: Any, parts: int = 1):
+        self.config, self.backend, self.xp, self.system = config, backend, backend.xp, stabilised(system)
+        equations = needed(self.system, config.want)
         if config.carried:
-            equations = [eq for eq in equations if not _is_initial(system, eq)]
-        equations = lowered(system, equations, config.coded, config.training)
+            equations = [eq for eq in equations if not _is_initial(self.system, eq)]
+        equations = lowered(self.system, equations, config.coded, config.training)
+        self.compiled = (backend.name == "numpy" and jit.enabled()
+                         and sum(1 for _ in walk(eq.rhs for eq in equations)) < LONGEST)
         self.schedule = schedule(equations)
-        self.layout = Layout(system, config, equations, self.schedule, weights, backend)
-        emitter = Emitter(self.layout, self.schedule, backend)
-        self.prelude, self.calls = emitter.prelude, emitter.do.calls
-        self.small = 0 < emitter.step_work < SMALL
-        for call in self.calls:
-            if isinstance(call, program.Block):
-                call.prepare()
+        items = sunk(self.schedule) if self.compiled else self.schedule
+        found = levels(items, equations)
+        self.levels = [Level(list(items))] if found is None else found
+        parts = min(parts, config.batch) if self.compiled and found is not None else 1
+        cuts = [config.batch * k // parts for k in range(parts + 1)]
+        self.parts = [Part(self.system, replace(config, batch=end - first), equations, self.levels, weights, backend,
+                           self.compiled, first, config.batch) for first, end in itertools.pairwise(cuts)]
+        self.single = parts > 1 or 0 < self.parts[0].step_work < SMALL
 
     def interior(self, name: str) -> Any:
-        """The buffer of a quantity at 1..T: indices in left-hand order, features, batch."""
-        return self.layout.interior(name)
+        """The buffer of a quantity that has no batch, at 1..T: indices in left-hand order, features."""
+        return self.parts[0].layout.interior(name)
 
     def run(self, feed: Feed) -> None:
-        """Fill the inputs and replay the program."""
-        xp = self.xp
-        for r, size in self.layout.config.sizes:
-            xp.copyto(self.layout.per_example[r], feed.lengths.get(r, size))
-        for r, pad in self.layout.pads.items():
-            xp.greater(xp.arange(1, self.layout.sizes[r] + 1)[:, None], self.layout.per_example[r], pad)
-        for name in self.layout.used:
-            if self.layout.has_late_boundary(name):
-                self.layout.buffers[name][...] = 0
-        for name, array in feed.inputs.items():
-            if name in self.layout.used:
-                self._load(name, array)
-        for name in self.layout.copied_weights():
-            xp.copyto(self.layout.interior(name), self.weights[name])
-        for name, array in feed.state.items():
-            self._load_state(name, array)
-        with self.backend.quiet(), self.backend.single_threaded() if self.small else contextlib.nullcontext():
-            for fill in self.prelude:
-                fill(feed)
-            program.run(self.calls)
+        """Fill the inputs and replay the programs."""
+        one_thread = self.backend.single_threaded() if self.single and not self.compiled else contextlib.nullcontext()
+        with one_thread:
+            for k, level in enumerate(self.levels):
+                self._each(partial(Part.run, level=k, feed=feed))
+                self._join(k, level)
 
-    def _load(self, name: str, array: Any) -> None:
-        q = self.layout.system.quantities[name]
-        target = self.layout.interior(name)
-        source = self.backend.asarray(array)
-        self.xp.copyto(target, self.xp.moveaxis(source, 0, -1), "unsafe")
-        for k, index in enumerate(q.slots):
-            if self.layout.ragged(index):
-                pad = self.layout.pads[self.layout.system.range_of(index)]
-                self.xp.copyto(target, 0, "unsafe", self.layout.pad_axis(pad, k, target.ndim))
+    def _each(self, work: Callable[[Part], Any]) -> None:
+        if len(self.parts) == 1:
+            work(self.parts[0])
+        else:
+            cores.together([partial(work, part) for part in self.parts])
 
-    def _load_state(self, name: str, array: Any) -> None:
-        """(batch, steps, features): the values at ..., -1, 0."""
-        if name not in self.layout.used:
-            return
-        (low, _), = self.layout.rooms[name]
-        source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
-        if low > source.shape[0]:
-            raise BadValue(f"the state of {name} holds {source.shape[0]} steps, {low} are needed")
-        self.xp.copyto(self.layout.buffers[name][:low], source[source.shape[0] - low :], "unsafe")
+    def _join(self, k: int, level: Level) -> None:
+        """Add up the sums over the batch; every part gets the whole."""
+        for j in range(len(level.sums) if len(self.parts) > 1 else 0):
+            first, *others = (part.sums[k][j] for part in self.parts)
+            for other in others:
+                self.xp.add(first, other, first)
+            for other in others if k + 1 < len(self.levels) else []:
+                self.xp.copyto(other, first)
 
     def check_finite(self) -> None:
         """Raise where a computed quantity is NaN, naming the first in the order of computation and where."""
         for eq in self._in_order(self.schedule):
             if eq.is_boundary:
                 continue
-            q, value = self.layout.system.quantities[eq.name], self.backend.to_host(self.result(eq.name))
+            q, value = self.system.quantities[eq.name], self.backend.to_host(self.result(eq.name))
             bad = value != value
             if bad.any():
                 at = [int(i[0]) for i in bad.nonzero()]
@@ -108,34 +100,19 @@ class Plan:
 
     def state(self) -> dict[str, Any]:
         """The last values of every quantity that is read at an earlier step: (batch, steps, features)."""
-        found = {}
-        for name, rooms in self.layout.rooms.items():
-            q = self.layout.system.quantities[name]
-            if q.role == "weight" or len(rooms) != 1 or not rooms[0][0] or self.layout.is_static(q.slots[0]):
-                continue
-            low = rooms[0][0]
-            lengths = self.layout.per_example[self.layout.system.range_of(q.slots[0])]
-            buffer = self.layout.buffers[name]
-            if not q.batched:
-                found[name] = self.xp.array(buffer[self.layout.size(q.slots[0]) :][:low])[None]
-                continue
-            steps = [self.xp.moveaxis(buffer, -1, 0)[self.xp.arange(self.layout.config.batch), lengths + k]
-                     for k in range(low)]
-            found[name] = self.xp.stack(steps, axis=1)
-        return found
+        states = [part.state() for part in self.parts]
+        return {name: self._joined(name, [s[name] for s in states]) for name in states[0]}
 
     def result(self, name: str) -> Any:
         """A copy of a quantity: (batch, indices in left-hand order, features)."""
-        q, value = self.layout.system.quantities[name], self.layout.interior(name)
-        if self.layout.has_late_boundary(name):
-            value = value.copy()
-            for k, index in enumerate(q.slots):
-                if self.layout.ragged(index):
-                    pad = self.layout.pads[self.layout.system.range_of(index)]
-                    self.xp.copyto(value, 0, "unsafe", self.layout.pad_axis(pad, k, value.ndim))
-        if q.batched:
-            value = self.xp.moveaxis(value, -1, 0)
-        return self.xp.ascontiguousarray(value).copy() if value.ndim else value.copy()
+        if not self.system.quantities[name].batched:
+            return self.parts[0].result(name)
+        return self._joined(name, [part.result(name) for part in self.parts])
+
+    def _joined(self, name: str, arrays: list[Any]) -> Any:
+        if len(arrays) == 1 or not self.system.quantities[name].batched:
+            return arrays[0]
+        return self.xp.concatenate(arrays)
 
 
 def _is_initial(system: System, eq: Equation) -> bool:

@@ -25,7 +25,7 @@ class PlanCache:
         arrays = weights.arrays
         key = (backend.name, config)
         if key not in self._plans:
-            self._plans[key] = Plan(system, config, arrays, backend)
+            self._plans[key] = Plan(system, config, arrays, backend, backend.threads())
             if len(self._plans) > MOST:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)

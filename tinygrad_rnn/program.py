@@ -15,10 +15,13 @@ READY = 60_000
 
 
 class Recorder:
-    """Array code's `do`: appends calls to a list; scratch arrays are kept by the site that asks for them."""
+    """Array code's `do`: appends calls to a list; scratch arrays are kept by the site that asks for them.
 
-    def __init__(self, backend: Any):
-        self.backend = backend
+    compiled: whether the calls will be compiled, so that contractions are recorded whole.
+    """
+
+    def __init__(self, backend: Any, compiled: bool = False):
+        self.backend, self.compiled = backend, compiled
         self.xp = backend.xp
         self.calls: list[Call | Block] = []
         self.site: Hashable = None
@@ -78,7 +81,7 @@ class Block:
             self._ready = list(self.calls())
 
 
-class _Moving:
+class Moving:
     """An argument that moves: one array whose first axis is the step."""
 
     __slots__ = ("array",)
@@ -98,7 +101,7 @@ def _column(backend: Any, a: Any, b: Any, count: int) -> Any:
         raise Error("internal: a loop's array changes its shape")
     if backend.owner(a) is not backend.owner(b):  # it would go on from there into memory that is not its own
         raise Error("internal: a loop's array is made anew at each step")
-    return a if step == 0 else _Moving(backend.strided(a, count, step))
+    return a if step == 0 else Moving(backend.strided(a, count, step))
 
 
 def _argument_rows(columns: list[Any], count: int) -> Iterator[tuple[Any, ...]]:
@@ -109,7 +112,7 @@ def _argument_rows(columns: list[Any], count: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _cells(column: Any, count: int) -> Any:
-    return _views(column.array) if isinstance(column, _Moving) else itertools.repeat(column, count)
+    return _views(column.array) if isinstance(column, Moving) else itertools.repeat(column, count)
 
 
 def _views(array: Any) -> Iterator[Any]:
@@ -128,11 +131,21 @@ def _flat(calls: list[Call | Block]) -> list[Call]:
     return flat
 
 
-def run(calls: list[Call | Block]) -> None:
-    """Execute a program."""
-    for item in calls:
-        if isinstance(item, Block):
-            for fn, args in item.calls():
-                fn(*args)
-        else:
-            item[0](*item[1])
+class Interpreted:
+    """Segments of recorded calls, done one by one."""
+
+    def __init__(self, segments: list[list[Call | Block]]):
+        self.segments = segments
+        for calls in segments:
+            for item in calls:
+                if isinstance(item, Block):
+                    item.prepare()
+
+    def run(self, segment: int) -> None:
+        """Do one segment."""
+        for item in self.segments[segment]:
+            if isinstance(item, Block):
+                for fn, args in item.calls():
+                    fn(*args)
+            else:
+                item[0](*item[1])

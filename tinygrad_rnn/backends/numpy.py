@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 import numpy as xp
@@ -43,6 +44,17 @@ def to_host(a: Any) -> Any:
     return xp.asarray(a)
 
 
+def threads() -> int:
+    """How many threads may work: as many as there are cores for this process, or fewer if the user said so to BLAS."""
+    allowed = [info["num_threads"] for info in _controller().info() if info["user_api"] == "blas"]
+    return min([len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *allowed])
+
+
+def rearrange(out: Any, a: Any) -> None:
+    """out = a, whose axes lie in another order in memory."""
+    xp.copyto(out, a, "unsafe")
+
+
 def take_rows(table: Any, at: Any, out: Any) -> None:
     """out = table[at]; every position is valid."""
     xp.take(table, at, 0, out, "clip")
@@ -75,5 +87,5 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all loaded libraries, so once
 
 
-__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "owner", "pointer", "quiet", "single_threaded",
-           "strided", "take_rows", "to_host", "xp"]
+__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "owner", "pointer", "quiet", "rearrange",
+           "single_threaded", "strided", "take_rows", "threads", "to_host", "xp"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,11 +28,21 @@ def _power(do: Do, out: Any, a: Any, b: Any) -> None:
         do(do.xp.power, a, b, out)
 
 
+@functools.cache
+def _logistic(xp: Any) -> Callable[[Any, Any], None]:
+    """out = 1 / (1 + exp(-a))."""
+
+    def sigmoid(a: Any, out: Any) -> None:
+        xp.negative(a, out)
+        xp.exp(out, out)
+        xp.add(out, 1.0, out)
+        xp.divide(1.0, out, out)
+
+    return sigmoid
+
+
 def _sigmoid(do: Do, out: Any, a: Any) -> None:
-    do(do.xp.negative, a, out)
-    do(do.xp.exp, out, out)
-    do(do.xp.add, out, 1.0, out)
-    do(do.xp.divide, 1.0, out, out)
+    do(_logistic(do.xp), a, out)
 
 
 def _softplus(do: Do, out: Any, a: Any) -> None:

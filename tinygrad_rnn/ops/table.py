@@ -17,6 +17,7 @@ class Do(Protocol):
     """Where array code sends its calls: run now (tensors) or recorded into a plan (models)."""
 
     xp: Any
+    compiled: bool
 
     def __call__(self, fn: Callable[..., Any], *args: Any) -> None: ...
 
@@ -65,6 +66,7 @@ def with_out(fn: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         return fn(*args[:-1], out=args[-1])
 
+    call.scalar = fn.__name__  # type: ignore[attr-defined]  # what compiled code knows it by
     return call
 
 

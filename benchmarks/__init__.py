@@ -1,0 +1,1 @@
+"""The benchmark: one training step, forward and all weight gradients, beside PyTorch and JAX."""

@@ -1,0 +1,96 @@
+"""Processes of the benchmark: each side in one of its own, so that no two thread pools ever spin beside each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+CORES = 2
+ROOT = Path(__file__).resolve().parent.parent
+COMMON = {"OMP_NUM_THREADS": str(CORES), "OPENBLAS_NUM_THREADS": str(CORES), "MKL_NUM_THREADS": str(CORES),
+          "JAX_PLATFORMS": "cpu", "TINYGRAD_RNN_BACKEND": "numpy"}
+# side -> (the module that serves it, what its environment adds)
+SIDES = {"ours": ("ours", {"TINYGRAD_RNN_JIT": "1"}), "numpy": ("ours", {"TINYGRAD_RNN_JIT": "0"}),
+         "torch": ("torch", {}), "jax": ("jax", {})}
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot go on; the message is for its user."""
+
+
+def keep_to_cores() -> None:
+    """Two cores for this process and those it starts; OpenBLAS, PyTorch and XLA size their pools by that."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+
+
+def environment(cache: Path, **more: str) -> dict[str, str]:
+    """What every process of the benchmark runs under; compiled code goes to `cache`."""
+    return os.environ | COMMON | {"TINYGRAD_RNN_CACHE": str(cache)} | more
+
+
+def alone(cache: Path, *arguments: str, **more: str) -> Any:
+    """One measurement by `benchmarks.alone` in a fresh process."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.alone", *arguments], cwd=ROOT, text=True,
+                          env=environment(cache, **more), capture_output=True)
+    if done.returncode:
+        raise BenchmarkError(f"measuring {' '.join(arguments)} ended with code {done.returncode}:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class Worker:
+    """A side's long-lived process, started at the first request."""
+
+    def __init__(self, side: str, cache: Path):
+        self.side, self.cache = side, cache
+        self.process: subprocess.Popen[str] | None = None
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Have the process run one method of `worker.Server` and wait for the answer."""
+        process = self.process = self.process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps([method, arguments]) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        reply = json.loads(line) if line else {"error": "the process ended; what it printed stands above"}
+        if "error" in reply:
+            raise BenchmarkError(f"{self.side}: {method}{tuple(arguments)} failed\n{reply['error']}")
+        return reply["result"]
+
+    def _start(self) -> subprocess.Popen[str]:
+        module, variables = SIDES[self.side]
+        return subprocess.Popen([sys.executable, "-m", "benchmarks.worker", module], cwd=ROOT, text=True,
+                                env=environment(self.cache, **variables), stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None and self.process.stdin is not None and self.process.stdout is not None:
+            self.process.stdin.close()
+            self.process.wait()
+            self.process.stdout.close()
+        self.process = None
+
+
+class Workers(dict[str, Worker]):
+    """One worker for each side, closed together."""
+
+    def __init__(self, cache: Path, sides: Sequence[str] = tuple(SIDES)):
+        super().__init__({side: Worker(side, cache) for side in sides})
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        for worker in self.values():
+            worker.close()

@@ -1,0 +1,28 @@
+"""Compiled programs: whole training steps as machine code, through LLVM. Used where `llvmlite` is installed.
+
+Off by `TINYGRAD_RNN_JIT=0` or `tr.use_jit(False)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+
+_switch: dict[str, bool] = {}
+
+
+def use_jit(on: bool = True) -> None:
+    """Run plans as compiled code (where `llvmlite` is installed) or, with False, call by call through NumPy."""
+    _switch["on"] = bool(on)
+
+
+def enabled() -> bool:
+    """Are plans compiled?"""
+    return _switch.get("on", os.environ.get("TINYGRAD_RNN_JIT", "1") != "0") and installed()
+
+
+@functools.lru_cache(maxsize=1)
+def installed() -> bool:
+    """Is the compiler there?"""
+    return importlib.util.find_spec("llvmlite") is not None

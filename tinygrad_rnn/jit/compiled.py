@@ -1,0 +1,157 @@
+"""A program as machine code: one call that runs every loop and kernel of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..program import Block, Call
+from . import gemm
+from .assemble import assembled
+from .build import KERNEL, POINTER, Builder, i64
+from .fuse import Group, Unit, fused, loads
+from .lift import Foreign, Operand, Product, Repeated, lifted
+from .native import KERNEL as NATIVE
+from .native import machine
+
+
+class Program:
+    """Segments of compiled calls. public: the owners of arrays that are read from outside."""
+
+    def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
+        self.keep: list[Any] = []  # whatever the records point to
+        segmented = [[(body, fused(body)) for body in lifted(calls)] for calls in segments]
+        bodies = [pair for segment in segmented for pair in segment]
+        self.units = [(body.count, units) for body, units in bodies]
+        read = {id(owner(o.array)) for _, units in bodies for unit in units
+                for o in (loads(unit) if isinstance(unit, Group) else unit.reads)}
+
+        def needed(o: Operand) -> bool:
+            who = id(owner(o.array))
+            return who in public or who in read
+
+        scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
+        self.scratch = np.zeros(max(scratch, 1) + 16, "float64")
+        self.start = NATIVE(machine().address("driver", _make_driver))
+        self.segments = [self._actions(segment, needed) for segment in segmented]
+
+    def _actions(self, bodies: Sequence[tuple[Repeated, list[Unit]]], needed: Any) -> list[Callable[[], Any]]:
+        """Calls of machine code, as few as there can be, and between them what stays in Python."""
+        actions: list[Callable[[], Any]] = []
+        waiting: list[tuple[int, list[Unit]]] = []
+
+        def flush() -> None:
+            if waiting:
+                actions.append(self._native(waiting, needed))
+                waiting.clear()
+
+        for body, units in bodies:
+            if body.count > 1 and any(isinstance(unit, Foreign) for unit in units):
+                flush()
+                actions.append(partial(_in_turns, body.count, self._steps(units, needed)))
+            elif body.count > 1:
+                waiting.append((body.count, units))
+            else:
+                for piece in _pieces(units):
+                    if isinstance(piece, Foreign):
+                        flush()
+                        actions.append(partial(piece.at, 0))
+                    else:
+                        waiting.append((1, piece))
+        flush()
+        return actions
+
+    def _native(self, blocks: Sequence[tuple[int, list[Unit]]], needed: Any) -> Callable[[], Any]:
+        return partial(self.start, self._table(blocks, needed).ctypes.data, len(blocks))
+
+    def _steps(self, units: list[Unit], needed: Any) -> list[Callable[[int], None]]:
+        """A loop's body that is partly Python, to be done for one step at a time."""
+        return [piece.at if isinstance(piece, Foreign) else partial(self._at, self._table([(1, piece)], needed))
+                for piece in _pieces(units)]
+
+    def _at(self, words: np.ndarray, step: int) -> None:
+        words[:2] = step, step + 1
+        self.start(words.ctypes.data, 1)
+
+    def _table(self, blocks: Sequence[tuple[int, list[Unit]]], needed: Any) -> np.ndarray:
+        """For the driver: of each block its first step, the step to stop at, its length, and its kernels' calls."""
+        table: list[int] = []
+        records: list[list[int]] = []
+        for count, units in blocks:
+            made = [m for unit in units if (m := self._unit(unit, needed)) is not None]
+            table += [0, count, len(made)]
+            for address, record in made:
+                table += [address, -len(records) - 1]
+                records.append(record)
+        starts = np.cumsum([0, *(len(r) for r in records)])
+        memory = np.array([n for r in records for n in r] or [0], "int64")
+        base = memory.ctypes.data
+        words = np.array([base + 8 * int(starts[-n - 1]) if n < 0 else n for n in table], "int64")
+        self.keep += [memory, words]
+        return words
+
+    def _unit(self, unit: Unit, needed: Any) -> tuple[int, list[int]] | None:
+        if isinstance(unit, Product):
+            self.keep.append(unit)
+            return _product(unit, self.scratch)
+        assert isinstance(unit, Group)
+        found = assembled(unit, needed)
+        if found is None:
+            return None
+        kernel, operands, record = found
+        self.keep.append(operands)
+        return machine().address(repr(kernel), kernel.make), record
+
+    def run(self, segment: int) -> None:
+        """Do one segment."""
+        for action in self.segments[segment]:
+            action()
+
+
+def _pieces(units: Sequence[Unit]) -> list[Foreign | list[Unit]]:
+    """Runs of units that are compiled, and between them one by one what stays in Python."""
+    pieces: list[Foreign | list[Unit]] = []
+    for unit in units:
+        if isinstance(unit, Foreign):
+            pieces.append(unit)
+        elif pieces and isinstance(pieces[-1], list):
+            pieces[-1].append(unit)
+        else:
+            pieces.append([unit])
+    return pieces
+
+
+def _in_turns(count: int, actions: Sequence[Callable[[int], None]]) -> None:
+    for step in range(count):
+        for at in actions:
+            at(step)
+
+
+def _product(unit: Product, scratch: np.ndarray) -> tuple[int, list[int]]:
+    at = {**dict.fromkeys(gemm.FIELDS, 0), **unit.fields, "scratch": scratch.ctypes.data}
+    for name, o in (("a", unit.a), ("b", unit.b), ("c", unit.out)):
+        at |= {name: o.address, f"{name}_step": o.step}
+    dtype = unit.out.dtype
+    return machine().address(f"gemm {dtype}", partial(gemm.make_gemm, dtype)), [at[f] for f in gemm.FIELDS]
+
+
+def _make_driver(module: ir.Module, name: str) -> None:
+    """for each block: for step in range(first, stop): for each (kernel, record): kernel(record, step)."""
+    b = Builder(module, name)
+    words, blocks = b.function.args
+    at = b.ir.alloca(POINTER)
+    b.ir.store(words, at)
+    with b.loop(blocks):
+        here = b.ir.load(at, typ=POINTER)
+        first, stop, calls = (b.load_i64(here, k) for k in range(3))
+        with b.loop(stop, first) as step, b.loop(calls) as k:
+            pair = b.offset(here, b.ir.add(i64(24), b.ir.mul(k, i64(16))))
+            b.ir.call(b.ir.inttoptr(b.load_i64(pair, 0), ir.PointerType(KERNEL)),
+                      [b.ir.inttoptr(b.load_i64(pair, 1), POINTER), step])
+        b.ir.store(b.offset(here, b.ir.add(i64(24), b.ir.mul(calls, i64(16)))), at)
+    b.finish()
+

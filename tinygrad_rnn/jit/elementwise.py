@@ -1,0 +1,200 @@
+"""Kernels of elementwise code and reductions: one pass over memory, however many operations it takes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from .build import FLOATS, I1, I8, POINTER, Builder, i64
+from .gemm import BYTES, lanes
+from .scalar import SCALARS, Value, constant, is_truth, maximum
+
+ITEM = {**BYTES, "bool": 1}
+FOLDS = {"sum": (0.0, lambda x, y: x + y), "max": (-math.inf, maximum)}
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a kernel reaches an operand: its dtype, and along the innermost axis 1 (contiguous), 0 (the same number
+    throughout) or -1 (with a stride)."""
+
+    dtype: str
+    inner: int
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What one pass does, whatever the sizes.
+
+    axes: loops, the innermost last. steps: ("load", operand), ("const", number) or (name in SCALARS, step, ...).
+    stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is
+    folded. A record holds the axes' extents, then for each operand its address, its step and its strides in bytes.
+    """
+
+    axes: int
+    dtype: str
+    accesses: tuple[Access, ...]
+    steps: tuple[tuple[Any, ...], ...]
+    stores: tuple[tuple[int, int], ...]
+    folds: tuple[tuple[int, int, str], ...]
+
+    def make(self, module: ir.Module, name: str) -> None:
+        """Write it."""
+        _Writer(self, Builder(module, name)).write()
+
+
+class _Writer:
+    def __init__(self, kernel: Kernel, b: Builder):
+        self.kernel, self.b = kernel, b
+        strided = any(a.inner < 0 for a in kernel.accesses)
+        self.lanes = 1 if strided else lanes(kernel.dtype)
+        self.vector = ir.VectorType(FLOATS[kernel.dtype], self.lanes)
+
+    def write(self) -> None:
+        b, axes = self.b, self.kernel.axes
+        record, step = b.function.args
+        self.extents = [b.load_i64(record, k) for k in range(axes)]
+        at, self.strides, starts = axes, [], []
+        for _ in self.kernel.accesses:
+            base = b.ir.add(b.load_i64(record, at), b.ir.mul(step, b.load_i64(record, at + 1)))
+            starts.append(b.ir.inttoptr(base, POINTER))
+            self.strides.append([b.load_i64(record, at + 2 + k) for k in range(axes)])
+            at += 2 + axes
+        self.totals = {operand: b.ir.alloca(self._wide()) for operand, _, _ in self.kernel.folds
+                       if self.kernel.accesses[operand].inner == 0}  # here, not in a loop: each would take new stack
+        self._loops(0, starts)
+        b.finish()
+
+    def _loops(self, axis: int, pointers: list[Any]) -> None:
+        if axis == self.kernel.axes - 1:
+            self._innermost(pointers)
+            return
+        with self.b.loop(self.extents[axis]) as i:
+            self._loops(axis + 1, [self.b.offset(p, self.b.ir.mul(i, s[axis]))
+                                   for p, s in zip(pointers, self.strides, strict=True)])
+
+    def _innermost(self, pointers: list[Any]) -> None:
+        b, count = self.b, self.extents[-1]
+        self.same = {k: self._broadcast(pointers[k], a) for k, a in enumerate(self.kernel.accesses)
+                     if a.inner == 0 and ("load", k) in self.kernel.steps}
+        for operand, _, name in self.kernel.folds:
+            if operand in self.totals:
+                b.ir.store(constant(self._wide(), FOLDS[name][0]), self.totals[operand])
+        whole = b.ir.mul(b.ir.sdiv(count, i64(self.lanes)), i64(self.lanes))
+        with b.loop(whole, step=self.lanes) as i:
+            self._body(pointers, i, None)
+        if self.lanes > 1:
+            rest = b.ir.sub(count, whole)
+            with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
+                self._body(pointers, whole, b.mask(rest, self.lanes))
+        for operand, _, name in self.kernel.folds:
+            if operand in self.totals:
+                self._into_one(pointers[operand], self.totals[operand], FOLDS[name][1])
+
+    def _wide(self) -> Any:
+        """Totals along the innermost axis are kept in double precision."""
+        return ir.VectorType(FLOATS["float64"], self.lanes)
+
+    def _broadcast(self, pointer: Any, access: Access) -> Value:
+        if access.dtype == "bool":
+            bit = self.b.ir.icmp_unsigned("!=", self.b.ir.load(pointer, typ=I8, align=1), ir.Constant(I8, 0))
+            return Value(self.b, self.b.splat(bit, self.lanes))
+        kind = FLOATS[access.dtype]
+        return Value(self.b, self.b.splat(self.b.ir.load(pointer, typ=kind, align=ITEM[access.dtype]), self.lanes))
+
+    def _at(self, pointer: Any, operand: int, i: Any) -> Any:
+        access = self.kernel.accesses[operand]
+        stride = self.strides[operand][-1] if access.inner < 0 else i64(ITEM[access.dtype])
+        return pointer if access.inner == 0 else self.b.offset(pointer, self.b.ir.mul(i, stride))
+
+    def _body(self, pointers: list[Any], i: Any, mask: Any) -> None:
+        values: list[Any] = []
+        for name, *args in self.kernel.steps:
+            if name == "load":
+                values.append(self._load(pointers[args[0]], args[0], i, mask))
+            elif name == "const":
+                values.append(args[0])
+            else:
+                values.append(self._computed(name, [values[k] for k in args]))
+        for operand, step in self.kernel.stores:
+            self._store(values[step], pointers[operand], operand, i, mask)
+        for operand, step, name in self.kernel.folds:
+            self._fold(values[step], pointers[operand], operand, name, i, mask)
+
+    def _load(self, pointer: Any, operand: int, i: Any, mask: Any) -> Value:
+        if operand in self.same:
+            return self.same[operand]
+        if self.kernel.accesses[operand].dtype == "bool":
+            kind = ir.VectorType(I8, self.lanes)
+            bytes_ = self.b.load(self._at(pointer, operand, i), kind, mask)
+            return Value(self.b, self.b.ir.icmp_unsigned("!=", bytes_, ir.Constant(kind, [0] * self.lanes)))
+        return Value(self.b, self.b.load(self._at(pointer, operand, i), self.vector, mask))
+
+    def _store(self, value: Any, pointer: Any, operand: int, i: Any, mask: Any) -> None:
+        if self.kernel.accesses[operand].dtype == "bool":
+            bits = self._truth(value).v
+            self.b.store(self.b.ir.zext(bits, ir.VectorType(I8, self.lanes)), self._at(pointer, operand, i), mask)
+        else:
+            self.b.store(self._number(value).v, self._at(pointer, operand, i), mask)
+
+    def _number(self, value: Any) -> Value:
+        if not isinstance(value, Value):
+            return Value(self.b, constant(self.vector, float(value)))
+        if not is_truth(value):
+            return value
+        return value.choose(Value(self.b, constant(self.vector, 1.0)), 0.0)
+
+    def _truth(self, value: Any) -> Value:
+        if not isinstance(value, Value):
+            return Value(self.b, ir.Constant(ir.VectorType(I1, self.lanes), [int(bool(value))] * self.lanes))
+        return value if is_truth(value) else value.compare("!=", 0.0)
+
+    def _computed(self, name: str, args: list[Any]) -> Value:
+        if name.startswith("logical"):
+            return SCALARS[name](*map(self._truth, args))
+        if name == "where":
+            if all(isinstance(a, bool) or (isinstance(a, Value) and is_truth(a)) for a in args[1:]):
+                return SCALARS[name](*map(self._truth, args))
+            return SCALARS[name](self._truth(args[0]), *map(self._number, args[1:]))
+        if name == "copy":
+            return args[0] if isinstance(args[0], Value) else (
+                self._truth(args[0]) if isinstance(args[0], bool) else self._number(args[0]))
+        return SCALARS[name](*map(self._number, args))
+
+    def _fold(self, value: Any, pointer: Any, operand: int, name: str, i: Any, mask: Any) -> None:
+        b, (neutral, combine) = self.b, FOLDS[name]
+        number = self._number(value)
+        if operand not in self.totals:
+            where = self._at(pointer, operand, i)
+            old = Value(b, b.load(where, self.vector, mask))
+            b.store(combine(old, number).v, where, mask)
+            return
+        if mask is not None:
+            number = Value(b, mask).choose(number, neutral)
+        wide = number.v if self.kernel.dtype == "float64" else b.ir.fpext(number.v, self._wide())
+        old = Value(b, b.ir.load(self.totals[operand], typ=self._wide()))
+        b.ir.store(combine(old, Value(b, wide)).v, self.totals[operand])
+
+    def _into_one(self, pointer: Any, total: Any, combine: Any) -> None:
+        """The lanes of a total, and what memory holds, as one number."""
+        b = self.b
+        lanes_of = b.ir.load(total, typ=self._wide())
+        single = ir.VectorType(FLOATS["float64"], 1)
+        parts = [_lane(b, lanes_of, k, single) for k in range(self.lanes)]
+        joint = functools.reduce(combine, parts)
+        kind = FLOATS[self.kernel.dtype]
+        old = b.ir.load(pointer, typ=kind, align=ITEM[self.kernel.dtype])
+        old = old if self.kernel.dtype == "float64" else b.ir.fpext(old, FLOATS["float64"])
+        new = combine(Value(b, b.splat(old, 1)), joint).v
+        new = b.ir.extract_element(new, ir.Constant(ir.IntType(32), 0))
+        new = new if self.kernel.dtype == "float64" else b.ir.fptrunc(new, kind)
+        b.ir.store(new, pointer, align=ITEM[self.kernel.dtype])
+
+
+def _lane(b: Builder, vector: Any, k: int, single: Any) -> Value:
+    scalar = b.ir.extract_element(vector, ir.Constant(ir.IntType(32), k))
+    return Value(b, b.splat(scalar, single.count))

@@ -1,0 +1,134 @@
+"""Elementwise instructions grouped into passes: as many in one as nothing stands between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .lift import NUMBERS, Fold, Foreign, Instruction, Map, Operand, Repeated, writes
+
+LOOK_BACK = 48  # units that an instruction may move over to join a group
+LARGEST = 96  # instructions in one pass: more would not stay in registers, and take long to compile
+
+
+class Group:
+    """Maps and folds over one space, done in one pass, in order."""
+
+    def __init__(self, first: Map | Fold):
+        self.items: list[Map | Fold] = [first]
+        self.space, self.strided = space(first), strided(first)
+
+    @property
+    def reads(self) -> list[Operand]:
+        """What its items read, each other's results among it."""
+        return [o for i in self.items for o in i.reads]
+
+    @property
+    def writes(self) -> list[Operand]:
+        """What its items write."""
+        return [i.out for i in self.items]
+
+    @property
+    def dtype(self) -> str:
+        """Of its numbers."""
+        return next((o.dtype for i in self.items for o in (*i.reads, i.out) if o.dtype in NUMBERS), "float32")
+
+
+Unit = Group | Instruction
+
+
+def unit_writes(unit: Unit) -> list[Operand]:
+    """What a unit writes."""
+    return unit.writes if isinstance(unit, Group) else writes(unit)
+
+
+def space(item: Map | Fold) -> tuple[int, ...]:
+    """The extents that the item runs over."""
+    return tuple(n for n in (item.arg if isinstance(item, Fold) else item.out).array.shape if n != 1)
+
+
+def strided(item: Map | Fold) -> bool:
+    """Does the innermost axis jump in some operand?"""
+    return any(_inner(o) not in (0, o.array.itemsize) for o in (*item.reads, item.out))
+
+
+def _inner(o: Operand) -> int:
+    pairs = zip(reversed(o.array.shape), reversed(o.array.strides), strict=True)
+    return next((stride for n, stride in pairs if n != 1), 0)
+
+
+class _Fuser:
+    def __init__(self, count: int):
+        self.count = count
+        self.units: list[Unit] = []
+
+    def add(self, item: Instruction) -> None:
+        """Put the item into the last group that it can join, or behind all.
+
+        Products, and what depends on nothing (the start value of a sum), go as early as they can: out of others' way.
+        """
+        first = place = len(self.units)
+        for k in range(first - 1, max(-1, first - 1 - LOOK_BACK), -1):
+            unit = self.units[k]
+            if isinstance(item, (Map, Fold)) and isinstance(unit, Group) and self._accepts(unit, item):
+                unit.items.append(item)
+                return
+            if self._conflict(item, unit) or (not isinstance(item, (Map, Fold)) and not isinstance(unit, Group)):
+                break
+            place = k
+        if isinstance(item, (Map, Fold)):
+            self.units.insert(first if item.reads else place, Group(item))
+        else:
+            self.units.insert(first if isinstance(item, Foreign) else place, item)
+
+    def _accepts(self, group: Group, item: Map | Fold) -> bool:
+        """May the item be done in the same pass: does it meet the group's writes in the same places, or not at all?"""
+        if len(group.items) == LARGEST or group.strided or strided(item) or space(item) != group.space:
+            return False
+        if {o.dtype for i in (*group.items, item) for o in (*i.reads, i.out)} >= set(NUMBERS):
+            return False
+        for other in group.items:
+            for o in item.reads:
+                if self._overlap(o, other.out) and not self._same(o, other.out, item, other):
+                    return False
+            for o in (*other.reads, other.out):
+                if self._overlap(item.out, o) and not self._same(item.out, o, item, other):
+                    return False
+        return True
+
+    @staticmethod
+    def _same(x: Operand, y: Operand, item: Map | Fold, other: Map | Fold) -> bool:
+        return (isinstance(item, Map) and isinstance(other, Map) and x.key == y.key) or (
+            isinstance(other, Map) and isinstance(item, Fold) and x is item.arg and x.key == y.key)
+
+    def _overlap(self, x: Operand, y: Operand) -> bool:
+        """May they touch the same byte in one step of the loop?"""
+        if x.step == y.step:
+            return x.low < y.high and y.low < x.high
+        (a, b), (c, d) = x.reach(self.count), y.reach(self.count)
+        return a < d and c < b
+
+    def _conflict(self, item: Instruction, unit: Unit) -> bool:
+        written = unit_writes(unit)
+        return any(self._overlap(w, o) for w in writes(item) for o in (*unit.reads, *written)) or any(
+            self._overlap(o, w) for o in item.reads for w in written)
+
+
+def fused(body: Repeated) -> list[Unit]:
+    """The body's units, in an order that computes the same."""
+    fuser = _Fuser(body.count)
+    for item in body.instructions:
+        fuser.add(item)
+    return fuser.units
+
+
+def loads(group: Group) -> Sequence[Operand]:
+    """What the group takes from memory: what it reads before it has made it."""
+    made: set[object] = set()
+    found = []
+    for item in group.items:
+        for o in item.reads:
+            if (isinstance(item, Fold) and o is item.out) or o.key not in made:
+                found.append(o)
+        if isinstance(item, Map):
+            made.add(item.out.key)
+    return found

@@ -1,0 +1,215 @@
+"""Matrix products: C[m, n] = sum of A[m, k] B[k, n], with any strides, by tiles that stay in registers.
+
+A tile is 8 rows x 2 vectors, say: each step of k loads two vectors of B and broadcasts 8 numbers of A. In a loop over
+time that beats a BLAS, which lays both matrices out anew at each call: a state whose innermost axis is the batch is
+read as it lies, and so are weights. What B lacks in contiguity is mended panel by panel. The way of tiling is that of
+Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+
+from .build import FLOATS, I64, POINTER, Builder, i64
+from .native import features
+
+BYTES = {"float32": 4, "float64": 8}
+CHUNK = 256  # positions of k that are done before the next rows of C, so that what B needs stays in the cache
+
+# What a record holds, in order. Steps move a pointer from one step of the loop to the next; strides are in bytes.
+FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "n", "k2", "k1", "a_m", "a_k2", "a_k1", "b_k2", "b_k1",
+          "b_n", "c_m", "add", "scratch", "outer1", "outer2",
+          "a_outer1", "b_outer1", "c_outer1", "add_outer1", "a_outer2", "b_outer2", "c_outer2", "add_outer2")
+
+
+class Tile(NamedTuple):
+    """How many numbers a register holds (of 32 bits), and how many rows a tile has."""
+
+    lanes: int
+    rows: int
+
+
+@functools.lru_cache(maxsize=1)
+def tile() -> Tile:
+    """The tile for this processor: it has to leave registers for B and A."""
+    if features().get("avx512f"):
+        return Tile(16, 8)
+    if features().get("avx2"):
+        return Tile(8, 6)
+    return Tile(4, 6)
+
+
+def lanes(dtype: str) -> int:
+    """How many numbers one vector holds."""
+    return tile().lanes * 4 // BYTES[dtype]
+
+
+class _Micro(NamedTuple):
+    """What one tile needs, as values."""
+
+    a: Any
+    b: Any
+    c: Any
+    k2: Any
+    k1: Any
+    a_m: Any
+    a_k2: Any
+    a_k1: Any
+    b_k2: Any
+    b_k1: Any
+    c_m: Any
+    add: Any
+    width: Any
+
+
+MICRO = ir.FunctionType(ir.VoidType(), [POINTER] * 3 + [I64] * 10)
+
+
+def _micro(module: ir.Module, name: str, rows: int, vectors: int, dtype: str, masked: bool) -> ir.Function:
+    """A tile of rows x vectors (0: half a vector): all of it in registers from the first k to the last."""
+    b = Builder(module, name, MICRO)
+    b.function.linkage = "internal"
+    b.function.attributes.add("noinline")
+    at = _Micro(*b.function.args)
+    count, size = lanes(dtype) if vectors else lanes(dtype) // 2, BYTES[dtype]
+    vectors = max(vectors, 1)
+    vector = ir.VectorType(FLOATS[dtype], count)
+    mask = b.mask(b.ir.sub(at.width, i64((vectors - 1) * count)), count) if masked else None
+    zero = ir.Constant(vector, None)
+    tiles = [[b.ir.alloca(vector) for _ in range(vectors)] for _ in range(rows)]  # registers, once optimised
+    for slot in (s for row in tiles for s in row):
+        b.ir.store(zero, slot)
+    a_rows = [b.ir.mul(at.a_m, i64(r)) for r in range(rows)]
+    with b.loop(at.k2) as k2:
+        a_start = b.offset(at.a, b.ir.mul(k2, at.a_k2))
+        b_start = b.offset(at.b, b.ir.mul(k2, at.b_k2))
+        with b.loop(at.k1) as k1:
+            pa, pb = b.offset(a_start, b.ir.mul(k1, at.a_k1)), b.offset(b_start, b.ir.mul(k1, at.b_k1))
+            right = [b.load(b.offset(pb, i64(v * count * size)), vector, mask if v == vectors - 1 else None)
+                     for v in range(vectors)]
+            for r in range(rows):
+                left = b.splat(b.ir.load(b.offset(pa, a_rows[r]), typ=FLOATS[dtype], align=size), count)
+                for v in range(vectors):
+                    old = b.ir.load(tiles[r][v], typ=vector)
+                    b.ir.store(b.intrinsic("fma", vector, left, right[v], old), tiles[r][v])
+    add = b.ir.icmp_signed("!=", at.add, i64(0))
+    for r in range(rows):
+        for v in range(vectors):
+            where = b.offset(b.offset(at.c, b.ir.mul(at.c_m, i64(r))), i64(v * count * size))
+            last = mask if v == vectors - 1 else None
+            with b.ir.if_then(add):
+                b.ir.store(b.ir.fadd(b.ir.load(tiles[r][v], typ=vector), b.load(where, vector, last)), tiles[r][v])
+            b.store(b.ir.load(tiles[r][v], typ=vector), where, last)
+    return b.finish()
+
+
+def _variants() -> list[tuple[int, int]]:
+    """Tiles by rows and vectors: narrow ones of many rows, and wide ones of a row or two (products with a vector)."""
+    narrow = {(r, v) for r in range(1, tile().rows + 1) for v in (0, 1, 2)}
+    return sorted(narrow | {(r, v) for r in (1, 2) for v in range(1, WIDE + 1)})
+
+
+WIDE = 6  # vectors of a tile of one or two rows
+
+
+def make_gemm(dtype: str, module: ir.Module, name: str) -> None:
+    """Write the kernel whose record has FIELDS."""
+    micros = {(r, v, masked): _micro(module, f"{name}_{r}_{v}{'_masked' * masked}", r, v, dtype, masked)
+              for r, v in _variants() for masked in (False, True)}
+    table = _table(module, name, micros)
+    pack = _pack_panel(module, f"{name}_pack", dtype)
+    b = Builder(module, name)
+    record, step = b.function.args
+    at = {field: b.load_i64(record, k) for k, field in enumerate(FIELDS)}
+    start = {x: b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])) for x in "abc"}
+    with b.loop(at["outer2"]) as two, b.loop(at["outer1"]) as one:
+        moved = {x: b.ir.add(b.ir.mul(two, at[f"{x}_outer2"]), b.ir.mul(one, at[f"{x}_outer1"])) for x in "abc"}
+        here = {x: b.ir.inttoptr(b.ir.add(start[x], moved[x]), POINTER) for x in "abc"}
+        again = b.ir.add(b.ir.mul(two, at["add_outer2"]), b.ir.mul(one, at["add_outer1"]))
+        add = b.ir.or_(at["add"], again)
+        _chunks(b, at, here, add, table, pack, dtype)
+    b.finish()
+
+
+def _table(module: ir.Module, name: str, micros: dict[tuple[int, int, bool], ir.Function]) -> ir.GlobalVariable:
+    """Tiles by [rows - 1][vectors][masked]."""
+    null = ir.Constant(POINTER, None)
+    cells = [micros.get((r, v, masked), null) for r in range(1, tile().rows + 1) for v in range(WIDE + 1)
+             for masked in (False, True)]
+    table = ir.GlobalVariable(module, ir.ArrayType(POINTER, len(cells)), f"{name}_table")
+    table.initializer = ir.Constant(table.value_type, cells)
+    table.global_constant, table.linkage = True, "internal"
+    return table
+
+
+def _least(b: Builder, x: Any, y: Any) -> Any:
+    return b.ir.select(b.ir.icmp_signed("<", x, y), x, y)
+
+
+def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, table: Any, pack: Any, dtype: str) -> None:
+    """Walk over k in chunks; in each over rows, and over columns inside, where what is read of B stays in the cache."""
+    size, count = BYTES[dtype], lanes(dtype)
+    packs = b.ir.icmp_signed("!=", at["b_n"], i64(size))
+    few = b.ir.icmp_signed("<=", at["m"], i64(2))
+    vectors = b.ir.select(few, i64(WIDE), i64(2))
+    panel = b.ir.mul(vectors, i64(count))
+    chunk2 = b.ir.sdiv(i64(CHUNK), at["k1"])
+    chunk2 = b.ir.select(b.ir.icmp_signed("<", chunk2, i64(1)), i64(1), chunk2)
+    with b.loop(b.ir.sdiv(b.ir.add(at["k2"], b.ir.sub(chunk2, i64(1))), chunk2)) as chunk:
+        first = b.ir.mul(chunk, chunk2)
+        k2 = _least(b, chunk2, b.ir.sub(at["k2"], first))
+        a_chunk = b.offset(here["a"], b.ir.mul(first, at["a_k2"]))
+        b_chunk = b.offset(here["b"], b.ir.mul(first, at["b_k2"]))
+        deep = b.ir.mul(k2, at["k1"])
+        again = b.ir.or_(add, b.ir.zext(b.ir.icmp_signed(">", chunk, i64(0)), I64))
+        row_bytes = b.ir.mul(panel, i64(size))
+        panel_bytes = b.ir.mul(deep, row_bytes)
+        with b.ir.if_then(packs), b.loop(_ceil(b, at["n"], panel)) as p:
+            column = b.ir.mul(p, panel)
+            b.ir.call(pack, [b.offset(b_chunk, b.ir.mul(column, at["b_n"])),
+                             b.offset(b.ir.inttoptr(at["scratch"], POINTER), b.ir.mul(p, panel_bytes)),
+                             k2, at["k1"], at["b_k2"], at["b_k1"], at["b_n"],
+                             _least(b, panel, b.ir.sub(at["n"], column)), panel])
+        b_k2 = b.ir.select(packs, b.ir.mul(at["k1"], row_bytes), at["b_k2"])
+        b_k1 = b.ir.select(packs, row_bytes, at["b_k1"])
+        b_panel = b.ir.select(packs, panel_bytes, row_bytes)
+        b_start = b.ir.select(packs, b.ir.inttoptr(at["scratch"], POINTER), b_chunk)
+        rows = i64(tile().rows)
+        with b.loop(_ceil(b, at["m"], rows)) as block, b.loop(_ceil(b, at["n"], panel)) as p:
+            row, column = b.ir.mul(block, rows), b.ir.mul(p, panel)
+            width, height = _least(b, panel, b.ir.sub(at["n"], column)), _least(b, rows, b.ir.sub(at["m"], row))
+            narrow = b.ir.icmp_signed("<=", width, i64(count // 2))
+            wide = b.ir.select(narrow, i64(0), _ceil(b, width, i64(count)))
+            full = b.ir.select(narrow, i64(count // 2), b.ir.mul(wide, i64(count)))
+            masked = b.ir.zext(b.ir.icmp_signed("!=", full, width), I64)
+            cell = b.ir.add(b.ir.mul(b.ir.sub(height, i64(1)), i64(2 * (WIDE + 1))),
+                            b.ir.add(b.ir.mul(wide, i64(2)), masked))
+            micro = b.ir.load(b.ir.gep(table, [i64(0), cell], source_etype=table.value_type), typ=I64, align=8)
+            args = [b.offset(a_chunk, b.ir.mul(row, at["a_m"])), b.offset(b_start, b.ir.mul(p, b_panel)),
+                    b.offset(b.offset(here["c"], b.ir.mul(row, at["c_m"])), b.ir.mul(column, i64(size))),
+                    k2, at["k1"], at["a_m"], at["a_k2"], at["a_k1"], b_k2, b_k1, at["c_m"], again, width]
+            b.ir.call(b.ir.inttoptr(micro, ir.PointerType(MICRO)), args)
+
+
+def _ceil(b: Builder, x: Any, y: Any) -> Any:
+    return b.ir.sdiv(b.ir.add(x, b.ir.sub(y, i64(1))), y)
+
+
+def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
+    """Lay out columns of B as [k][panel], zeros after the last."""
+    b = Builder(module, name, ir.FunctionType(ir.VoidType(), [POINTER, POINTER] + [I64] * 7))
+    b.function.linkage = "internal"
+    source, goal, k2s, k1s, s_k2, s_k1, s_n, width, panel = b.function.args
+    kind, size = FLOATS[dtype], BYTES[dtype]
+    with b.loop(k2s) as k2, b.loop(panel) as n:
+        inside = b.ir.icmp_signed("<", n, width)
+        column = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(b.ir.select(inside, n, i64(0)), s_n))
+        out = b.offset(goal, b.ir.mul(b.ir.add(b.ir.mul(b.ir.mul(k2, k1s), panel), n), i64(size)))
+        with b.loop(k1s) as k1:
+            value = b.ir.load(b.offset(column, b.ir.mul(k1, s_k1)), typ=kind, align=size)
+            value = b.ir.select(inside, value, ir.Constant(kind, 0.0))
+            b.ir.store(value, b.offset(out, b.ir.mul(b.ir.mul(k1, panel), i64(size))), align=size)
+    return b.finish()

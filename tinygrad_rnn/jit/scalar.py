@@ -1,0 +1,249 @@
+"""What one element's arithmetic is in vector code: a row per array function.
+
+float32 functions are polynomials that work on all lanes at once, accurate to 4 ulp over their whole range;
+float64 calls the C library for each lane, which is what float64 is for: checking, not speed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numpy.polynomial import chebyshev
+
+from .build import FLOATS, I1, Builder
+
+FUSED = ("contract",)  # a product and a sum may be rounded once
+
+
+class Value:
+    """A vector of floats or of truth values, with Python's operators."""
+
+    __slots__ = ("b", "v")
+
+    def __init__(self, b: Builder, v: Any):
+        self.b, self.v = b, v
+
+    def _other(self, x: Any) -> Any:
+        return x.v if isinstance(x, Value) else constant(self.v.type, x)
+
+    def __add__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fadd(self.v, self._other(x), flags=FUSED))
+    def __sub__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fsub(self.v, self._other(x), flags=FUSED))
+    def __mul__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fmul(self.v, self._other(x), flags=FUSED))
+    def __truediv__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fdiv(self.v, self._other(x)))
+    def __rtruediv__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fdiv(self._other(x), self.v))
+    def __neg__(self) -> Value: return Value(self.b, self.b.ir.fneg(self.v))
+    def __abs__(self) -> Value: return Value(self.b, self.b.intrinsic("fabs", self.v.type, self.v))
+    def __lt__(self, x: Any) -> Value: return self.compare("<", x)
+    def __gt__(self, x: Any) -> Value: return self.compare(">", x)
+    def __le__(self, x: Any) -> Value: return self.compare("<=", x)
+    def __ge__(self, x: Any) -> Value: return self.compare(">=", x)
+    def __and__(self, x: Value) -> Value: return Value(self.b, self.b.ir.and_(self.v, x.v))
+    def __or__(self, x: Value) -> Value: return Value(self.b, self.b.ir.or_(self.v, x.v))
+
+    def compare(self, sign: str, x: Any) -> Value:
+        """True where the comparison holds; false with NaN, but != is true."""
+        make = self.b.ir.fcmp_unordered if sign == "!=" else self.b.ir.fcmp_ordered
+        return Value(self.b, make(sign, self.v, self._other(x)))
+
+    def choose(self, yes: Any, no: Any) -> Value:
+        """yes where this truth value is true, else no."""
+        like = yes if isinstance(yes, Value) else no
+        return Value(self.b, self.b.ir.select(self.v, like._other(yes), like._other(no)))
+
+    def fma(self, x: Any, y: Any) -> Value:
+        """self * x + y, rounded once."""
+        return Value(self.b, self.b.intrinsic("fma", self.v.type, self.v, self._other(x), self._other(y)))
+
+    def call(self, name: str) -> Value:
+        """LLVM's own function of that name, such as sqrt."""
+        return Value(self.b, self.b.intrinsic(name, self.v.type, self.v))
+
+    def bits(self) -> Value:
+        """The same bits as 32-bit integers."""
+        return Value(self.b, self.b.ir.bitcast(self.v, ir.VectorType(ir.IntType(32), self.v.type.count)))
+
+    def floats(self) -> Value:
+        """The bits of 32-bit integers as floats."""
+        return Value(self.b, self.b.ir.bitcast(self.v, ir.VectorType(ir.FloatType(), self.v.type.count)))
+
+    def integer(self, op: str, x: Any) -> Value:
+        """Integer arithmetic by LLVM's name for it: add, sub, shl, ashr, and_."""
+        return Value(self.b, getattr(self.b.ir, op)(self.v, self._other(x)))
+
+    @property
+    def single(self) -> bool:
+        """Is it float32?"""
+        return self.v.type.element == FLOATS["float32"]
+
+
+def constant(kind: Any, x: float) -> Any:
+    """A vector of equal numbers."""
+    if isinstance(kind.element, ir.FloatType):
+        x = float(np.float32(x))
+    return ir.Constant(kind, [x] * kind.count)
+
+
+def _fitted(fn: Callable[[Any], Any], degree: int, low: float, high: float) -> list[float]:
+    """Coefficients, lowest first, of the polynomial through fn at the Chebyshev points of [low, high]."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    series = chebyshev.Chebyshev(chebyshev.chebinterpolate(lambda u: fn(middle + half * u), degree), [low, high])
+    return [float(c) for c in series.convert(kind=np.polynomial.Polynomial).coef]
+
+
+def _series(x: Any, start: int, term: Callable[[int], float]) -> Any:
+    """sum of term(k) x**(k - start) for k from start, to double precision near 0."""
+    return sum(term(k) * x ** (k - start) for k in range(start, start + 60))
+
+
+LN2 = math.log(2.0)
+LN2_HIGH = float(np.float32(0.693359375))  # so few bits that k times it is exact
+LN2_LOW = LN2 - LN2_HIGH
+ROUNDER = 12582912.0  # 1.5 * 2**23: adding it to a float32 leaves the nearest whole number in the low bits
+ROUNDER_BITS = 0x4B400000
+EXP = _fitted(lambda r: _series(r, 2, lambda k: 1 / math.factorial(k)), 5, -LN2 / 2, LN2 / 2)
+LOG = _fitted(lambda f: (np.log1p(f) - f + f * f / 2) / f**3, 8, math.sqrt(0.5) - 1, math.sqrt(2) - 1)
+
+
+def _polynomial(x: Value, coefficients: list[float]) -> Value:
+    *rest, top = coefficients
+    total = Value(x.b, constant(x.v.type, top))
+    for c in reversed(rest):
+        total = total.fma(x, c)
+    return total
+
+
+def _reduced(x: Value) -> tuple[Value, Value]:
+    """x = k ln 2 + r: the whole number k as bits, and expm1(r)."""
+    shifted = x.fma(1 / LN2, ROUNDER)
+    k = Value(x.b, x.b.ir.fsub(shifted.v, constant(x.v.type, ROUNDER)))
+    r = k.fma(-LN2_LOW, k.fma(-LN2_HIGH, x))
+    square = Value(x.b, x.b.ir.fmul(r.v, r.v))
+    return shifted.bits().integer("sub", ROUNDER_BITS), _polynomial(r, EXP).fma(square, r)
+
+
+def _power_of_two(k: Value) -> Value:
+    """2.0**k for whole k from -126 to 127."""
+    return k.integer("add", 127).integer("shl", 23).floats()
+
+
+def exp(x: Value) -> Value:
+    """e**x."""
+    if not x.single:
+        return libm("exp", x)
+    x = (x > 89.0).choose(89.0, x)
+    x = (x < -104.0).choose(-104.0, x)
+    k, small = _reduced(x)
+    half = k.integer("ashr", 1)  # in two factors, since 2**k may be beyond the normal numbers
+    return (small + 1.0) * _power_of_two(half) * _power_of_two(Value(x.b, x.b.ir.sub(k.v, half.v)))
+
+
+def tanh(x: Value) -> Value:
+    """expm1(2x) / (expm1(2x) + 2), for |x|, with the sign put back."""
+    if not x.single:
+        return libm("tanh", x)
+    y = abs(x) * 2.0
+    k, small = _reduced((y > 20.0).choose(20.0, y))
+    scale = _power_of_two(k)
+    e = scale.fma(small, scale - 1.0)
+    return Value(x.b, x.b.intrinsic("copysign", x.v.type, (e / (e + 2.0)).v, x.v))
+
+
+def sigmoid(x: Value) -> Value:
+    """1 / (1 + e**-|x|), times e**-|x| where x is negative, so that small values keep their digits."""
+    z = exp(-abs(x))
+    s = 1.0 / (z + 1.0)
+    return (x < 0.0).choose(z * s, s)
+
+
+def log(x: Value) -> Value:
+    """The natural logarithm: the exponent's part, and a polynomial of the mantissa in [sqrt(1/2), sqrt(2))."""
+    if not x.single:
+        return libm("log", x)
+    tiny = x < 1.1754943508222875e-38
+    scaled = tiny.choose(x * 33554432.0, x)  # subnormal numbers times 2**25
+    bits = scaled.bits().integer("add", 0x3F800000 - 0x3F3504F3)
+    whole = bits.integer("ashr", 23).integer("sub", 127)
+    whole = Value(x.b, x.b.ir.select(tiny.v, whole.integer("sub", 25).v, whole.v))
+    k = Value(x.b, x.b.ir.sitofp(whole.v, x.v.type))
+    f = bits.integer("and_", 0x007FFFFF).integer("add", 0x3F3504F3).floats() - 1.0
+    square = Value(x.b, x.b.ir.fmul(f.v, f.v))
+    cubic = Value(x.b, x.b.ir.fmul(square.v, f.v))
+    low = k.fma(LN2_LOW, square.fma(-0.5, _polynomial(f, LOG) * cubic))
+    value = k.fma(LN2_HIGH, f + low)
+    value = (x.compare("==", math.inf)).choose(x, value)
+    value = (x < 0.0).choose(math.nan, value)
+    value = (x.compare("==", 0.0)).choose(-math.inf, value)
+    return x.compare("!=", x).choose(x, value)
+
+
+def log1p(u: Value) -> Value:
+    """log(1 + u) for u >= 0: what rounding took from 1 + u is put back by u / ((1 + u) - 1)."""
+    w = Value(u.b, u.b.ir.fadd(u.v, constant(u.v.type, 1.0)))
+    lost = Value(u.b, u.b.ir.fsub(w.v, constant(u.v.type, 1.0)))
+    exact = lost.compare("==", 0.0)
+    return exact.choose(u, log(w) * (u / exact.choose(1.0, lost)))
+
+
+def logaddexp(x: Value, y: Value) -> Value:
+    """log(e**x + e**y)."""
+    top = maximum(x, y)
+    distance = abs(x - y)
+    value = top + log1p(exp(-distance))
+    return x.compare("==", y).choose(x + LN2, value)
+
+
+def maximum(x: Value, y: Value) -> Value:
+    """The larger; NaN where either is."""
+    return (x.compare("!=", x) | (x > y)).choose(x, y)
+
+
+def minimum(x: Value, y: Value) -> Value:
+    """The smaller; NaN where either is."""
+    return (x.compare("!=", x) | (x < y)).choose(x, y)
+
+
+def sign(x: Value) -> Value:
+    """-1, 0 or 1; NaN stays."""
+    one = (x > 0.0).choose(1.0, (x < 0.0).choose(-1.0, x * 0.0))
+    return x.compare("!=", x).choose(x, one)
+
+
+def libm(name: str, *args: Value) -> Value:
+    """The C library's function, lane by lane."""
+    b, kind = args[0].b, args[0].v.type
+    full = name + ("f" if args[0].single else "")
+    found = b.module.globals.get(full)
+    if found is None:
+        found = ir.Function(b.module, ir.FunctionType(kind.element, [kind.element] * len(args)), full)
+    out = ir.Constant(kind, ir.Undefined)
+    for lane in range(kind.count):
+        at = ir.Constant(ir.IntType(32), lane)
+        out = b.ir.insert_element(out, b.ir.call(found, [b.ir.extract_element(a.v, at) for a in args]), at)
+    return Value(b, out)
+
+
+def _not(x: Value) -> Value:
+    return Value(x.b, x.b.ir.xor(x.v, ir.Constant(x.v.type, [1] * x.v.type.count)))
+
+
+def is_truth(x: Value) -> bool:
+    """Is it a vector of truth values?"""
+    return bool(x.v.type.element == I1)
+
+
+SCALARS: dict[str, Callable[..., Value]] = {
+    "add": lambda x, y: x + y, "subtract": lambda x, y: x - y, "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y, "negative": lambda x: -x, "absolute": abs, "sign": sign,
+    "exp": exp, "log": log, "tanh": tanh, "sigmoid": sigmoid, "logaddexp": logaddexp,
+    "sqrt": lambda x: x.call("sqrt"), "sin": lambda x: libm("sin", x), "cos": lambda x: libm("cos", x),
+    "power": lambda x, y: libm("pow", x, y), "maximum": maximum, "minimum": minimum,
+    "less": lambda x, y: x < y, "less_equal": lambda x, y: x <= y, "greater": lambda x, y: x > y,
+    "greater_equal": lambda x, y: x >= y, "equal": lambda x, y: x.compare("==", y),
+    "not_equal": lambda x, y: x.compare("!=", y),
+    "logical_and": lambda x, y: x & y, "logical_or": lambda x, y: x | y, "logical_not": _not,
+    "copy": lambda x: x, "where": lambda c, x, y: c.choose(x, y),
+}

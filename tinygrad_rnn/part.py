@@ -1,0 +1,129 @@
+"""A part of the batch (or all of it) with buffers and a program of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .config import Config, Feed
+from .emit import Emitter
+from .errors import BadValue
+from .layout import Layout
+from .levels import Level
+from .program import Interpreted
+from .system import Equation, System
+
+
+class Part:
+    """Examples `first` to `first + config.batch` of `whole`."""
+
+    def __init__(self, system: System, config: Config, equations: Sequence[Equation], levels: Sequence[Level],
+                 weights: Mapping[str, Any], backend: Any, compiled: bool, first: int, whole: int):
+        self.config, self.backend, self.xp, self.weights = config, backend, backend.xp, weights
+        self.first, self.last, self.whole = first, first + config.batch, whole
+        items = [item for level in levels for item in level.items]
+        self.layout = Layout(system, config, equations, items, weights, backend, whole)
+        emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
+        self.prelude, self.step_work = emitter.prelude, emitter.step_work
+        self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
+        self.program = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
+
+    def _compiled(self, segments: list[list[Any]]) -> Any:
+        from .jit.compiled import Program
+
+        public = [buffer for name, buffer in self.layout.buffers.items()
+                  if self.config.check or name in self.config.want
+                  or any(low or high for low, high in self.layout.rooms[name])]
+        public += [array for level in self.sums for array in level]
+        return Program(segments, {id(self.backend.owner(b)) for b in public}, self.backend.owner)
+
+    def run(self, level: int, feed: Feed) -> None:
+        """Compute one level; before the first, fill the buffers from the feed of the whole batch."""
+        with self.backend.quiet():
+            if level == 0:
+                self._fill(self._own(feed), feed)
+            self.program.run(level)
+
+    def _own(self, feed: Feed) -> Feed:
+        if self.config.batch == self.whole:
+            return feed
+        cut = slice(self.first, self.last)
+        state = {k: v[cut] if self.layout.system.quantities[k].batched else v for k, v in feed.state.items()}
+        return replace(feed, inputs={k: v[cut] for k, v in feed.inputs.items()}, state=state,
+                       lengths={k: v[cut] for k, v in feed.lengths.items()},
+                       first_example=feed.first_example + self.first)
+
+    def _fill(self, feed: Feed, whole: Feed) -> None:
+        xp, layout = self.xp, self.layout
+        for r, size in layout.config.sizes:
+            xp.copyto(layout.per_example[r], feed.lengths.get(r, size))
+            xp.copyto(layout.whole_batch[r], whole.lengths.get(r, size))
+        for r, pad in layout.pads.items():
+            xp.greater(xp.arange(1, layout.sizes[r] + 1)[:, None], layout.per_example[r], pad)
+        for name in layout.used:
+            if layout.has_late_boundary(name):
+                layout.buffers[name][...] = 0
+        for name, array in feed.inputs.items():
+            if name in layout.used:
+                self._load(name, array)
+        for name in layout.copied_weights():
+            xp.copyto(layout.interior(name), self.weights[name])
+        for name, array in feed.state.items():
+            self._load_state(name, array)
+        for fill in self.prelude:
+            fill(feed)
+
+    def _load(self, name: str, array: Any) -> None:
+        q = self.layout.system.quantities[name]
+        target = self.layout.interior(name)
+        source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
+        self.backend.rearrange(target, source)
+        for k, index in enumerate(q.slots):
+            if self.layout.ragged(index):
+                pad = self.layout.pads[self.layout.system.range_of(index)]
+                self.xp.copyto(target, 0, "unsafe", self.layout.pad_axis(pad, k, target.ndim))
+
+    def _load_state(self, name: str, array: Any) -> None:
+        """(batch, steps, features): the values at ..., -1, 0."""
+        if name not in self.layout.used:
+            return
+        (low, _), = self.layout.rooms[name]
+        source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
+        if low > source.shape[0]:
+            raise BadValue(f"the state of {name} holds {source.shape[0]} steps, {low} are needed")
+        self.xp.copyto(self.layout.buffers[name][:low], source[source.shape[0] - low :], "unsafe")
+
+    def state(self) -> dict[str, Any]:
+        """The last values of every quantity that is read at an earlier step: (batch, steps, features)."""
+        found = {}
+        for name, rooms in self.layout.rooms.items():
+            q = self.layout.system.quantities[name]
+            if q.role == "weight" or len(rooms) != 1 or not rooms[0][0] or self.layout.is_static(q.slots[0]):
+                continue
+            low = rooms[0][0]
+            lengths = self.layout.per_example[self.layout.system.range_of(q.slots[0])]
+            buffer = self.layout.buffers[name]
+            if not q.batched:
+                found[name] = self.xp.array(buffer[self.layout.size(q.slots[0]) :][:low])[None]
+                continue
+            steps = [self.xp.moveaxis(buffer, -1, 0)[self.xp.arange(self.layout.config.batch), lengths + k]
+                     for k in range(low)]
+            found[name] = self.xp.stack(steps, axis=1)
+        return found
+
+    def result(self, name: str) -> Any:
+        """A copy of a quantity: (batch, indices in left-hand order, features)."""
+        q, value = self.layout.system.quantities[name], self.layout.interior(name)
+        if self.layout.has_late_boundary(name):
+            value = value.copy()
+            for k, index in enumerate(q.slots):
+                if self.layout.ragged(index):
+                    pad = self.layout.pads[self.layout.system.range_of(index)]
+                    self.xp.copyto(value, 0, "unsafe", self.layout.pad_axis(pad, k, value.ndim))
+        if not q.batched:
+            return value.copy()
+        value = self.xp.moveaxis(value, -1, 0)
+        out = self.xp.empty(value.shape, value.dtype)
+        self.backend.rearrange(out, value)
+        return out
