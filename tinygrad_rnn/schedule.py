@@ -84,7 +84,10 @@ def _ordered(graph: nx.DiGraph[Vertex]) -> tuple[Item, ...]:
             (vertex,) = component
             items.append(vertex)
         else:
-            part = graph.subgraph([v for v in graph if v in component])
+            # A copy in the graph's order (a view would have a set's), so that equal systems run alike to the bit.
+            part: nx.DiGraph[Vertex] = nx.DiGraph()
+            part.add_nodes_from(v for v in graph if v in component)
+            part.add_edges_from((v, w) for v in part for w in graph[v] if w in component)
             items.append(_loop(part))
     return tuple(items)
 

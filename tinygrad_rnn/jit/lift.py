@@ -1,4 +1,4 @@
-"""From recorded calls to instructions: what each call reads and writes, and what it computes, by the name of its function.
+"""From recorded calls to instructions: what each reads, writes and computes, by the name of its function.
 
 Array code is written over array functions; a function that SCALARS knows is an elementwise instruction, sums and maxima
 are folds, contractions become products. Anything else stays a Python call, which compiled code calls back.
