@@ -8,19 +8,10 @@ from typing import Any
 import numpy as np
 
 from .config import Config, Feed
+from .demand import demand
 from .errors import BadName, BadType, BadValue
-from .node import walk
 from .ops.table import near
-from .schedule import needed
 from .system import Equation, Quantity, System
-
-CLASS_LOSSES = ("cross_entropy", "softmax_cross_entropy")
-
-
-def required_inputs(system: System, equations: Iterable[Equation]) -> list[str]:
-    """The inputs that the equations read."""
-    read = {node.attr("name") for node in walk(eq.rhs for eq in equations) if node.op == "ref"}
-    return [name for name in system.of_role("input") if name in read]
 
 
 def check_names(system: System, data: Iterable[str]) -> None:
@@ -42,8 +33,8 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     for name in want:
         if name not in system.quantities:
             raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
-    equations = needed(system, want)
-    names = required_inputs(system, equations)
+    what = demand(system, want)
+    names = what.inputs
     check_names(system, data)
     missing = [n for n in names if n not in data]
     if missing:
@@ -51,9 +42,9 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     arrays = {name: _array(name, data[name]) for name in names}
     coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
     batch, sizes = _sizes(system, arrays, coded, steps, state, lengths)
-    _need_sizes(system, equations, sizes)
+    _need_sizes(system, what.equations, sizes)
     by_range = _lengths(system, lengths, sizes, batch)
-    _check_classes(system, equations, arrays, coded, by_range)
+    _check_classes(system, what.targets & coded, arrays, by_range)
     if check:
         for name in names:
             _check_finite(system.quantities[name], arrays[name], system, by_range)
@@ -197,13 +188,13 @@ def _valid(q: Quantity, system: System, lengths: Mapping[str, Any], array: Any) 
     return valid
 
 
-def _check_classes(system: System, equations: list[Equation], arrays: Mapping[str, Any], coded: frozenset[str],
+def _check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, Any],
                    lengths: Mapping[str, Any]) -> None:
     """A class out of range is an error where it is the target of a loss."""
-    targets = {node.args[1].attr("name") for node in walk(eq.rhs for eq in equations)
-               if node.op in CLASS_LOSSES and node.args[1].op == "ref"}
-    for name in targets & coded:
+    for name in targets:
         q, array = system.quantities[name], np.asarray(_host(arrays[name]))
+        if array.min() >= 0 and array.max() < q.type.shape[0]:
+            continue
         bad = np.argwhere(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
         if len(bad):
             at = tuple(int(i) for i in bad[0])

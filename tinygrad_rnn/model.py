@@ -13,11 +13,13 @@ from . import backends, latex
 from .autodiff import gradient
 from .declare import Symbol
 from .errors import BadFile, BadName, BadType, BadValue
-from .feeds import check_names, prepared, required_inputs
+from .demand import demand
+from .feeds import check_names, prepared
 from .files import load_checkpoint, save_checkpoint
 from .infer import Declarations, resolve
 from .node import At
 from .ops.table import as_node, near
+from .plan import Plan
 from .plans import PlanCache
 from .printer import system_text
 from .reader import read
@@ -200,16 +202,21 @@ class Model:
         """
         data = self._inputs(data, inputs)
         names = self._want(want, data)
-        config, feed = prepared(self.system, names, data, lengths=lengths, steps=steps, state=state,
-                                training=training, seed=seed, check=check)
-        plan = self._plans.get(self.system, config, self.weights)
-        plan.run(feed)
-        if check:
-            plan.check_finite()
+        plan = self._computed(names, data, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
+                              check=check)
         to_host = backends.current().to_host
         result = Result({name: to_host(plan.result(name)) for name in names})
         result.state = {name: to_host(value) for name, value in plan.state().items()}
         return result
+
+    def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
+        """A plan that has just been run; `options` are those of `prepared`."""
+        config, feed = prepared(self.system, names, data, **options)
+        plan = self._plans.get(self.system, config, self.weights)
+        plan.run(feed)
+        if config.check:
+            plan.check_finite()
+        return plan
 
     def _inputs(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if data is not None and not isinstance(data, Mapping):
@@ -224,7 +231,7 @@ class Model:
         if want is not None:
             return tuple(dict.fromkeys(want))
         found = [name for name in self.system.of_role("defined")
-                 if set(required_inputs(self.system, needed(self.system, [name]))) <= set(data)]
+                 if set(demand(self.system, [name]).inputs) <= set(data)]
         if not found:
             first = self.system.of_role("input")
             raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; the model's inputs are "
@@ -242,9 +249,10 @@ class Model:
         names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         derived = self.grad(of, names)
         wanted = {name: derived.adjoints[name] for name in names}
-        out = derived.run(self._inputs(data, inputs), want=[of, *wanted.values()], lengths=lengths, steps=steps,
-                          state=state, training=training, seed=seed, check=check)
-        return out[of][()], {name: out[adjoint] for name, adjoint in wanted.items()}
+        plan = derived._computed((of, *wanted.values()), self._inputs(data, inputs), lengths=lengths, steps=steps,
+                                 state=state, training=training, seed=seed, check=check)
+        to_host = backends.current().to_host
+        return to_host(plan.result(of))[()], {name: to_host(plan.result(adjoint)) for name, adjoint in wanted.items()}
 
     def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
         """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.

@@ -27,6 +27,8 @@ class Part:
         emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
         self.prelude, self.step_work = emitter.prelude, emitter.step_work
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
+        self._plain: dict[str, Any] = {}
+        self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
         self.program = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
 
     def _compiled(self, segments: list[list[Any]]) -> Any:
@@ -56,14 +58,12 @@ class Part:
 
     def _fill(self, feed: Feed, whole: Feed) -> None:
         xp, layout = self.xp, self.layout
-        for r, size in layout.config.sizes:
-            xp.copyto(layout.per_example[r], feed.lengths.get(r, size))
-            xp.copyto(layout.whole_batch[r], whole.lengths.get(r, size))
         for r, pad in layout.pads.items():
+            xp.copyto(layout.per_example[r], feed.lengths[r])
+            xp.copyto(layout.whole_batch[r], whole.lengths[r])
             xp.greater(xp.arange(1, layout.sizes[r] + 1)[:, None], layout.per_example[r], pad)
-        for name in layout.used:
-            if layout.has_late_boundary(name):
-                layout.buffers[name][...] = 0
+        for name in self.late:
+            layout.buffers[name][...] = 0
         for name, array in feed.inputs.items():
             if name in layout.used:
                 self._load(name, array)
@@ -74,9 +74,15 @@ class Part:
         for fill in self.prelude:
             fill(feed)
 
+    def interior(self, name: str) -> Any:
+        """The values of a quantity at 1..T: indices in left-hand order, features, batch."""
+        if name not in self._plain:
+            self._plain[name] = self.layout.interior(name)
+        return self._plain[name]
+
     def _load(self, name: str, array: Any) -> None:
         q = self.layout.system.quantities[name]
-        target = self.layout.interior(name)
+        target = self.interior(name)
         source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
         self.backend.rearrange(target, source)
         for k, index in enumerate(q.slots):
@@ -114,8 +120,8 @@ class Part:
 
     def result(self, name: str) -> Any:
         """A copy of a quantity: (batch, indices in left-hand order, features)."""
-        q, value = self.layout.system.quantities[name], self.layout.interior(name)
-        if self.layout.has_late_boundary(name):
+        q, value = self.layout.system.quantities[name], self.interior(name)
+        if name in self.late:
             value = value.copy()
             for k, index in enumerate(q.slots):
                 if self.layout.ragged(index):

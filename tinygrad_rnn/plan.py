@@ -51,7 +51,7 @@ class Plan:
 
     def interior(self, name: str) -> Any:
         """The buffer of a quantity that has no batch, at 1..T: indices in left-hand order, features."""
-        return self.parts[0].layout.interior(name)
+        return self.parts[0].interior(name)
 
     def run(self, feed: Feed) -> None:
         """Fill the inputs and replay the programs."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import BadValue
-from .feeds import required_inputs
+from .demand import demand
 from .node import walk
 from .schedule import needed
 from .system import System
@@ -37,7 +37,7 @@ class Stepper:
         system = self.model.system
         want = self.want or tuple(
             name for name in system.of_role("defined") if system.quantities[name].slots == (self.index,)
-            and set(required_inputs(system, needed(system, [name]))) <= set(inputs))
+            and set(demand(system, [name]).inputs) <= set(inputs))
         check_causal(system, want, self.index)
         data = {}
         for name, value in inputs.items():

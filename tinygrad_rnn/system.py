@@ -89,6 +89,7 @@ class System:
     ranges: Mapping[str, str]
     declared: Mapping[str, tuple[int, ...]]
     dtype: str = "float32"
+    demands: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def by_name(self) -> dict[str, list[Equation]]:

@@ -10,6 +10,8 @@ import numpy as xp
 from numpy.lib.stride_tricks import as_strided
 from threadpoolctl import ThreadpoolController
 
+from .. import jit
+
 name = "numpy"
 
 
@@ -52,7 +54,12 @@ def threads() -> int:
 
 def rearrange(out: Any, a: Any) -> None:
     """out = a, whose axes lie in another order in memory."""
-    xp.copyto(out, a, "unsafe")
+    if jit.enabled():
+        from ..jit.rearrange import rearrange as compiled
+
+        compiled(out, a)
+    else:
+        xp.copyto(out, a, "unsafe")
 
 
 def take_rows(table: Any, at: Any, out: Any) -> None:

@@ -104,6 +104,10 @@ def _axes(group: Group, operands: list[Operand]) -> Axes:
     own = [[s for n, s in zip(o.array.shape, o.array.strides, strict=True) if n != 1] for o in (guide, *operands)]
     extents = [n for n in guide.array.shape if n != 1]
     order = sorted(range(len(extents)), key=lambda k: -abs(own[0][k]))
+    if group.strided:  # the axis that another operand runs along comes next to the innermost: the two go in tiles
+        sizes, last = [o.array.itemsize for o in operands], order.pop()
+        order.sort(key=lambda k: any(s[k] == n for s, n in zip(own[1:], sizes, strict=True)))
+        order.append(last)
     found: Axes = []
     for k in order:
         strides = tuple(s[k] for s in own[1:])

@@ -14,6 +14,7 @@ from . import gemm
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
 from .fuse import Group, Unit, fused, loads
+from .hoist import hoisted
 from .lift import Foreign, Operand, Product, Repeated, lifted
 from .native import KERNEL as NATIVE
 from .native import machine
@@ -24,7 +25,7 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        segmented = [[(body, fused(body)) for body in lifted(calls)] for calls in segments]
+        segmented = [[(body, fused(body)) for body in hoisted(lifted(calls))] for calls in segments]
         bodies = [pair for segment in segmented for pair in segment]
         self.units = [(body.count, units) for body, units in bodies]
         read = {id(owner(o.array)) for _, units in bodies for unit in units

@@ -10,10 +10,11 @@ from typing import Any
 from llvmlite import ir
 
 from .build import FLOATS, I1, I8, POINTER, Builder, i64
-from .gemm import BYTES, lanes
+from .gemm import BYTES, lanes, least
 from .scalar import SCALARS, Value, constant, is_truth, maximum
 
 ITEM = {**BYTES, "bool": 1}
+TILE = 16
 FOLDS = {"sum": (0.0, lambda x, y: x + y), "max": (-math.inf, maximum)}
 
 
@@ -71,14 +72,28 @@ class _Writer:
 
     def _loops(self, axis: int, pointers: list[Any]) -> None:
         if axis == self.kernel.axes - 1:
-            self._innermost(pointers)
-            return
-        with self.b.loop(self.extents[axis]) as i:
-            self._loops(axis + 1, [self.b.offset(p, self.b.ir.mul(i, s[axis]))
-                                   for p, s in zip(pointers, self.strides, strict=True)])
+            self._innermost(pointers, self.extents[-1])
+        elif axis == self.kernel.axes - 2 and self.lanes == 1:
+            self._tiles(axis, pointers)
+        else:
+            with self.b.loop(self.extents[axis]) as i:
+                self._loops(axis + 1, self._moved(pointers, axis, i))
 
-    def _innermost(self, pointers: list[Any]) -> None:
-        b, count = self.b, self.extents[-1]
+    def _tiles(self, axis: int, pointers: list[Any]) -> None:
+        """Two axes in small squares: where one operand runs along one and another along the other, lines of memory
+        are used while they are in the cache."""
+        b, (rows, columns) = self.b, self.extents[-2:]
+        with b.loop(rows, step=TILE) as row, b.loop(columns, step=TILE) as column:
+            corner = self._moved(self._moved(pointers, axis, row), axis + 1, column)
+            height, width = (least(b, i64(TILE), b.ir.sub(n, at)) for n, at in ((rows, row), (columns, column)))
+            with b.loop(height) as i:
+                self._innermost(self._moved(corner, axis, i), width)
+
+    def _moved(self, pointers: list[Any], axis: int, i: Any) -> list[Any]:
+        return [self.b.offset(p, self.b.ir.mul(i, s[axis])) for p, s in zip(pointers, self.strides, strict=True)]
+
+    def _innermost(self, pointers: list[Any], count: Any) -> None:
+        b = self.b
         self.same = {k: self._broadcast(pointers[k], a) for k, a in enumerate(self.kernel.accesses)
                      if a.inner == 0 and ("load", k) in self.kernel.steps}
         for operand, _, name in self.kernel.folds:

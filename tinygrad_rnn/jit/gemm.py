@@ -145,7 +145,8 @@ def _table(module: ir.Module, name: str, micros: dict[tuple[int, int, bool], ir.
     return table
 
 
-def _least(b: Builder, x: Any, y: Any) -> Any:
+def least(b: Builder, x: Any, y: Any) -> Any:
+    """The smaller of two numbers."""
     return b.ir.select(b.ir.icmp_signed("<", x, y), x, y)
 
 
@@ -160,7 +161,7 @@ def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, tabl
     chunk2 = b.ir.select(b.ir.icmp_signed("<", chunk2, i64(1)), i64(1), chunk2)
     with b.loop(b.ir.sdiv(b.ir.add(at["k2"], b.ir.sub(chunk2, i64(1))), chunk2)) as chunk:
         first = b.ir.mul(chunk, chunk2)
-        k2 = _least(b, chunk2, b.ir.sub(at["k2"], first))
+        k2 = least(b, chunk2, b.ir.sub(at["k2"], first))
         a_chunk = b.offset(here["a"], b.ir.mul(first, at["a_k2"]))
         b_chunk = b.offset(here["b"], b.ir.mul(first, at["b_k2"]))
         deep = b.ir.mul(k2, at["k1"])
@@ -172,7 +173,7 @@ def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, tabl
             b.ir.call(pack, [b.offset(b_chunk, b.ir.mul(column, at["b_n"])),
                              b.offset(b.ir.inttoptr(at["scratch"], POINTER), b.ir.mul(p, panel_bytes)),
                              k2, at["k1"], at["b_k2"], at["b_k1"], at["b_n"],
-                             _least(b, panel, b.ir.sub(at["n"], column)), panel])
+                             least(b, panel, b.ir.sub(at["n"], column)), panel])
         b_k2 = b.ir.select(packs, b.ir.mul(at["k1"], row_bytes), at["b_k2"])
         b_k1 = b.ir.select(packs, row_bytes, at["b_k1"])
         b_panel = b.ir.select(packs, panel_bytes, row_bytes)
@@ -180,7 +181,7 @@ def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, tabl
         rows = i64(tile().rows)
         with b.loop(_ceil(b, at["m"], rows)) as block, b.loop(_ceil(b, at["n"], panel)) as p:
             row, column = b.ir.mul(block, rows), b.ir.mul(p, panel)
-            width, height = _least(b, panel, b.ir.sub(at["n"], column)), _least(b, rows, b.ir.sub(at["m"], row))
+            width, height = least(b, panel, b.ir.sub(at["n"], column)), least(b, rows, b.ir.sub(at["m"], row))
             narrow = b.ir.icmp_signed("<=", width, i64(count // 2))
             wide = b.ir.select(narrow, i64(0), _ceil(b, width, i64(count)))
             full = b.ir.select(narrow, i64(count // 2), b.ir.mul(wide, i64(count)))

@@ -1,0 +1,43 @@
+"""Copies between arrays whose axes lie in another order in memory."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from .assemble import assembled
+from .fuse import Group
+from .lift import NUMBERS, Map, Operand
+from .native import KERNEL, machine
+
+SMALL = 65536  # numbers, up to which NumPy's copy is done before a record is made
+
+
+def rearrange(out: np.ndarray, a: np.ndarray) -> None:
+    """out = a, of the same shape."""
+    if out.size <= SMALL or out.dtype != a.dtype or out.dtype.name not in NUMBERS:
+        np.copyto(out, a, "unsafe")
+        return
+    kernel, positions, record = _kernel(out.shape, out.strides, a.strides, out.dtype.name)
+    numbers = record.copy()
+    for array, at in zip((a, out), positions, strict=True):
+        numbers[at] = array.ctypes.data
+    kernel(numbers.ctypes.data, 0)
+
+
+@functools.lru_cache(maxsize=256)
+def _kernel(shape: tuple[int, ...], out_strides: tuple[int, ...], strides: tuple[int, ...],
+            dtype: str) -> tuple[KERNEL, tuple[int, int], np.ndarray]:
+    """The kernel for such a copy, where in its record the two addresses stand, and the record."""
+    memory = np.empty(0, dtype)
+    source, goal = (Operand(np.lib.stride_tricks.as_strided(memory, shape, s)) for s in (strides, out_strides))
+    source.address = 0  # told apart from the goal, with which it would else share an empty array
+    found = assembled(Group(Map("copy", (source,), goal)), lambda o: True)
+    assert found is not None
+    kernel, operands, record = found
+    first = kernel.axes
+    positions = first, first + 2 + kernel.axes
+    if operands[0] is not source:
+        positions = positions[1], positions[0]
+    return KERNEL(machine().address(repr(kernel), kernel.make)), positions, np.array(record, "int64")
