@@ -6,7 +6,6 @@ positions at once and for one step of a loop.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +36,7 @@ class Emitter:
         self.aliases: dict[Node, str] = {}
         self.constants: dict[float, Any] = {}
         self.prelude: list[Any] = []
-        self.step_work = 0  # multiplications of the largest product inside a loop
+        self.drawn = False  # is anything new drawn for each run?
         self._storage([item for segment in segments for item in segment])
         self.segments = [self._emitted(segment) for segment in segments]
 
@@ -109,6 +108,7 @@ class Emitter:
         else:
             self._allocate(node, self.layout.labels(node))
             array, labels = self.values[node]
+            self.drawn = True
             self.prelude.append(lambda feed: fill_mask(xp, array, labels, BATCH in node.indices, node, feed))
 
     def _count(self, node: Node, dtype: str) -> None:
@@ -292,9 +292,6 @@ class Emitter:
         a, la = self._operand(node.args[0], left, env, over)
         b, lb = self._operand(node.args[1], right, env, over)
         lo = [*labels, *("." + c for c in goal), *[BATCH] * (BATCH in node.indices)]
-        if env:
-            sizes = dict(zip([*la, *lb], [*a.shape, *b.shape], strict=True))
-            self.step_work = max(self.step_work, math.prod(sizes.values()))
         contract(self.do, out, lo, a, la, b, lb)
 
 

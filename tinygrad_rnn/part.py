@@ -25,7 +25,7 @@ class Part:
         items = [item for level in levels for item in level.items]
         self.layout = Layout(system, config, equations, items, weights, backend, whole)
         emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
-        self.prelude, self.step_work = emitter.prelude, emitter.step_work
+        self.prelude, self.drawn = emitter.prelude, emitter.drawn
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self._plain: dict[str, Any] = {}
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]

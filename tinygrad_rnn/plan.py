@@ -20,6 +20,7 @@ from .rewrite import stabilised
 from .schedule import Item, Loop, needed, schedule
 from .sink import sunk
 from .system import Equation, System
+from .work import Work
 
 LONGEST = 4000  # terms of a program that is worth compiling; an unrolled graph may have many more
 SMALL = 2**24  # multiplications of a product in a loop, below which one thread is enough
@@ -28,10 +29,12 @@ SMALL = 2**24  # multiplications of a product in a loop, below which one thread 
 class Plan:
     """Compiled once; `run(feed)` fills the buffers and computes, `result(name)` copies one out.
 
-    parts: into how many parts the batch is cut, each with a thread of its own; fewer where it cannot be.
+    parts: into how many parts the batch is cut, each with a thread of its own; fewer where it cannot be. By default
+    as many as the work is worth, at most `threads`.
     """
 
-    def __init__(self, system: System, config: Config, weights: Mapping[str, Any], backend: Any, parts: int = 1):
+    def __init__(self, system: System, config: Config, weights: Mapping[str, Any], backend: Any,
+                 parts: int | None = None, threads: int = 1):
         self.config, self.backend, self.xp, self.system = config, backend, backend.xp, stabilised(system)
         equations = needed(self.system, config.want)
         if config.carried:
@@ -43,11 +46,13 @@ class Plan:
         items = sunk(self.schedule) if self.compiled else self.schedule
         found = levels(items, equations)
         self.levels = [Level(list(items))] if found is None else found
-        parts = min(parts, config.batch) if self.compiled and found is not None else 1
+        work = Work(items, self.system, config)
+        parts = work.deserves(threads, self.compiled) if parts is None else parts
+        parts = 1 if found is None else min(parts, config.batch)
         cuts = [config.batch * k // parts for k in range(parts + 1)]
         self.parts = [Part(self.system, replace(config, batch=end - first), equations, self.levels, weights, backend,
                            self.compiled, first, config.batch) for first, end in itertools.pairwise(cuts)]
-        self.single = parts > 1 or 0 < self.parts[0].step_work < SMALL
+        self.single = parts > 1 or 0 < work.step < SMALL
 
     def interior(self, name: str) -> Any:
         """The buffer of a quantity that has no batch, at 1..T: indices in left-hand order, features."""

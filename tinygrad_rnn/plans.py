@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
-from . import backends
+from . import backends, jit
 from .config import Config
 from .plan import Plan
 from .system import System
@@ -14,18 +15,23 @@ MOST = 16
 
 
 class PlanCache:
-    """The plans of one model."""
+    """The plans of one model.
+
+    threads: into how many parts the batch may be cut; None: as many as may work. Sums over the batch are added part
+    by part, so that a run repeats its bits only with the same number: a checkpoint keeps it.
+    """
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[tuple[str, Config], Plan] = OrderedDict()
+        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+        self.threads: int | None = None
 
     def get(self, system: System, config: Config, weights: Weights) -> Plan:
         """The plan for config on the backend in use, made if it is not there."""
-        backend = backends.current()
-        arrays = weights.arrays
-        key = (backend.name, config)
+        backend, arrays = backends.current(), weights.arrays
+        threads = backend.threads() if self.threads is None else self.threads
+        key = (backend.name, id(arrays), jit.enabled(), threads, config)  # a plan keeps its arrays, and so their id
         if key not in self._plans:
-            self._plans[key] = Plan(system, config, arrays, backend, backend.threads())
+            self._plans[key] = Plan(system, config, arrays, backend, threads=threads)
             if len(self._plans) > MOST:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)

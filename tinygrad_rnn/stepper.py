@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import BadValue
 from .demand import demand
+from .errors import BadValue
 from .node import walk
 from .schedule import needed
 from .system import System

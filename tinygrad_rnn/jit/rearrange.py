@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def rearrange(out: np.ndarray, a: np.ndarray) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _kernel(shape: tuple[int, ...], out_strides: tuple[int, ...], strides: tuple[int, ...],
-            dtype: str) -> tuple[KERNEL, tuple[int, int], np.ndarray]:
+            dtype: str) -> tuple[Any, tuple[int, int], np.ndarray]:
     """The kernel for such a copy, where in its record the two addresses stand, and the record."""
     memory = np.empty(0, dtype)
     source, goal = (Operand(np.lib.stride_tricks.as_strided(memory, shape, s)) for s in (strides, out_strides))
