@@ -1,27 +1,49 @@
-"""Threads for parts of the batch: as many as the user lets the process have, kept for the next time."""
+"""Threads for parts of the batch, kept for the next time; they sleep while they have nothing to do."""
 
 from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from queue import SimpleQueue
+
+Task = Callable[[], object]
 
 
-@functools.lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="tinygrad_rnn")
+class _Worker:
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[Task] = SimpleQueue()
+        self.results: SimpleQueue[BaseException | None] = SimpleQueue()
+        threading.Thread(target=self._work, name="tinygrad_rnn", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            task = self.tasks.get()
+            try:
+                task()
+            except BaseException as error:
+                self.results.put(error)
+            else:
+                self.results.put(None)
 
 
-def together(tasks: Sequence[Callable[[], Any]]) -> None:
+@functools.lru_cache(maxsize=64)
+def _worker(process: int, caller: int, k: int) -> _Worker:
+    """Worker k of a thread of a process: a fork has none of its parent's threads."""
+    return _Worker()
+
+
+def together(tasks: Sequence[Task]) -> None:
     """Do all tasks at the same time, the first in this thread. Raises what the first that failed raised."""
     first, *others = tasks
-    waiting = [_pool().submit(task) for task in others]
+    workers = [_worker(os.getpid(), threading.get_ident(), k) for k in range(len(others))]
+    for worker, task in zip(workers, others, strict=True):
+        worker.tasks.put(task)
     try:
         first()
     finally:
-        errors = [f.exception() for f in waiting]
+        errors = [worker.results.get() for worker in workers]
     for error in errors:
         if error is not None:
             raise error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -63,14 +63,13 @@ class Plan:
         one_thread = self.backend.single_threaded() if self.single and not self.compiled else contextlib.nullcontext()
         with one_thread:
             for k, level in enumerate(self.levels):
-                self._each(partial(Part.run, level=k, feed=feed))
+                tasks = [partial(part.run, k, feed) for part in self.parts if k == 0 or part.program.segments[k]]
+                if len(tasks) > 1 and k == 0:
+                    cores.together(tasks)
+                else:  # after the sums over the batch there is hardly anything left to do
+                    for task in tasks:
+                        task()
                 self._join(k, level)
-
-    def _each(self, work: Callable[[Part], Any]) -> None:
-        if len(self.parts) == 1:
-            work(self.parts[0])
-        else:
-            cores.together([partial(work, part) for part in self.parts])
 
     def _join(self, k: int, level: Level) -> None:
         """Add up the sums over the batch; every part gets the whole."""
