@@ -204,12 +204,15 @@ class Model:
         """
         data = self._inputs(data, inputs)
         names = self._want(want, data)
-        plan = self._computed(names, data, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
-                              check=check)
+        return self._ran(data, names, state, lengths=lengths, steps=steps, training=training, seed=seed, check=check)[0]
+
+    def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], state: Mapping[str, Any] | None,
+             **options: Any) -> tuple[Result, Plan]:
+        plan = self._computed(names, data, state=state, **options)
         to_host = backends.current().to_host
         result = Result({name: to_host(plan.result(name)) for name in names})
         result.state = {name: to_host(value) for name, value in plan.state().items()}
-        return result
+        return result, plan
 
     def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
         """A plan that has just been run; `options` are those of `prepared`."""

@@ -91,31 +91,42 @@ class Part:
                 self.xp.copyto(target, 0, "unsafe", self.layout.pad_axis(pad, k, target.ndim))
 
     def _load_state(self, name: str, array: Any) -> None:
-        """(batch, steps, features): the values at ..., -1, 0."""
+        """(batch, steps, other indices, features): the values at ..., -1, 0."""
         if name not in self.layout.used:
             return
-        (low, _), = self.layout.rooms[name]
-        source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
-        if low > source.shape[0]:
-            raise BadValue(f"the state of {name} holds {source.shape[0]} steps, {low} are needed")
-        self.xp.copyto(self.layout.buffers[name][:low], source[source.shape[0] - low :], "unsafe")
+        source = self.backend.asarray(array)
+        for axis, low in [(axis, low) for other, axis, low in self.carried() if other == name]:
+            if low > source.shape[1]:
+                raise BadValue(f"the state of {name} holds {source.shape[1]} steps, {low} are needed")
+            self.xp.copyto(self.by_step(name, axis)[:, :low], source[:, source.shape[1] - low :], "unsafe")
 
-    def state(self) -> dict[str, Any]:
-        """The last values of every quantity that is read at an earlier step: (batch, steps, features)."""
-        found = {}
+    def carried(self) -> list[tuple[str, int, int]]:
+        """Quantities that are read at earlier steps: the name, the axis of time, how many steps back."""
+        found = []
         for name, rooms in self.layout.rooms.items():
             q = self.layout.system.quantities[name]
-            if q.role == "weight" or len(rooms) != 1 or not rooms[0][0] or self.layout.is_static(q.slots[0]):
-                continue
-            low = rooms[0][0]
-            lengths = self.layout.per_example[self.layout.system.range_of(q.slots[0])]
-            buffer = self.layout.buffers[name]
+            axes = [k for k, index in enumerate(q.slots) if not self.layout.is_static(index)]
+            if q.role != "weight" and len(axes) == 1 and rooms[axes[0]][0]:
+                found.append((name, axes[0], rooms[axes[0]][0]))
+        return found
+
+    def by_step(self, name: str, axis: int) -> Any:
+        """A buffer as (batch, steps, other indices, features); the batch is 1 where there is none."""
+        buffer = self.layout.buffers[name]
+        if self.layout.system.quantities[name].batched:
+            return self.xp.moveaxis(buffer, (-1, axis), (0, 1))
+        return self.xp.moveaxis(buffer, axis, 0)[None]
+
+    def state(self) -> dict[str, Any]:
+        """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
+        found = {}
+        for name, axis, low in self.carried():
+            q, values = self.layout.system.quantities[name], self.by_step(name, axis)
             if not q.batched:
-                found[name] = self.xp.array(buffer[self.layout.size(q.slots[0]) :][:low])[None]
+                found[name] = self.xp.array(values[:, self.layout.size(q.slots[axis]) :][:, :low])
                 continue
-            steps = [self.xp.moveaxis(buffer, -1, 0)[self.xp.arange(self.layout.config.batch), lengths + k]
-                     for k in range(low)]
-            found[name] = self.xp.stack(steps, axis=1)
+            lengths = self.layout.per_example[self.layout.system.range_of(q.slots[axis])]
+            found[name] = self.xp.stack([values[self.layout.examples, lengths + k] for k in range(low)], axis=1)
         return found
 
     def result(self, name: str) -> Any:

@@ -103,7 +103,7 @@ class Plan:
         return found
 
     def state(self) -> dict[str, Any]:
-        """The last values of every quantity that is read at an earlier step: (batch, steps, features)."""
+        """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
         states = [part.state() for part in self.parts]
         return {name: self._joined(name, [s[name] for s in states]) for name in states[0]}
 

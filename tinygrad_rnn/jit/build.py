@@ -86,6 +86,15 @@ class Builder:
         order = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
         return self.ir.shuffle_vector(one, ir.Constant(kind, ir.Undefined), order)
 
+    def sum(self, vector: Any) -> Any:
+        """The sum of a vector's lanes, in whatever order is quick."""
+        element = vector.type.element
+        name = f"llvm.vector.reduce.fadd.{_mangled(vector.type)}"
+        found = self.module.globals.get(name)
+        if found is None:
+            found = ir.Function(self.module, ir.FunctionType(element, [element, vector.type]), name)
+        return self.ir.call(found, [ir.Constant(element, 0.0), vector], fastmath=("reassoc",))
+
     def mask(self, count: Any, lanes: int) -> Any:
         """A vector of truth values, true in the first `count` lanes."""
         order = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))

@@ -20,6 +20,9 @@ from .native import KERNEL as NATIVE
 from .native import machine
 
 
+KERNELS = {"gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows)}
+
+
 class Program:
     """Segments of compiled calls. public: the owners of arrays that are read from outside."""
 
@@ -133,11 +136,12 @@ def _in_turns(count: int, actions: Sequence[Callable[[int], None]]) -> None:
 
 
 def _product(unit: Product, scratch: np.ndarray) -> tuple[int, list[int]]:
-    at = {**dict.fromkeys(gemm.FIELDS, 0), **unit.fields, "scratch": scratch.ctypes.data}
+    fields, make = KERNELS[unit.kernel]
+    at = {**unit.fields, "scratch": scratch.ctypes.data}
     for name, o in (("a", unit.a), ("b", unit.b), ("c", unit.out)):
         at |= {name: o.address, f"{name}_step": o.step}
     dtype = unit.out.dtype
-    return machine().address(f"gemm {dtype}", partial(gemm.make_gemm, dtype)), [at[f] for f in gemm.FIELDS]
+    return machine().address(f"{unit.kernel} {dtype}", partial(make, dtype)), [at.get(f, 0) for f in fields]
 
 
 def _make_driver(module: ir.Module, name: str) -> None:

@@ -42,6 +42,49 @@ def tile() -> Tile:
     return Tile(4, 6)
 
 
+ROW_FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "k", "a_m", "c_m")
+
+
+def make_rows(dtype: str, module: ir.Module, name: str) -> None:
+    """Write the kernel of a matrix of contiguous rows times a vector: C[m] = sum of A[m, k] B[k]."""
+    b = Builder(module, name)
+    record, step = b.function.args
+    at = {field: b.load_i64(record, k) for k, field in enumerate(ROW_FIELDS)}
+    start = {x: b.ir.inttoptr(b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])), POINTER) for x in "abc"}
+    count, size, height = lanes(dtype), BYTES[dtype], 8
+    vector = ir.VectorType(FLOATS[dtype], count)
+    whole = b.ir.mul(b.ir.sdiv(at["k"], i64(count)), i64(count))
+    tail = b.mask(b.ir.sub(at["k"], whole), count)
+    totals = [b.ir.alloca(vector) for _ in range(height)]
+
+    def rows(first: Any, many: int) -> None:
+        lines = [b.offset(start["a"], b.ir.mul(b.ir.add(first, i64(r)), at["a_m"])) for r in range(many)]
+        for total in totals[:many]:
+            b.ir.store(ir.Constant(vector, None), total)
+
+        def add(k: Any, mask: Any) -> None:
+            there = b.ir.mul(k, i64(size))
+            right = b.load(b.offset(start["b"], there), vector, mask)
+            for line, total in zip(lines, totals, strict=False):
+                left = b.load(b.offset(line, there), vector, mask)
+                b.ir.store(b.intrinsic("fma", vector, left, right, b.ir.load(total, typ=vector)), total)
+
+        with b.loop(whole, step=count) as k:
+            add(k, None)
+        with b.ir.if_then(b.ir.icmp_signed("<", whole, at["k"])):
+            add(whole, tail)
+        for r in range(many):
+            value = b.sum(b.ir.load(totals[r], typ=vector))
+            b.ir.store(value, b.offset(start["c"], b.ir.mul(b.ir.add(first, i64(r)), at["c_m"])), align=size)
+
+    most = b.ir.mul(b.ir.sdiv(at["m"], i64(height)), i64(height))
+    with b.loop(most, step=height) as first:
+        rows(first, height)
+    with b.loop(at["m"], start=most) as first:
+        rows(first, 1)
+    b.finish()
+
+
 def lanes(dtype: str) -> int:
     """How many numbers one vector holds."""
     return tile().lanes * 4 // BYTES[dtype]

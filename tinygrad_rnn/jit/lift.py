@@ -81,13 +81,17 @@ class Fold:
 
 @dataclass(eq=False)
 class Product:
-    """out = a contraction of a and b; `fields` are those of the kernel's record that do not move."""
+    """out = a contraction of a and b; `fields` are those of the kernel's record that do not move.
+
+    kernel: "gemm", or "rows" where a is a matrix of contiguous rows and b a vector.
+    """
 
     a: Operand
     b: Operand
     out: Operand
     fields: dict[str, int]
-    scratch: int  # numbers needed beside
+    scratch: int = 0  # numbers needed beside
+    kernel: str = "gemm"
 
     @property
     def reads(self) -> list[Operand]:
@@ -280,7 +284,10 @@ def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: li
               "k1": k1[0], "a_k1": k1[1][0], "b_k1": k1[1][1], "k2": k2[0], "a_k2": k2[1][0], "b_k2": k2[1][1]}
     for k, (n, (x, y, z), add) in enumerate(outer, 1):
         fields |= {f"outer{k}": n, f"a_outer{k}": x, f"b_outer{k}": y, f"c_outer{k}": z, f"add_outer{k}": add}
-    return [Product(a, b, out, fields, _scratch(fields, out.array.itemsize))]
+    size = out.array.itemsize
+    if all(fields[x] == 1 for x in ("m", "k2", "outer1", "outer2")) and fields["a_k1"] == fields["b_k1"] == size:
+        return [Product(b, a, out, {"m": column[0], "k": k1[0], "a_m": column[1][0], "c_m": size}, kernel="rows")]
+    return [Product(a, b, out, fields, _scratch(fields, size))]
 
 
 def _scratch(fields: dict[str, int], size: int) -> int:
