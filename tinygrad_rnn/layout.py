@@ -6,6 +6,7 @@ shift is a view and no step tests where it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class Layout:
             for slot, own in zip(eq.slots, system.quantities[eq.name].slots, strict=True):
                 if slot.anchor == "last":
                     self.late.setdefault(eq.name, []).append(own)
+        self._results = self._in_one()
         self.buffers = {name: self._buffer(name) for name in self.used}
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
         self.whole = whole  # how many examples there are in all, where these are only a part of the batch
@@ -98,7 +100,24 @@ class Layout:
             return slot.offset, slot.offset
         return min(1, 1 + slot.offset), size + slot.offset
 
+    def _in_one(self) -> dict[str, Any]:
+        """Wanted results without a batch, the gradients of weights above all, as slices of one array."""
+        shapes = {}
+        for name in self.config.want:
+            q = self.system.quantities[name]
+            if q.role == "defined" and not q.batched and q.type.dtype == self.system.dtype and not any(
+                    low or high for low, high in self.rooms[name]):
+                shapes[name] = (*(self.size(i) for i in q.slots), *q.type.shape)
+        flat = self.xp.zeros(sum(map(math.prod, shapes.values())), self.system.dtype)
+        found, at = {}, 0
+        for name, shape in shapes.items():
+            found[name] = flat[at : at + math.prod(shape)].reshape(shape)
+            at += math.prod(shape)
+        return found
+
     def _buffer(self, name: str) -> Any:
+        if name in self._results:
+            return self._results[name]
         q = self.system.quantities[name]
         rooms = self.rooms[name]
         lead = tuple(low + self.size(i) + high for (low, high), i in zip(rooms, q.slots, strict=True))

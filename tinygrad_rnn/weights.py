@@ -38,6 +38,17 @@ def recurrent(system: System) -> set[str]:
             and any(r in walk([a]) and all(x.op != "ref" or x is r for x in walk([a])) for a in p.args)}
 
 
+def _in_one(xp: Any, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """Copies of the arrays as slices of one, so that clipping and an update are single passes."""
+    flat = xp.empty(sum(a.size for a in arrays.values()), dtype)
+    found, at = {}, 0
+    for name, array in arrays.items():
+        found[name] = flat[at : at + array.size].reshape(array.shape)
+        found[name][...] = xp.asarray(array)
+        at += array.size
+    return found
+
+
 class Weights(MutableMapping[str, Any]):
     """model.weights: a mapping from names to arrays.
 
@@ -63,16 +74,16 @@ class Weights(MutableMapping[str, Any]):
         if self._backend is not backends.current():
             host = {k: self._backend.to_host(v) for k, v in self._arrays.items()}
             self._backend = backends.current()
-            self._arrays = {k: self._backend.xp.array(v) for k, v in host.items()}
+            self._arrays = _in_one(self._backend.xp, host, self._system.dtype)
         return self._arrays
 
     def _initial(self) -> dict[str, Any]:
         xp = backends.current().xp
         loops = recurrent(self._system)
         quantities = self._system.quantities
-        return {name: xp.array(initial(name, shape, name in loops, self.rules, self.seed,
-                                       len(quantities[name].slots)), self._system.dtype)
-                for name, shape in self.shapes.items()}
+        values = {name: initial(name, shape, name in loops, self.rules, self.seed, len(quantities[name].slots))
+                  for name, shape in self.shapes.items()}
+        return _in_one(xp, values, self._system.dtype)
 
     def reset(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> None:
         """Draw every weight anew, in place."""

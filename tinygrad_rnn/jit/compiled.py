@@ -19,7 +19,6 @@ from .lift import Foreign, Operand, Product, Repeated, lifted
 from .native import KERNEL as NATIVE
 from .native import machine
 
-
 KERNELS = {"gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows)}
 
 
