@@ -7,8 +7,10 @@ from typing import Any
 
 from .elementwise import Access, Kernel
 from .fuse import Group
+from .gemm import lanes
 from .lift import Fold, Operand
 
+NARROW = 8  # vectors beside each other, up to which sums along the axis before are done column by column
 Axes = list[tuple[int, tuple[int, ...]]]  # loops, outermost first: the extent, and the stride of each operand
 
 
@@ -76,9 +78,32 @@ def assembled(group: Group, needed: Callable[[Operand], bool]) -> tuple[Kernel, 
     store_at = tuple((use(o), number[step]) for o, step in stores)
     fold_at = tuple((use(o), number[step], op) for o, step, op in folds)
     axes = _axes(group, kernel_operands)
-    accesses = tuple(Access(o.dtype, _inner(o, axes[-1][1][k])) for k, o in enumerate(kernel_operands))
-    kernel = Kernel(len(axes), group.dtype, accesses, tuple(steps), store_at, fold_at)
+    accesses = tuple(Access(o.dtype, _inner(o, axes[-1][1][k]), len(axes) > 1 and axes[-2][1][k] == 0)
+                     for k, o in enumerate(kernel_operands))
+    width = _width(group.dtype, axes[-1][0], accesses)
+    columns = len(axes) > 1 and width > 1 and axes[-1][0] <= NARROW * width and all(
+        accesses[k].inner == 1 and accesses[k].still for k, _, _ in fold_at) and bool(fold_at)
+    reduced = _reduced(axes, [k for k, _, _ in fold_at])
+    kernel = Kernel(len(axes), group.dtype, width, columns, reduced, accesses, tuple(steps), store_at, fold_at)
     return kernel, kernel_operands, _record(kernel_operands, axes)
+
+
+def _reduced(axes: Axes, folds: list[int]) -> int:
+    """How many of the last axes every fold sums over; at least the last is looked at by itself."""
+    count = 0
+    while folds and count < len(axes) and all(axes[-1 - count][1][k] == 0 for k in folds):
+        count += 1
+    return max(count, 1)
+
+
+def _width(dtype: str, extent: int, accesses: tuple[Access, ...]) -> int:
+    """How many numbers are done at once: a vector of them, or the half where there are no more."""
+    if any(a.inner < 0 for a in accesses):
+        return 1
+    width = lanes(dtype)
+    while width > 4 and extent <= width // 2:
+        width //= 2
+    return width
 
 
 def _live(steps: list[tuple[Any, ...]], roots: list[int]) -> list[int]:
@@ -101,6 +126,7 @@ def _axes(group: Group, operands: list[Operand]) -> Axes:
     """The loops: in the order of memory, neighbours that are one run in every operand made one."""
     first = group.items[0]
     guide = first.arg if isinstance(first, Fold) else first.out
+    folded = [item.out for item in group.items if isinstance(item, Fold)]
     own = [[s for n, s in zip(o.array.shape, o.array.strides, strict=True) if n != 1] for o in (guide, *operands)]
     extents = [n for n in guide.array.shape if n != 1]
     order = sorted(range(len(extents)), key=lambda k: -abs(own[0][k]))
@@ -108,6 +134,8 @@ def _axes(group: Group, operands: list[Operand]) -> Axes:
         sizes, last = [o.array.itemsize for o in operands], order.pop()
         order.sort(key=lambda k: any(s[k] == n for s, n in zip(own[1:], sizes, strict=True)))
         order.append(last)
+    else:
+        order = _summed_last(order, [own[1 + k] for k, o in enumerate(operands) if any(o is f for f in folded)])
     found: Axes = []
     for k in order:
         strides = tuple(s[k] for s in own[1:])
@@ -116,6 +144,14 @@ def _axes(group: Group, operands: list[Operand]) -> Axes:
         else:
             found.append((extents[k], strides))
     return found or [(1, (0,) * len(operands))]
+
+
+def _summed_last(order: list[int], folds: list[list[int]]) -> list[int]:
+    """The axes that are summed moved behind the others, where the innermost is summed: one total serves them all."""
+    summed = [k for k in order if folds and all(strides[k] == 0 for strides in folds)]
+    if not summed or summed[-1] != order[-1]:
+        return order
+    return [k for k in order if k not in summed] + summed
 
 
 def _record(operands: list[Operand], axes: Axes) -> list[int]:

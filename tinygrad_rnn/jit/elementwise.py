@@ -10,7 +10,7 @@ from typing import Any
 from llvmlite import ir
 
 from .build import FLOATS, I1, I8, POINTER, Builder, i64
-from .gemm import BYTES, lanes, least
+from .gemm import BYTES, least
 from .scalar import SCALARS, Value, constant, is_truth, maximum
 
 ITEM = {**BYTES, "bool": 1}
@@ -20,24 +20,33 @@ FOLDS = {"sum": (0.0, lambda x, y: x + y), "max": (-math.inf, maximum)}
 
 @dataclass(frozen=True)
 class Access:
-    """How a kernel reaches an operand: its dtype, and along the innermost axis 1 (contiguous), 0 (the same number
-    throughout) or -1 (with a stride)."""
+    """How a kernel reaches an operand.
+
+    inner: along the innermost axis 1 (contiguous), 0 (the same number throughout) or -1 (with a stride);
+    still: has it no stride along the axis before that?
+    """
 
     dtype: str
     inner: int
+    still: bool = False
 
 
 @dataclass(frozen=True)
 class Kernel:
     """What one pass does, whatever the sizes.
 
-    axes: loops, the innermost last. steps: ("load", operand), ("const", number) or (name in SCALARS, step, ...).
+    axes: loops, the innermost last. lanes: numbers done at once. columns: whether the loop over the last axis goes
+    around that over the one before, so that what is summed along it stays in a register. reduced: how many of the last
+    axes are summed into one number. steps: ("load", operand), ("const", number) or (name in SCALARS, step, ...).
     stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is
     folded. A record holds the axes' extents, then for each operand its address, its step and its strides in bytes.
     """
 
     axes: int
     dtype: str
+    lanes: int
+    columns: bool
+    reduced: int
     accesses: tuple[Access, ...]
     steps: tuple[tuple[Any, ...], ...]
     stores: tuple[tuple[int, int], ...]
@@ -51,8 +60,7 @@ class Kernel:
 class _Writer:
     def __init__(self, kernel: Kernel, b: Builder):
         self.kernel, self.b = kernel, b
-        strided = any(a.inner < 0 for a in kernel.accesses)
-        self.lanes = 1 if strided else lanes(kernel.dtype)
+        self.lanes = kernel.lanes
         self.vector = ir.VectorType(FLOATS[kernel.dtype], self.lanes)
 
     def write(self) -> None:
@@ -67,12 +75,28 @@ class _Writer:
             at += 2 + axes
         self.totals = {operand: b.ir.alloca(self._wide()) for operand, _, _ in self.kernel.folds
                        if self.kernel.accesses[operand].inner == 0}  # here, not in a loop: each would take new stack
+        self.sums = {operand: b.ir.alloca(self.vector) for operand, _, _ in self.kernel.folds
+                     if self.kernel.columns and self._in_register(operand)}
+        self.same: dict[int, Value] = {}
         self._loops(0, starts)
         b.finish()
 
     def _loops(self, axis: int, pointers: list[Any]) -> None:
+        if axis == self.kernel.axes - self.kernel.reduced:
+            for operand, _, name in self.kernel.folds:
+                if operand in self.totals:
+                    self.b.ir.store(constant(self._wide(), FOLDS[name][0]), self.totals[operand])
+        self._nested(axis, pointers)
+        if axis == self.kernel.axes - self.kernel.reduced:
+            for operand, _, name in self.kernel.folds:
+                if operand in self.totals:
+                    self._into_one(pointers[operand], self.totals[operand], FOLDS[name][1])
+
+    def _nested(self, axis: int, pointers: list[Any]) -> None:
         if axis == self.kernel.axes - 1:
             self._innermost(pointers, self.extents[-1])
+        elif axis == self.kernel.axes - 2 and self.kernel.columns:
+            self._columns(axis, pointers)
         elif axis == self.kernel.axes - 2 and self.lanes == 1:
             self._tiles(axis, pointers)
         else:
@@ -89,6 +113,50 @@ class _Writer:
             with b.loop(height) as i:
                 self._innermost(self._moved(corner, axis, i), width)
 
+    def _in_register(self, operand: int) -> bool:
+        access = self.kernel.accesses[operand]
+        return access.inner == 1 and access.still
+
+    def _columns(self, axis: int, pointers: list[Any]) -> None:
+        b, count = self.b, self.extents[-1]
+        whole = b.ir.mul(b.ir.sdiv(count, i64(self.lanes)), i64(self.lanes))
+        with b.loop(whole, step=self.lanes) as i:
+            self._column(axis, self._along(pointers, i), None)
+        rest = b.ir.sub(count, whole)
+        with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
+            self._column(axis, self._along(pointers, whole), b.mask(rest, self.lanes))
+
+    def _along(self, pointers: list[Any], i: Any) -> list[Any]:
+        return [self._at(p, k, i) for k, p in enumerate(pointers)]
+
+    def _column(self, axis: int, pointers: list[Any], mask: Any) -> None:
+        """One vector's width, all along the axis before the last."""
+        b = self.b
+        self.same = {}
+        for k, access in enumerate(self.kernel.accesses):
+            if access.still and ("load", k) in self.kernel.steps and not self._written(k):
+                self.same[k] = (self._load(pointers[k], k, i64(0), mask) if access.inner
+                                else self._broadcast(pointers[k], access))
+        for operand, _, name in self.kernel.folds:
+            if operand in self.sums:
+                b.ir.store(constant(self.vector, FOLDS[name][0]), self.sums[operand])
+        with b.loop(self.extents[axis]) as row:
+            held = self.same
+            here = self._moved(pointers, axis, row)
+            self.same = held | {k: self._broadcast(here[k], a) for k, a in enumerate(self.kernel.accesses)
+                                if a.inner == 0 and k not in held and ("load", k) in self.kernel.steps}
+            self._body(here, i64(0), mask)
+            self.same = held
+        self.same = {}
+        for operand, _, name in self.kernel.folds:
+            if operand in self.sums:
+                old = Value(b, b.load(pointers[operand], self.vector, mask))
+                total = Value(b, b.ir.load(self.sums[operand], typ=self.vector))
+                b.store(FOLDS[name][1](old, total).v, pointers[operand], mask)
+
+    def _written(self, operand: int) -> bool:
+        return any(o == operand for o, _ in self.kernel.stores)
+
     def _moved(self, pointers: list[Any], axis: int, i: Any) -> list[Any]:
         return [self.b.offset(p, self.b.ir.mul(i, s[axis])) for p, s in zip(pointers, self.strides, strict=True)]
 
@@ -96,9 +164,6 @@ class _Writer:
         b = self.b
         self.same = {k: self._broadcast(pointers[k], a) for k, a in enumerate(self.kernel.accesses)
                      if a.inner == 0 and ("load", k) in self.kernel.steps}
-        for operand, _, name in self.kernel.folds:
-            if operand in self.totals:
-                b.ir.store(constant(self._wide(), FOLDS[name][0]), self.totals[operand])
         whole = b.ir.mul(b.ir.sdiv(count, i64(self.lanes)), i64(self.lanes))
         with b.loop(whole, step=self.lanes) as i:
             self._body(pointers, i, None)
@@ -106,9 +171,6 @@ class _Writer:
             rest = b.ir.sub(count, whole)
             with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
                 self._body(pointers, whole, b.mask(rest, self.lanes))
-        for operand, _, name in self.kernel.folds:
-            if operand in self.totals:
-                self._into_one(pointers[operand], self.totals[operand], FOLDS[name][1])
 
     def _wide(self) -> Any:
         """Totals along the innermost axis are kept in double precision."""
@@ -183,6 +245,10 @@ class _Writer:
     def _fold(self, value: Any, pointer: Any, operand: int, name: str, i: Any, mask: Any) -> None:
         b, (neutral, combine) = self.b, FOLDS[name]
         number = self._number(value)
+        if operand in self.sums:
+            old = Value(b, b.ir.load(self.sums[operand], typ=self.vector))
+            b.ir.store(combine(old, number).v, self.sums[operand])
+            return
         if operand not in self.totals:
             where = self._at(pointer, operand, i)
             old = Value(b, b.load(where, self.vector, mask))
