@@ -80,6 +80,18 @@ def test_a_state_carries_on():
     np.testing.assert_allclose(np.concatenate(parts, 1), whole["k"], atol=1e-12)
 
 
+def test_a_stepper_of_a_deep_model_carries_every_layer():
+    model = tr.equations("""
+        h[l,t] = tanh(W[l] @ h[l-1,t] + U[l] @ h[l,t-1] + V[l] @ h[l,t-2] + b[l])
+        h[0,t] = E @ x[t]
+        y[t] = h[2,t]""", l=2, h=4, x=3, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(2, 6, 3))
+    step, whole = model.stepper(batch=2, want=["y"]), model.run(x=x, want="y")["y"]
+    np.testing.assert_allclose(np.stack([step(x=x[:, k])["y"] for k in range(6)], 1), whole, atol=1e-12)
+    first = model.run(x=x[:, :3], want="y")
+    np.testing.assert_allclose(model.run(x=x[:, 3:], want="y", state=first.state)["y"], whole[:, 3:], atol=1e-12)
+
+
 def test_a_stepper_equals_a_run():
     model = build("lstm")
     x = data(model, 3, {"t": 5})["x"]
