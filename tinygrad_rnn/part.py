@@ -40,11 +40,15 @@ class Part:
         public += [array for level in self.sums for array in level]
         return Program(segments, {id(self.backend.owner(b)) for b in public}, self.backend.owner)
 
-    def run(self, level: int, feed: Feed) -> None:
-        """Compute one level; before the first, fill the buffers from the feed of the whole batch."""
+    def start(self, feed: Feed) -> None:
+        """Fill the buffers from the feed of the whole batch, and compute level 0."""
         with self.backend.quiet():
-            if level == 0:
-                self._fill(self._own(feed), feed)
+            self._fill(self._own(feed), feed)
+            self.program.run(0)
+
+    def run(self, level: int) -> None:
+        """Compute a later level."""
+        with self.backend.quiet():
             self.program.run(level)
 
     def _own(self, feed: Feed) -> Feed:

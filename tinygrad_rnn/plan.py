@@ -14,7 +14,7 @@ from .config import Config, Feed
 from .errors import BadValue
 from .levels import Level, levels
 from .lower import lowered
-from .node import walk
+from .node import BATCH, Node, walk
 from .part import Part
 from .rewrite import stabilised
 from .schedule import Item, Loop, needed, schedule
@@ -52,6 +52,8 @@ class Plan:
         cuts = [config.batch * k // parts for k in range(parts + 1)]
         self.parts = [Part(self.system, replace(config, batch=end - first), equations, self.levels, weights, backend,
                            self.compiled, first, config.batch) for first, end in itertools.pairwise(cuts)]
+        self.heavy = [any(isinstance(item, Loop) or (isinstance(item, Node) and BATCH in item.indices)
+                          for item in level.items) for level in self.levels]
         self.single = parts > 1 or 0 < work.step < SMALL
 
     def interior(self, name: str) -> Any:
@@ -62,18 +64,24 @@ class Plan:
         """Fill the inputs and replay the programs."""
         one_thread = self.backend.single_threaded() if self.single and not self.compiled else contextlib.nullcontext()
         with one_thread:
-            for k, level in enumerate(self.levels):
-                tasks = [partial(part.run, k, feed) for part in self.parts if k == 0 or part.program.segments[k]]
-                if len(tasks) > 1 and k == 0:
-                    cores.together(tasks)
-                else:  # after the sums over the batch there is hardly anything left to do
-                    for task in tasks:
-                        task()
-                self._join(k, level)
+            self.replay([partial(part.start, feed) for part in self.parts])
 
-    def _join(self, k: int, level: Level) -> None:
+    def replay(self, starts: Sequence[cores.Task]) -> None:
+        """Do the starts of all parts, which end level 0, then the other levels."""
+        cores.together(starts)
+        self._join(0)
+        for k in range(1, len(self.levels)):
+            tasks = [partial(part.run, k) for part in self.parts if part.program.segments[k]]
+            if tasks and self.heavy[k]:
+                cores.together(tasks)
+            else:
+                for task in tasks:
+                    task()
+            self._join(k)
+
+    def _join(self, k: int) -> None:
         """Add up the sums over the batch; every part gets the whole."""
-        for j in range(len(level.sums) if len(self.parts) > 1 else 0):
+        for j in range(len(self.levels[k].sums) if len(self.parts) > 1 else 0):
             first, *others = (part.sums[k][j] for part in self.parts)
             for other in others:
                 self.xp.add(first, other, first)

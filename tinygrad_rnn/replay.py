@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .part import Part
 from .plan import Plan
 
 MOST = 16
@@ -23,27 +25,30 @@ def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
 
 
 class Replay:
-    """A small plan without draws: copy the inputs in, run, copy results out."""
+    """A plan without draws: copy the inputs in, run, copy results out."""
 
     def __init__(self, plan: Plan, inputs: Mapping[str, Any], results: Mapping[str, str]):
-        (part,) = plan.parts
-        self.weights = part.weights
-        used = [name for name in inputs if name in part.layout.used]
-        self._inputs = [(name, np.moveaxis(part.interior(name), -1, 0)) for name in used]
-        self._results = [(name, part.interior(wanted)) for name, wanted in results.items()]
-        self._run, self._levels = part.program.run, range(len(plan.levels))
+        self.plan, self.weights = plan, plan.parts[0].weights
+        self._arrays: Mapping[str, Any] = {}
+        used = [name for name in inputs if name in plan.parts[0].layout.used]
+        self._starts = [partial(self._start, part, [(name, np.moveaxis(part.interior(name), -1, 0)) for name in used])
+                        for part in plan.parts]
+        self._results = [(name, plan.interior(wanted)) for name, wanted in results.items()]
 
     @staticmethod
     def fits(plan: Plan) -> bool:
         """Can calls of this plan be replayed?"""
         part = plan.parts[0]
-        return (len(plan.parts) == 1 and plan.compiled and not part.drawn and not part.late and not part.layout.pads
+        return (plan.compiled and not part.drawn and not part.late and not part.layout.pads
                 and not part.layout.copied_weights() and not plan.config.coded)
+
+    def _start(self, part: Part, targets: list[tuple[str, Any]]) -> None:
+        for name, target in targets:
+            part.backend.rearrange(target, self._arrays[name][part.first : part.last])
+        part.program.run(0)
 
     def __call__(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The results by name; those that have no batch, as they are."""
-        for name, target in self._inputs:
-            target[...] = arrays[name]
-        for level in self._levels:
-            self._run(level)
+        self._arrays = arrays
+        self.plan.replay(self._starts)
         return {name: array.copy() for name, array in self._results}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,7 @@ class Stepper:
         check_causal(system, want, self.index)
         out, plan = self.model._ran(self._with_time(inputs), want, state)
         self.state = out.state
-        if state is not None and len(plan.parts) == 1 and not plan.parts[0].drawn:
+        if state is not None and len(plan.parts) == len(plan.levels) == 1 and not plan.parts[0].drawn:
             self._live = _Live(self.model, plan, inputs, want)
         return {name: value[:, 0] if system.quantities[name].batched else value[0] for name, value in out.items()}
 
@@ -90,8 +89,7 @@ class _Live:
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
         self._rolls = [(part.by_step(name, axis)[:, :low], part.by_step(name, axis)[:, 1 : 1 + low])
                        for name, axis, low in part.carried()]
-        self._run, self._levels = part.program.run, range(len(plan.levels))
-        self._quiet = contextlib.nullcontext if plan.compiled else part.backend.quiet
+        self._run, self._compiled = part.program.run, plan.compiled
 
     @staticmethod
     def _here(value: Any, q: Quantity) -> Any:
@@ -102,9 +100,12 @@ class _Live:
 
     def takes(self, inputs: Mapping[str, Any]) -> bool:
         """Are these inputs like those that it was made for, and the weights still the same arrays?"""
-        return len(inputs) == len(self._shapes) and self.model.weights.arrays is self._arrays and all(
-            type(value) is np.ndarray and (value.shape, value.dtype) == self._shapes.get(name)
-            for name, value in inputs.items())
+        if len(inputs) != len(self._shapes) or self.model.weights.arrays is not self._arrays:
+            return False
+        for name, value in inputs.items():
+            if type(value) is not np.ndarray or (value.shape, value.dtype) != self._shapes.get(name):
+                return False
+        return True
 
     def step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Move the state back by one position, and compute the next."""
@@ -112,9 +113,11 @@ class _Live:
             earlier[...] = later
         for name, target in self._inputs:
             target[...] = inputs[name]
-        with self._quiet():
-            for level in self._levels:
-                self._run(level)
+        if self._compiled:
+            self._run(0)
+        else:
+            with self.plan.backend.quiet():
+                self._run(0)
         return {name: array.copy() for name, array in self._results}
 
 

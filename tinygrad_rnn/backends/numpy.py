@@ -52,9 +52,12 @@ def threads() -> int:
     return min([len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *allowed])
 
 
+LARGE = 65536  # numbers, from which on a copy by tiles pays
+
+
 def rearrange(out: Any, a: Any) -> None:
     """out = a, whose axes lie in another order in memory."""
-    if jit.enabled():
+    if out.size > LARGE and jit.enabled():
         from ..jit.rearrange import rearrange as compiled
 
         compiled(out, a)

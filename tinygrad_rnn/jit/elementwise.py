@@ -14,7 +14,7 @@ from .gemm import BYTES, least
 from .scalar import SCALARS, Value, constant, is_truth, maximum
 
 ITEM = {**BYTES, "bool": 1}
-TILE = 16
+TILE = 8
 FOLDS = {"sum": (0.0, lambda x, y: x + y), "max": (-math.inf, maximum)}
 
 

@@ -12,12 +12,10 @@ from .fuse import Group
 from .lift import NUMBERS, Map, Operand
 from .native import KERNEL, machine
 
-SMALL = 65536  # numbers, up to which NumPy's copy is done before a record is made
-
 
 def rearrange(out: np.ndarray, a: np.ndarray) -> None:
     """out = a, of the same shape."""
-    if out.size <= SMALL or out.dtype != a.dtype or out.dtype.name not in NUMBERS:
+    if out.dtype != a.dtype or out.dtype.name not in NUMBERS:
         np.copyto(out, a, "unsafe")
         return
     kernel, positions, record = _kernel(out.shape, out.strides, a.strides, out.dtype.name)
