@@ -239,7 +239,8 @@ class _Trainer:
         arrays |= {f"state.{k}": to_host(v) for k, v in (self.state or {}).items()}
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best[2].items()}
-        progress = {"epoch": self.epoch, "done": self.done, "step": self.step, "totals": self.totals,
+        threads = self.derived._plans.threads or backends.current().threads()  # sums in parts: they enter the bits
+        progress = {"threads": threads, "epoch": self.epoch, "done": self.done, "step": self.step, "totals": self.totals,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
                     "rows": self.history.rows, "seconds": self.before + time.monotonic() - self.started,
                     "steps": [list(row.values()) for row in self.history.steps]}
@@ -274,6 +275,7 @@ class _Trainer:
         self.state = part("state.") if progress["carried"] else None
         self.epoch, self.done, self.step, self.totals = (progress[k] for k in ("epoch", "done", "step", "totals"))
         self.before = progress["seconds"]
+        self.derived._plans.threads = progress.get("threads")
         self.history = History(progress["rows"], [dict(zip(COLUMNS, row, strict=True)) for row in progress["steps"]])
         if progress["best"] is not None:
             self.best = (*progress["best"], part("best."))
