@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from .node import Node, Type, ordered, rebuild
 from .ops import TABLE, f
-from .ops.table import floating, promote
+from .ops.table import floating, keep, promote
 from .rewrite import ONE, remade
 from .system import Equation, System
 
@@ -21,8 +21,14 @@ LETTERS = string.ascii_letters
 DENSE_CLASSES = 256  # up to so many classes a product with one-hot vectors beats a scatter
 
 
-def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str], training: bool) -> list[Equation]:
-    """The equations, rewritten. coded: inputs given as integers, one-hot vectors of which only the class is known."""
+def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str], training: bool,
+            compiled: bool = False) -> list[Equation]:
+    """The equations, rewritten.
+
+    coded: inputs given as integers, one-hot vectors of which only the class is known; compiled: whether passes over
+    memory will be fused, so that what several rows compute inside is worth naming and sharing.
+    """
+    rules = {**RULES, **SHARED} if compiled else RULES
     masks = set() if training else {eq.name for eq in system.equations if eq.rhs.op == "dropout_mask"}
 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
@@ -32,7 +38,7 @@ def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str]
         if node.op == "ref" and node.attr("name") in masks:
             return ONE
         node = remade(node, args)
-        rule = RULES.get(node.op)
+        rule = rules.get(node.op)
         return rule(node) if rule is not None else node
 
     equations = list(equations)
@@ -129,6 +135,26 @@ def _sum(node: Node) -> Node:
     return node
 
 
+def _centred(z: Node, axis: int) -> Node:
+    mean = f.mean(z, axis=(axis,), over=())
+    return z - keep(_mean(mean), z, axis)
+
+
+def _rstd(node: Node) -> Node:
+    """1 / sqrt(mean of the centred squares + eps)."""
+    z, (axis,), eps = node.args[0], node.attr("axis"), node.attr("eps")
+    centred = _centred(z, axis)
+    variance = f.divide(f.sum(centred * centred, over=(), axis=(axis,)), float(z.shape[axis]))
+    return 1.0 / f.sqrt(variance + eps)
+
+
+def _layer_norm(node: Node) -> Node:
+    """What is centred times 1 / std: both are shared with the gradient."""
+    z, axis = node.args[0], node.attr("axis")
+    return _centred(z, axis) * keep(_rstd(f.rstd(z, axis=axis, eps=node.attr("eps"))), z, axis)
+
+
+SHARED: dict[str, Callable[[Node], Node]] = {"layer_norm": _layer_norm, "rstd": _rstd}
 RULES: dict[str, Callable[[Node], Node]] = {
     "mean": _mean, "sum": _sum, "multiply": _multiply,
     "matmul": _contract, "dot": _contract, "outer": _contract, "einsum": _contract, "embed": _contract,

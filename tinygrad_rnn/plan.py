@@ -39,9 +39,9 @@ class Plan:
         equations = needed(self.system, config.want)
         if config.carried:
             equations = [eq for eq in equations if not _is_initial(self.system, eq)]
-        equations = lowered(self.system, equations, config.coded, config.training)
         self.compiled = (backend.name == "numpy" and jit.enabled()
                          and sum(1 for _ in walk(eq.rhs for eq in equations)) < LONGEST)
+        equations = lowered(self.system, equations, config.coded, config.training, self.compiled)
         self.schedule = schedule(equations)
         items = sunk(self.schedule) if self.compiled else self.schedule
         found = levels(items, equations)
