@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,8 @@ class Config:
 
     sizes: range -> longest length; lengths: ranges whose length differs by example; coded: inputs given as
     integer classes; carried: whether earlier values come from a state instead of boundary equations; check: whether
-    every quantity is to be kept, to be looked through for NaN.
+    every quantity is to be kept, to be looked through for NaN; memory: "sqrt" where only the states at the borders of
+    segments of time are kept, and the rest is computed again; cut: ranges of which the sizes are only a segment.
     """
 
     want: tuple[str, ...]
@@ -23,11 +25,17 @@ class Config:
     training: bool = False
     carried: bool = False
     check: bool = False
+    memory: str | None = None
+    cut: frozenset[str] = frozenset()
 
 
 @dataclass
 class Feed:
-    """What changes from run to run: arrays (batch, indices, features), lengths by range, state, and the draws' key."""
+    """What changes from run to run: arrays (batch, indices, features), lengths by range, state, and the draws' key.
+
+    Of a segment: offset, by range, is how many positions come before it; ends the lengths of the whole sequence; fill
+    loads what comes from elsewhere into a part's buffers.
+    """
 
     inputs: dict[str, Any]
     lengths: dict[str, Any] = field(default_factory=dict)
@@ -35,3 +43,6 @@ class Feed:
     seed: int = 0
     step: int = 0
     first_example: int = 0
+    offset: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, Any] = field(default_factory=dict)
+    fill: Callable[[Any], None] | None = None

@@ -95,13 +95,14 @@ class Emitter:
         if op == "position":
             index = node.attr("index")
             positions = xp.arange(1, self.layout.size(index) + 1).astype(dtype)
+            self._count_on(positions, self.layout.system.range_of(index))
             if BATCH in node.indices:
                 positions = xp.broadcast_to(positions[:, None], (*positions.shape, self.layout.config.batch))
             self.values[node] = (positions, (index,))
         elif op == "last":
             value = xp.zeros(self.layout.config.batch, dtype)
             self.values[node] = (value, ())
-            lengths = self.layout.per_example[self.layout.system.range_of(node.attr("index"))]
+            lengths = self.layout.ends[self.layout.system.range_of(node.attr("index"))]
             self.prelude.append(lambda feed: xp.copyto(value, lengths, "unsafe"))
         elif op == "count":
             self._count(node, dtype)
@@ -111,12 +112,18 @@ class Emitter:
             self.drawn = True
             self.prelude.append(lambda feed: fill_mask(xp, array, labels, BATCH in node.indices, node, feed))
 
+    def _count_on(self, positions: Any, r: str) -> None:
+        """In a segment of the range, positions count on from where it begins."""
+        if r in self.layout.config.cut:
+            local = positions.copy()
+            self.prelude.append(lambda feed: self.xp.add(local, feed.offset[r], positions))
+
     def _count(self, node: Node, dtype: str) -> None:
         xp, over = self.xp, node.attr("over")
         value = xp.zeros(() if BATCH in over else self.layout.config.batch, dtype)
         self.values[node] = (value, ())
         lay = self.layout
-        per_example = lay.whole_batch if BATCH in over else lay.per_example
+        per_example = lay.whole_batch if BATCH in over else lay.ends
         factors = [lay.size(i) if lay.is_static(i) else per_example[lay.system.range_of(i)] for i in over if i != BATCH]
 
         def fill(feed: Feed) -> None:

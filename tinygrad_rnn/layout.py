@@ -22,7 +22,7 @@ class Layout:
     """The buffers of a plan, and views of them."""
 
     def __init__(self, system: System, config: Config, equations: Sequence[Equation], items: Sequence[Item],
-                 weights: Mapping[str, Any], backend: Any, whole: int):
+                 weights: Mapping[str, Any], backend: Any, whole: int, first: int = 0):
         self.system, self.config, self.equations = system, config, equations
         self.xp, self.weights = backend.xp, weights
         self.sizes = dict(config.sizes)
@@ -41,6 +41,8 @@ class Layout:
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
         self.whole = whole  # how many examples there are in all, where these are only a part of the batch
         self.whole_batch = {r: self.xp.full(whole, size, "int64") for r, size in config.sizes}
+        # How far each example runs: as per_example says, but of a segment of time that of the whole sequence.
+        self.ends = {r: lengths[first : first + config.batch] for r, lengths in self.whole_batch.items()}
         self.examples = self.xp.arange(config.batch)
         self.pads = {r: self.xp.zeros((self.sizes[r], config.batch), bool) for r in config.lengths}
 

@@ -23,7 +23,7 @@ class Part:
         self.config, self.backend, self.xp, self.weights = config, backend, backend.xp, weights
         self.first, self.last, self.whole = first, first + config.batch, whole
         items = [item for level in levels for item in level.items]
-        self.layout = Layout(system, config, equations, items, weights, backend, whole)
+        self.layout = Layout(system, config, equations, items, weights, backend, whole, first)
         emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
         self.prelude, self.drawn = emitter.prelude, emitter.drawn
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
@@ -66,6 +66,8 @@ class Part:
             xp.copyto(layout.per_example[r], feed.lengths[r])
             xp.copyto(layout.whole_batch[r], whole.lengths[r])
             xp.greater(xp.arange(1, layout.sizes[r] + 1)[:, None], layout.per_example[r], pad)
+        for r, ends in feed.ends.items():
+            xp.copyto(layout.whole_batch[r], ends)
         for name in self.late:
             layout.buffers[name][...] = 0
         for name, array in feed.inputs.items():
@@ -75,6 +77,8 @@ class Part:
             xp.copyto(layout.interior(name), self.weights[name])
         for name, array in feed.state.items():
             self._load_state(name, array)
+        if feed.fill is not None:
+            feed.fill(self)
         for fill in self.prelude:
             fill(feed)
 
