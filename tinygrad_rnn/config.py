@@ -33,8 +33,8 @@ class Config:
 class Feed:
     """What changes from run to run: arrays (batch, indices, features), lengths by range, state, and the draws' key.
 
-    Of a segment: offset, by range, is how many positions come before it; ends the lengths of the whole sequence; fill
-    loads what comes from elsewhere into a part's buffers.
+    Of a segment: offset, by index, is how many positions come before it; ends, by range, how far each example of the
+    whole sequence runs; fill loads what comes from elsewhere into a part's buffers.
     """
 
     inputs: dict[str, Any]

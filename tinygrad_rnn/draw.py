@@ -48,7 +48,7 @@ def fill_mask(xp: Any, out: Any, labels: tuple[str, ...], batched: bool, node: A
     axes = []
     for k, size in enumerate(out.shape):
         offset = feed.first_example if batched and k == out.ndim - 1 else 0
-        offset += feed.offset.get(ranges[k], 0) if k < len(labels) else 0
+        offset += feed.offset.get(labels[k], 0) if k < len(labels) else 0
         axes.append((xp.arange(size) + offset).reshape([-1 if j == k else 1 for j in range(out.ndim)]))
     positions = {**at, **dict(zip(labels, axes, strict=False))}
     # The example, the positions by index name, the features: the order of mixing is part of the draw.

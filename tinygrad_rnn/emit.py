@@ -95,7 +95,7 @@ class Emitter:
         if op == "position":
             index = node.attr("index")
             positions = xp.arange(1, self.layout.size(index) + 1).astype(dtype)
-            self._count_on(positions, self.layout.system.range_of(index))
+            self._count_on(positions, index)
             if BATCH in node.indices:
                 positions = xp.broadcast_to(positions[:, None], (*positions.shape, self.layout.config.batch))
             self.values[node] = (positions, (index,))
@@ -112,11 +112,11 @@ class Emitter:
             self.drawn = True
             self.prelude.append(lambda feed: fill_mask(xp, array, labels, BATCH in node.indices, node, feed))
 
-    def _count_on(self, positions: Any, r: str) -> None:
-        """In a segment of the range, positions count on from where it begins."""
-        if r in self.layout.config.cut:
+    def _count_on(self, positions: Any, index: str) -> None:
+        """In a segment of time, positions count on from where it begins."""
+        if self.layout.system.range_of(index) in self.layout.config.cut:
             local = positions.copy()
-            self.prelude.append(lambda feed: self.xp.add(local, feed.offset[r], positions))
+            self.prelude.append(lambda feed: self.xp.add(local, feed.offset[index], positions))
 
     def _count(self, node: Node, dtype: str) -> None:
         xp, over = self.xp, node.attr("over")

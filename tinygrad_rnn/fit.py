@@ -240,7 +240,8 @@ class _Trainer:
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best[2].items()}
         threads = self.derived._plans.threads or backends.current().threads()  # sums in parts: they enter the bits
-        progress = {"threads": threads, "epoch": self.epoch, "done": self.done, "step": self.step, "totals": self.totals,
+        progress = {"threads": threads, "totals": self.totals,
+                    "epoch": self.epoch, "done": self.done, "step": self.step,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
                     "rows": self.history.rows, "seconds": self.before + time.monotonic() - self.started,
                     "steps": [list(row.values()) for row in self.history.steps]}

@@ -155,6 +155,7 @@ def _variants() -> list[tuple[int, int]]:
     return sorted(narrow | {(r, v) for r in (1, 2) for v in range(1, WIDE + 1)})
 
 
+UNROLLED = 8
 WIDE = 6  # vectors of a tile of one or two rows
 
 
@@ -248,12 +249,19 @@ def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
     b.function.linkage = "internal"
     source, goal, k2s, k1s, s_k2, s_k1, s_n, width, panel = b.function.args
     kind, size = FLOATS[dtype], BYTES[dtype]
-    with b.loop(k2s) as k2, b.loop(panel) as n:
-        inside = b.ir.icmp_signed("<", n, width)
-        column = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(b.ir.select(inside, n, i64(0)), s_n))
-        out = b.offset(goal, b.ir.mul(b.ir.add(b.ir.mul(b.ir.mul(k2, k1s), panel), n), i64(size)))
-        with b.loop(k1s) as k1:
-            value = b.ir.load(b.offset(column, b.ir.mul(k1, s_k1)), typ=kind, align=size)
+    with b.loop(k2s) as k2, b.loop(k1s) as k1:
+        line = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(k1, s_k1))
+        row = b.ir.add(b.ir.mul(k2, k1s), k1)
+        out = b.offset(goal, b.ir.mul(b.ir.mul(row, panel), i64(size)))
+        whole = b.ir.mul(b.ir.sdiv(width, i64(UNROLLED)), i64(UNROLLED))
+        with b.loop(whole, step=UNROLLED) as first:
+            for n in range(UNROLLED):
+                column = b.ir.add(first, i64(n))
+                value = b.ir.load(b.offset(line, b.ir.mul(column, s_n)), typ=kind, align=size)
+                b.ir.store(value, b.offset(out, b.ir.mul(column, i64(size))), align=size)
+        with b.loop(panel, start=whole) as column:
+            inside = b.ir.icmp_signed("<", column, width)
+            value = b.ir.load(b.offset(line, b.ir.mul(b.ir.select(inside, column, i64(0)), s_n)), typ=kind, align=size)
             value = b.ir.select(inside, value, ir.Constant(kind, 0.0))
-            b.ir.store(value, b.offset(out, b.ir.mul(b.ir.mul(k1, panel), i64(size))), align=size)
+            b.ir.store(value, b.offset(out, b.ir.mul(column, i64(size))), align=size)
     return b.finish()
