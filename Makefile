@@ -42,7 +42,7 @@ lint: .venv-test/.ready
 	.venv-test/bin/mypy
 
 test: lint
-	.venv-test/bin/python -m pytest -q -n 2
+	TINYGRAD_RNN_CACHE=.venv-test/kernels .venv-test/bin/python -m pytest -q -n 2
 	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml

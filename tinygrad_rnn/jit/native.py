@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,13 @@ from llvmlite import ir
 
 from ..errors import BadFile
 from ..files import write_atomic
+
+
+SEAL = 16  # bytes before the code of a kept kernel, by which damage is seen
+
+
+def _seal(code: bytes) -> bytes:
+    return hashlib.sha256(code).digest()[:SEAL]
 
 
 def _version() -> str:
@@ -53,9 +62,14 @@ class _Machine:
             cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, jit=True)
         self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.target)
         self.loaded: dict[str, int] = {}
+        self.lock = threading.Lock()
 
     def address(self, key: str, make: Callable[[ir.Module, str], None]) -> int:
         """The address of the function for `key`; `make(module, name)` writes it where it was never compiled."""
+        with self.lock:
+            return self._address(key, make)
+
+    def _address(self, key: str, make: Callable[[ir.Module, str], None]) -> int:
         if key not in self.loaded:
             digest = hashlib.sha256(f"{self.identity}|{key}".encode()).hexdigest()[:32]
             name = f"tr_{digest}"
@@ -66,19 +80,18 @@ class _Machine:
 
     def _code(self, digest: str, name: str, make: Callable[[ir.Module, str], None]) -> bytes:
         path = cache_folder() / f"{digest}.o"
-        try:
-            return path.read_bytes()
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            kept = path.read_bytes()
+            seal, code = kept[:SEAL], kept[SEAL:]
+            if seal == _seal(code):  # a damaged file is made anew
+                return code
         module = ir.Module()
         module.triple = llvm.get_default_triple()
         make(module, name)
         code = self._compiled(str(module))
-        try:
+        with contextlib.suppress(OSError, BadFile):  # without a folder to write in the next process compiles again
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, code)
-        except (OSError, BadFile):
-            pass  # a folder that cannot be written only costs the next process its compilation
+            write_atomic(path, _seal(code) + code)
         return code
 
     def _compiled(self, text: str) -> bytes:
