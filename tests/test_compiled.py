@@ -1,0 +1,277 @@
+"""Compiled plans against NumPy: functions, products, passes, whole models, and what surrounds them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zoo
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+import tinygrad_rnn as tr
+from tinygrad_rnn import backends
+from tinygrad_rnn.contract import contraction
+from tinygrad_rnn.feeds import prepared
+from tinygrad_rnn.ops.elementwise import _logistic
+from tinygrad_rnn.ops.table import with_out
+from tinygrad_rnn.plan import Plan
+from tinygrad_rnn.program import Interpreted, Recorder
+
+pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
+
+from tinygrad_rnn.jit.compiled import Program
+from tinygrad_rnn.jit.scalar import SCALARS
+
+BACKEND = backends.current()
+
+
+def compiled(record, public):
+    """Do the calls that `record(do)` records, compiled; public: the arrays that count."""
+    do = Recorder(BACKEND, compiled=True)
+    record(do)
+    Program([do.calls], {id(BACKEND.owner(a)) for a in public}, BACKEND.owner).run(0)
+
+
+def logistic(a, out):
+    _logistic(np)(a, out)
+
+
+def reference(name):
+    """The NumPy function of a scalar function's name."""
+    special = {"sigmoid": lambda a: np.where(a < 0, np.exp(np.minimum(a, 0)), 1.0) / (1 + np.exp(-np.abs(a))),
+               "copy": lambda a: a, "where": np.where}
+    return special.get(name) or getattr(np, name)
+
+
+def every_exponent(mantissas=600):
+    """float32 numbers of each exponent and both signs, the ends of each among them, subnormal ones too."""
+    rng = np.random.default_rng(0)
+    low = np.concatenate([[0, 1, 2**23 - 1, 2**22], rng.integers(0, 2**23, mantissas)])
+    bits = (np.arange(255)[:, None] << 23) + low
+    positive = bits.astype(np.uint32).ravel().view(np.float32)
+    return np.concatenate([positive, -positive])
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid"])
+def test_float32_functions_are_accurate_to_4_ulp_at_every_exponent(name):
+    x = every_exponent()
+    x = np.concatenate([np.abs(x) if name == "log" else x,
+                        np.linspace(0.3 if name == "log" else -105, 90, 100_001).astype("float32")])
+    out = np.empty_like(x)
+    fn = logistic if name == "sigmoid" else getattr(np, name)
+    if name == "sigmoid":
+        fn.scalar = "sigmoid"
+    compiled(lambda do: do(fn, x, out), [out])
+    with np.errstate(all="ignore"):
+        exact = reference(name)(x.astype("float64"))
+        rounded = exact.astype("float32")
+    finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(out[~finite], rounded[~finite])
+    ulp = np.spacing(np.abs(rounded[finite])).astype("float64")
+    assert np.max(np.abs(out[finite] - exact[finite]) / ulp) <= 4
+
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3e-39, 88.0, -88.0, np.inf, -np.inf, np.nan]
+ARITY = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "power": 2, "logaddexp": 2, "maximum": 2, "minimum": 2,
+         "less": 2, "less_equal": 2, "greater": 2, "greater_equal": 2, "equal": 2, "not_equal": 2, "logical_and": 2,
+         "logical_or": 2, "where": 3}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(SCALARS))
+def test_every_function_is_numpys(name, dtype):
+    arity = ARITY.get(name, 1)
+    rng = np.random.default_rng(1)
+    columns = [np.concatenate([np.tile(SPECIAL, 12) if k else np.repeat(SPECIAL, 12), rng.normal(size=77) * 3])
+               .astype(dtype) for k in range(arity)]
+    if name.startswith("logical") or name == "where":
+        columns[0] = columns[0] > 0
+    if name.startswith("logical"):
+        columns = [c > 0.5 for c in columns]
+    with np.errstate(all="ignore"):
+        expected = reference(name)(*columns)
+        out = np.zeros(expected.shape, expected.dtype)
+        if name == "copy":
+            compiled(lambda do: do(np.copyto, out, columns[0]), [out])
+        elif name == "where":
+            compiled(lambda do: (do(np.copyto, out, columns[2]),
+                                 do(np.copyto, out, columns[1], "same_kind", columns[0])), [out])
+        else:
+            fn = with_out(reference(name)) if name != "sigmoid" else logistic
+            fn.scalar = name
+            compiled(lambda do: do(fn, *columns, out), [out])
+    if expected.dtype == bool:
+        np.testing.assert_array_equal(out, expected)
+    else:
+        np.testing.assert_allclose(out, expected, rtol=2e-6 if dtype == "float32" else 1e-14)
+
+
+sizes = st.integers(1, 40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(m=sizes, n=sizes, k=st.integers(1, 70), t=st.integers(1, 4), form=st.sampled_from([
+    ("mn", "mk", "kn"), ("nm", "mk", "kn"), ("mn", "km", "kn"), ("mn", "km", "nk"), ("tmn", "mk", "tkn"),
+    ("mn", "tmk", "tnk"), ("mn", "tmk", "tkn"), ("m", "mk", "k"), ("n", "k", "kn"), ("", "mk", "mk"),
+    ("tn", "tkn", "tkn"), ("tmn", "tmkn", "tkn"), ("mtn", "tmk", "nk")]),
+    dtype=st.sampled_from(["float32", "float64"]), slack=st.integers(0, 3))
+def test_products_are_einsum(m, n, k, t, form, dtype, slack):
+    extent = dict(zip("mnkt", (m, n, k, t), strict=True))
+    rng = np.random.default_rng(m * 1000 + n)
+
+    def array(labels):
+        """A view into a larger array, so that what lies beside it can be looked at."""
+        whole = rng.normal(size=[extent[x] + slack for x in labels]).astype(dtype)
+        return whole, whole[(*(slice(extent[x]) for x in labels), ...)]
+
+    (whole, out), (_, a), (_, b) = map(array, form)
+    before, view = whole.copy(), np.zeros(whole.shape, bool)
+    view[(*(slice(extent[x]) for x in form[0]), ...)] = True
+    compiled(lambda do: do(contraction, out, a, b, tuple(tuple(x) for x in form)), [whole])
+    expected = np.einsum(f"{form[1]},{form[2]}->{form[0]}", a.astype("float64"), b.astype("float64"))
+    np.testing.assert_allclose(out, expected, atol=1e-4 if dtype == "float32" else 1e-12)
+    np.testing.assert_array_equal(whole[~view], before[~view])
+
+
+STEPS, ROWS, COLUMNS = 4, 5, 6
+UNARY, BINARY = [np.tanh, np.negative, np.exp], [np.add, np.subtract, np.multiply]
+
+
+def operands(buffers, step):
+    """Views of one shape into the buffers: whole rows, shifted ones that overlap, and ones that move with the step."""
+    return [buffers[0][:ROWS], buffers[0][1:], buffers[1], buffers[1][::-1], buffers[2][step], buffers[2][step + 1],
+            buffers[3][:, None] * np.ones(1), np.broadcast_to(buffers[3][:, None], (ROWS, COLUMNS))]
+
+
+def lies_across(x, y):
+    """Do they share memory, but not element by element?"""
+    return np.shares_memory(x, y) and (x.ctypes.data, x.strides) != (y.ctypes.data, y.strides)
+
+
+@settings(max_examples=150, deadline=None)
+@given(program=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 7), st.integers(0, 7), st.integers(0, 5)),
+                        min_size=1, max_size=9), backward=st.booleans())
+def test_fused_passes_compute_what_the_calls_do_one_by_one(program, backward):
+    def run(make):
+        rng = np.random.default_rng(0)
+        buffers = [rng.normal(size=s) * 0.5 for s in ((ROWS + 1, COLUMNS), (ROWS, COLUMNS),
+                                                      (STEPS + 1, ROWS, COLUMNS), (ROWS,), (1, COLUMNS))]
+        mask = rng.random((ROWS, COLUMNS)) < 0.5
+
+        def emit(do, step):
+            views = operands(buffers, STEPS - 1 - step if backward else step)
+            for kind, x, y, z in program:
+                a, b, out = views[x if x != 6 else 7], views[y if y != 6 else 7], views[z]
+                if any(lies_across(v, out) for v in (a, b)):  # a result lies over an argument as it is, or not at all
+                    a = b = views[7]
+                if kind < 3:
+                    do(UNARY[kind], a, out)
+                elif kind < 6:
+                    do(BINARY[kind - 3], a, b, out)
+                elif kind == 6:
+                    do(np.copyto, out, 0.25, "same_kind", mask)
+                elif kind == 7:
+                    do(np.sum, a, (0,), None, buffers[4], True)
+                else:
+                    do(np.max, views[x % 6], (1,), buffers[3])
+                do(np.multiply, out, 0.5, out)
+
+        do = Recorder(BACKEND, compiled=True)
+        do.loop(STEPS, lambda step: emit(do, step))
+        with np.errstate(all="ignore"):
+            make(do.calls, buffers).run(0)
+        return buffers
+
+    one_by_one = run(lambda calls, buffers: Interpreted([calls]))
+    fused = run(lambda calls, buffers: Program([calls], {id(b) for b in buffers}, BACKEND.owner))
+    for x, y in zip(one_by_one, fused, strict=True):
+        np.testing.assert_allclose(y, x, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture
+def both():
+    """Switches compiled plans on and off, and back."""
+    yield tr.use_jit
+    tr.use_jit(True)
+
+
+@pytest.mark.parametrize(("batch", "ragged"), [(1, False), (3, True), (17, False)])
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_a_compiled_model_is_the_model(name, batch, ragged, both):
+    found = []
+    for on in (True, False):
+        both(on)
+        model = zoo.build(name, "float32")
+        sizes = {i: 6 + k for k, i in enumerate(zoo.dynamic(model))} | dict(model.system.static)
+        inputs = zoo.data(model, batch, sizes)
+        lengths = {i: np.arange(batch) % 4 + 3 for i in zoo.dynamic(model)} if ragged else None
+        found.append(model.value_and_grad(inputs, lengths=lengths))
+    for key in found[0][1]:
+        x, y = found[0][1][key], found[1][1][key]
+        assert np.linalg.norm(x - y) <= 1e-5 * max(np.linalg.norm(y), 1e-3), key
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_the_batch_may_be_cut(name, on, both):
+    both(on)
+    model = zoo.build(name)
+    derived = model.grad("loss", list(model.weights))
+    sizes = {i: 5 + k for k, i in enumerate(zoo.dynamic(model))} | dict(model.system.static)
+    lengths = {i: np.array([3, 1, 5, 2, 4]) for i in zoo.dynamic(model)}
+    want = ("loss", *(derived.adjoints[name] for name in model.weights))
+    config, feed = prepared(derived.system, want, zoo.data(model, 5, sizes), lengths=lengths, training=True, seed=3)
+    found = []
+    for parts in (1, 2, 3):
+        plan = Plan(derived.system, config, model.weights.arrays, BACKEND, parts=parts)
+        plan.run(feed)
+        found.append({w: plan.result(w) for w in want})
+    for cut in found[1:]:
+        for key, value in cut.items():
+            np.testing.assert_allclose(value, found[0][key], rtol=1e-9, atol=1e-12)
+
+
+def test_one_thread_for_blas_is_one_part(both):
+    model = tr.equations("h[t] = tanh(U @ h[t-1] + W @ x[t])\nloss = mean(h[t])", x=64, h=64)
+    before = BACKEND.threads()
+    with threadpool_limits(1, "blas"):
+        assert BACKEND.threads() == 1
+        model.value_and_grad(x=np.ones((32, 40, 64), "float32"))
+        plans = model.grad("loss", list(model.weights))._plans._plans
+        assert [len(plan.parts) for plan in plans.values()] == [1]
+    assert BACKEND.threads() == before
+
+
+def test_a_kernel_is_kept_on_disk_and_made_anew_if_damaged(tmp_path):
+    code = ("import numpy as np, tinygrad_rnn as tr\n"
+            "m = tr.equations('h[t] = tanh(U @ h[t-1] + W @ x[t])\\nloss = mean(h[t])', x=3, h=4)\n"
+            "print(m.value_and_grad(x=np.ones((2, {}, 3), 'f'))[0])")
+
+    def run(steps):
+        done = subprocess.run([sys.executable, "-c", code.format(steps)], capture_output=True, text=True, check=True,
+                              env={**os.environ, "TINYGRAD_RNN_CACHE": str(tmp_path), "TINYGRAD_RNN_JIT": "1"})
+        return done.stdout
+
+    first = run(5)
+    kernels = set(tmp_path.iterdir())
+    assert kernels
+    assert run(5) == first
+    run(50)  # another length is not another kernel
+    assert set(tmp_path.iterdir()) == kernels
+    for path in kernels:
+        path.write_bytes(path.read_bytes()[:100])
+    assert run(5) == first
+    assert all(len(Path(p).read_bytes()) > 100 for p in kernels)
+
+
+def test_many_steps_take_no_more_of_the_stack():
+    model = tr.equations("h[t] = tanh(U @ h[t-1] + x[t])\nloss = mean(h[t])", x=2, h=2)
+    value, _ = model.value_and_grad(x=np.zeros((2, 20_000, 2), "float32"))
+    assert value == 0
