@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import backends, jit, latex
 from .autodiff import gradient
@@ -27,6 +27,9 @@ from .replay import MOST, Replay, signature
 from .schedule import needed, schedule
 from .system import Equation, System
 from .weights import Weights, shapes
+
+if TYPE_CHECKING:
+    from .profile import Profile
 
 LARGEST_SIZE = 2**31
 
@@ -312,6 +315,20 @@ class Model:
         from .checking import check_gradient
 
         return check_gradient(self, data, of=of, wrt=wrt, seed=seed, **options)
+
+    def profile(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", wrt: Iterable[str] | None = None,
+                gradient: bool = True, repeat: int = 5, lengths: Any = None, steps: Any = None, training: bool = False,
+                seed: int = 0, **inputs: Any) -> Profile:
+        """Where the time of a training step goes, on one thread: print it, or take `by_kind`, `by_name`, `rows`.
+
+        Each unit of the plan is timed by itself, the best of `repeat` runs, and so is the whole; what the units do not
+        account for is called overhead. gradient=False: of computing `of` alone. Arguments otherwise as in
+        `value_and_grad`.
+        """
+        from .profile import profile
+
+        return profile(self, self._inputs(data, inputs), of=of, wrt=wrt, gradient=gradient, repeat=repeat,
+                       lengths=lengths, steps=steps, training=training, seed=seed)
 
     # -- files -------------------------------------------------------------------------------------
 

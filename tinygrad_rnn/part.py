@@ -72,7 +72,7 @@ class Part:
             layout.buffers[name][...] = 0
         for name, array in feed.inputs.items():
             if name in layout.used:
-                self._load(name, array)
+                self.load(name, array)
         for name in layout.copied_weights():
             xp.copyto(layout.interior(name), self.weights[name])
         for name, array in feed.state.items():
@@ -88,7 +88,8 @@ class Part:
             self._plain[name] = self.layout.interior(name)
         return self._plain[name]
 
-    def _load(self, name: str, array: Any) -> None:
+    def load(self, name: str, array: Any) -> None:
+        """Fill an input's buffer; what is padding becomes zero."""
         q = self.layout.system.quantities[name]
         target = self.interior(name)
         source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)

@@ -19,7 +19,6 @@ from llvmlite import ir
 from ..errors import BadFile
 from ..files import write_atomic
 
-
 SEAL = 16  # bytes before the code of a kept kernel, by which damage is seen
 
 

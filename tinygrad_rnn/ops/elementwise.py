@@ -38,6 +38,7 @@ def _logistic(xp: Any) -> Callable[[Any, Any], None]:
         xp.add(out, 1.0, out)
         xp.divide(1.0, out, out)
 
+    sigmoid.scalar = "sigmoid"  # type: ignore[attr-defined]  # what compiled code knows it by
     return sigmoid
 
 
