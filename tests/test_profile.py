@@ -50,6 +50,14 @@ def test_without_gradient_and_with_lengths(lstm):
     assert not any(name.startswith("d_") for name in p.by_name)
 
 
+def test_the_diagram_shows_the_shares(lstm, tmp_path):
+    p = lstm.profile(**arrays(), repeat=1)
+    text = p.draw(tmp_path / "p.svg").read_text()
+    assert "%" in text
+    with pytest.raises(tr.Error, match="folded"):
+        lstm.draw(tmp_path / "p.svg", view="unrolled", shares=p.by_name)
+
+
 def test_mistakes(lstm):
     with pytest.raises(tr.Error, match="repeat"):
         lstm.profile(**arrays(), repeat=0)

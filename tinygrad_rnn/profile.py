@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backends
 from .arguments import whole
-from .config import Config, Feed
+from .config import Feed
 from .feeds import prepared
+from .node import refs
 from .plan import Plan
 from .program import Block, Interpreted, Moving, Unit
 
@@ -51,6 +55,7 @@ class Profile:
     rows: tuple[Row, ...]
     seconds: float
     rate: float
+    model: Model = field(repr=False, compare=False)
 
     @property
     def by_kind(self) -> dict[str, float]:
@@ -67,6 +72,20 @@ class Profile:
             for name in r.names:
                 found[name] = found.get(name, 0.0) + r.seconds / total / len(r.names)
         return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    def draw(self, path: str | os.PathLike[str]) -> Path:
+        """Draw the model, each quantity coloured by the share of time that it and its gradient take."""
+        system = self.model.system
+        reader = {node.attr("name"): eq.name for eq in reversed(system.equations) for node in refs([eq.rhs])
+                  if system.quantities[node.attr("name")].role == "weight"}
+        shares: dict[str, float] = {}
+        for name, share in self.by_name.items():
+            plain = re.sub(r"(_\d+)+$", "", name)
+            of = next((x for x in (name, plain, plain.removeprefix("d_a_"), plain.removeprefix("d_"))
+                       if x in system.quantities), name)
+            of = reader.get(of, of)  # what a weight's gradient costs belongs to the equation with the weight
+            shares[of] = shares.get(of, 0.0) + share
+        return self.model.draw(path, shares=shares)
 
     def __str__(self) -> str:
         lines = [f"{'ms':>9}  {'share':>6}  {'calls':>6}  {'kind':<11}  {'GFLOP/s':>7}  {'of sgemm':>8}  for"]
@@ -90,10 +109,10 @@ def profile(model: Model, data: Mapping[str, Any] | None, *, of: str, wrt: Itera
     config, feed = prepared(derived.system, want, data or {}, **options)
     backend = backends.current()
     with backend.single_threaded(), backend.quiet():
-        return _measured(Plan(derived.system, config, model.weights.arrays, backend, parts=1), config, feed, repeat)
+        return _measured(model, Plan(derived.system, config, model.weights.arrays, backend, parts=1), feed, repeat)
 
 
-def _measured(plan: Plan, config: Config, feed: Feed, repeat: int) -> Profile:
+def _measured(model: Model, plan: Plan, feed: Feed, repeat: int) -> Profile:
     (part,) = plan.parts
     seconds = _best(partial(plan.run, feed), repeat)
     names = _Names(plan)
@@ -104,7 +123,7 @@ def _measured(plan: Plan, config: Config, feed: Feed, repeat: int) -> Profile:
     for k, unit in enumerate(units):
         rows.append(Row(unit.kind, names.of(units[k:]), unit.calls, unit.seconds, unit.flop))
     plan.run(feed)  # the units were run out of order
-    return Profile(_joined(rows), max(seconds, sum(r.seconds for r in rows)), _sgemm())
+    return Profile(_joined(rows), max(seconds, sum(r.seconds for r in rows)), _sgemm(), model)
 
 
 class _Names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +30,11 @@ class HasSystem(Protocol):
     def system(self) -> System: ...
 
 
-def make_view(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True) -> View:
+Shares = Mapping[str, float] | None
+
+
+def make_view(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True,
+              shares: Shares = None) -> View:
     """What a view shows, before it is laid out."""
     if view not in VIEWS:
         raise BadValue(f"view is {', '.join(map(repr, VIEWS[:-1]))} or {VIEWS[-1]!r}, not {view!r}")
@@ -42,15 +47,18 @@ def make_view(model: HasSystem, view: str = "folded", steps: int = 4, elide: boo
     if not isinstance(system, System):
         raise BadType(f"draw a model made by tinygrad_rnn.equations or Model, not {type(model).__name__}")
     found = roles(system)
+    if shares is not None and view != "folded":
+        raise BadValue(f"shares colour the folded view; view is {view!r}")
     if view == "folded":
-        return foldedview.folded(found)
+        return foldedview.folded(found, shares)
     make = unrolledview.unrolled if view == "unrolled" else unrolledview.backward
     return make(found, steps, elide)
 
 
-def make_scene(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True) -> Scene:
+def make_scene(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True,
+               shares: Shares = None) -> Scene:
     """A view with every box and wire at its place."""
-    return with_twins(layout(make_view(model, view, steps, elide)))
+    return with_twins(layout(make_view(model, view, steps, elide, shares)))
 
 
 def svg(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True) -> str:
@@ -59,18 +67,19 @@ def svg(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = Tr
 
 
 def draw(model: HasSystem, path: str | os.PathLike[str], view: str = "folded", steps: int = 4,
-         elide: bool = True) -> Path:
+         elide: bool = True, shares: Shares = None) -> Path:
     """Draw a model into a file and return its path.
 
     path: ends in .svg, .png, .pdf or .dot; view: "folded" (loops as arcs), "unrolled" (a column a step) or "backward"
-    (with the gradient's arrows); steps: how many columns; elide: above 8 steps show 1, 2, … and T.
+    (with the gradient's arrows); steps: how many columns; elide: above 8 steps show 1, 2, … and T;
+    shares: of the folded view, numbers from 0 to 1 by quantity, shown as percentages and colours.
     Raises `BadValue`, `BadType` or `BadFile` (all `tinygrad_rnn.Error`).
     """
     file, ending = target(path, ENDINGS)
     if ending == ".dot":
-        text = write_dot.dot(make_view(model, view, steps, elide))
+        text = write_dot.dot(make_view(model, view, steps, elide, shares))
         return replaced(file, lambda f: _write_text(f, text))
-    scene = make_scene(model, view, steps, elide)
+    scene = make_scene(model, view, steps, elide, shares)
     if ending == ".svg":
         text = write_svg.svg(scene)
         return replaced(file, lambda f: _write_text(f, text))

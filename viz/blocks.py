@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 
 from tinygrad_rnn.printer import equation_text
 
@@ -11,7 +12,7 @@ from .inside import Inside, block_position, by_operations, by_quantities, port_k
 from .names import Arrow
 from .roles import Block, Roles
 from .scene import Shape
-from .style import ROLE_FILL, SMALL
+from .style import HEAT, ROLE_FILL, SMALL
 from .template import Place, Template, simple
 from .text import COLUMN, ROW, Label, Span, formula, plain, quantity, shortened, string
 
@@ -72,7 +73,7 @@ def title(block: Block, roles: Roles) -> Label:
 
 
 def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0,
-           more: Iterable[str] = (), direction: int | None = None) -> Template:
+           more: Iterable[str] = (), direction: int | None = None, style: str = "") -> Template:
     """One box for the block, named after its first quantity or its states."""
     ports = ports_of(block, roles)
     side = sorted((k for k, p in ports.items() if p.state), key=lambda k: abs(ports[k].shift))
@@ -81,13 +82,19 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
         label = carried(block, roles)
-    return simple(fill(block, roles), label, string(label), below, side, list(block.quantities),
+    return simple(style or fill(block, roles), label, string(label), below, side, list(block.quantities),
                   block.direction if direction is None else direction, lines, stretch)
 
 
-def folded(block: Block, roles: Roles, loops: int) -> Template:
-    """The block closed, with its equations written inside and room for `loops` arcs."""
+def heat(share: float) -> str:
+    """The fill that stands for a share of the whole."""
+    return f"heat{min(len(HEAT) - 1, math.ceil(share * len(HEAT) - 0.02))}"
+
+
+def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] | None = None) -> Template:
+    """The block closed, with its equations written inside and room for `loops` arcs; coloured by its share, if any."""
     lines: list[Label] = []
+    share = None if shares is None else sum(shares.get(name, 0.0) for name in block.quantities)
     if block.kind != "single" or roles.role[block.quantities[0]] == "loss":
         apart = {b.name for b in roles.blocks if b.boundary}
         equations = [eq for eq in roles.system.equations if eq.name in block.quantities and eq.left not in apart]
@@ -95,7 +102,10 @@ def folded(block: Block, roles: Roles, loops: int) -> Template:
             lines.append(shortened(formula(equation_text(eq)), SMALL, LONGEST))
         if len(equations) > MOST_LINES:
             lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
-    return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles),
+    if share is not None:
+        lines.append(plain(f"{share:.0%}" if share >= 0.01 or not share else "< 1%"))
+    style = "" if share is None else heat(share)
+    return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles), style=style,
                   direction=-1)  # arcs are at the right, so what leaves sideways leaves at the left
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import blocks
 from .inside import port_key, ports_of
 from .roles import Block, Roles
@@ -11,13 +13,16 @@ from .units import Units
 from .view import Box, Link, Loop, View
 
 
-def folded(roles: Roles) -> View:
-    """One column; blocks with layers are drawn once, their layer index as it is written."""
-    return _Folded(roles).view
+def folded(roles: Roles, shares: Mapping[str, float] | None = None) -> View:
+    """One column; blocks with layers are drawn once, their layer index as it is written.
+
+    shares: by quantity, numbers from 0 to 1 that colour the blocks.
+    """
+    return _Folded(roles, shares).view
 
 
 class _Folded:
-    def __init__(self, roles: Roles):
+    def __init__(self, roles: Roles, shares: Mapping[str, float] | None):
         self.roles = roles
         units = Units(roles, 1, True)
         row_of: dict[Block, int] = {}
@@ -28,9 +33,9 @@ class _Folded:
         self.found: dict[tuple[str, ...], Link] = {}
         loops = {b: self.loops(b) for b in roles.blocks}
         for block in roles.blocks:
-            template: Template = blocks.folded(block, roles, len(loops[block]))
+            template: Template = blocks.folded(block, roles, len(loops[block]), shares)
             self.view.boxes[block.name] = Box(block.name, template, used[row_of[block]], 0, block.column, block.row,
-                                              ", ".join(block.quantities), blocks.fill(block, roles))
+                                              ", ".join(block.quantities), template.shapes[0].style)
             self.view.loops += loops[block]
         for block in roles.blocks:
             self.connect(block)

@@ -57,6 +57,10 @@ LINES: dict[str, Line] = {
     "gradient": Line("#B0203A", 1.4, dashed=True),
 }
 
+# From nothing to everything, lighter to darker in print as on the screen (the ramp of ColorBrewer's YlOrRd, softened).
+HEAT = ("#FFFFFF", "#FFF8DC", "#FFEDB0", "#FEDE8C", "#FECB6E", "#FDB157", "#FC9449", "#F9753E")
+FILLS |= {f"heat{k}": Fill(colour, "#7A4A2A", corner=8) for k, colour in enumerate(HEAT)}
+
 # Which fill a quantity of each role has; a gate or squashed quantity is told by the operation that defines it.
 ROLE_FILL = {"input": "input", "state": "state", "gate": "gate", "squashed": "tanh", "attention": "attention",
              "output": "output", "loss": "loss", "intermediate": "plain"}
