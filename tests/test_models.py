@@ -177,6 +177,15 @@ def test_integers_stand_for_one_hot_vectors(classes):
         assert_same(grads, dense_grads)
 
 
+@pytest.mark.parametrize("shift", ["t-1", "t+1"])
+def test_no_class_stands_outside_the_sequence(shift):
+    model = tr.equations(f"h[t] = tanh(U @ h[t-1] + W @ w[{shift}])\nloss = mean(h[t])", w=5, h=3, dtype="float64")
+    w = np.random.default_rng(0).integers(0, 5, (2, 4))
+    for lengths in (None, np.array([2, 4])):
+        classes, one_hot = (model.run(w=a, lengths=lengths)["h"] for a in (w, np.eye(5)[w]))
+        np.testing.assert_allclose(classes, one_hot, atol=1e-12)
+
+
 def test_the_loss_is_computed_from_what_goes_into_softmax():
     text = "y[t] = softmax(x[t])\nloss = mean(cross_entropy(y[t], k[t]))"
     x = np.array([[[0.0, 1000.0]]])

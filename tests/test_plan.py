@@ -201,6 +201,17 @@ def test_early_stopping_puts_the_best_weights_back():
     assert model.run(examples(16), want="loss")["loss"] == pytest.approx(min(best), abs=1e-6)
 
 
+def test_a_carried_state_is_no_gradient():
+    model = tr.equations("h[t] = tanh(U @ h[t-1] + W @ x[t])\nh[0] = tanh(h0)\nloss = mean(h[t])", x=2, h=3,
+                         dtype="float64")
+    x = np.random.default_rng(0).normal(size=(2, 4, 2))
+    state = model.run(x=x, want="loss").state
+    assert set(state) == {"h"}
+    for _ in range(2):  # nothing of the run before is left over
+        assert not model.value_and_grad(x=x, state=state)[1]["h0"].any()
+        model.value_and_grad(x=x)
+
+
 def test_a_resumed_run_repeats_an_uninterrupted_one(tmp_path):
     def make():
         return build("lstm", "float32")

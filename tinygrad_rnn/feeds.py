@@ -26,10 +26,20 @@ def check_names(system: System, data: Iterable[str]) -> None:
             raise BadName(f"{name} is {what}, not an input")
 
 
+def check_memory(memory: Any, check: bool = False) -> None:
+    """Raise where `memory` is none of the ways that there are."""
+    if memory is not None and memory != "sqrt":
+        raise BadValue(f'memory is None (every step is kept) or "sqrt" (only the states between segments are), not '
+                       f"{memory!r}")
+    if memory is not None and check:
+        raise BadValue(f"check=True looks through every quantity, and memory={memory!r} does not keep them; give one")
+
+
 def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, lengths: Any = None,
              steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
-             step: int = 0, check: bool = False) -> tuple[Config, Feed]:
+             step: int = 0, check: bool = False, memory: str | None = None) -> tuple[Config, Feed]:
     """The plan's key and its feed. Raises `Error` for anything that cannot be right."""
+    check_memory(memory, check)
     for name in want:
         if name not in system.quantities:
             raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
@@ -49,7 +59,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
         for name in names:
             _check_finite(system.quantities[name], arrays[name], system, by_range)
     config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None,
-                    check)
+                    check, memory)
     return config, Feed(arrays, by_range, dict(state or {}), seed, step)
 
 

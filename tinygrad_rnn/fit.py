@@ -19,12 +19,13 @@ from . import backends
 from .batches import Batch, Batches, Stream, as_batches, positions, segments
 from .clipping import ClipNorm, global_norm
 from .errors import BadFile, BadType, BadValue
-from .feeds import prepared
+from .feeds import check_memory, prepared
 from .files import load_checkpoint, replacing, save_checkpoint
 from .node import refs
 from .optim import Adam, Optimizer
 from .rates import rate_at, schedule
 from .schedule import needed
+from .stages import check_cut
 
 if TYPE_CHECKING:
     from .model import Model
@@ -52,8 +53,8 @@ class History:
 
 def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: int = 1, of: str = "loss",
         wrt: Iterable[str] | None = None, valid: Any = None, clip: Any = None, carry_state: bool = False,
-        truncate: int | None = None, batch_size: int = 32, shuffle: bool = True, patience: int | None = None,
-        seed: int = 0, progress: bool = True, log: str | os.PathLike[str] | None = None,
+        truncate: int | None = None, memory: str | None = None, batch_size: int = 32, shuffle: bool = True,
+        patience: int | None = None, seed: int = 0, progress: bool = True, log: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None, save_every: float = 30.0, resume: bool = False,
         meta: Mapping[str, str] | None = None, on_epoch: Callable[[dict[str, float]], None] | None = None) -> History:
     """Minimise `of` over the data; the weights change in place.
@@ -62,10 +63,12 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     optimizer: Adam(1e-3) by default. clip: a number (global norm), ClipNorm or ClipValue. wrt: the weights to
     train, all by default. carry_state: each batch goes on from the state that the one before it left (no gradient
     passes). truncate: cut batches into segments of so many steps with the state carried between them (truncated
-    BPTT). valid: data whose loss is taken after each epoch. patience: stop after so many epochs without a better
-    loss, and put the best weights back. log: a CSV file, one row per update. checkpoint: a safetensors file, written
-    beside and renamed, every `save_every` seconds and after each epoch; resume: go on from it exactly.
-    on_epoch: called with the row of each epoch.
+    BPTT). memory: "sqrt" for long sequences: only the states between segments of about sqrt(T) steps are kept, and each
+    segment is computed again on the way back; the same gradients in memory in proportion to sqrt(T), for one more pass
+    forward. It takes models that read no future. valid: data whose loss is taken after each epoch. patience: stop
+    after so many epochs without a better loss, and put the best weights back. log: a CSV file, one row per update.
+    checkpoint: a safetensors file, written beside and renamed, every `save_every` seconds and after each epoch;
+    resume: go on from it exactly. on_epoch: called with the row of each epoch.
     Raises `Error` for data that do not fit the model, and where the loss is no longer finite.
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
@@ -73,7 +76,8 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
         raise BadType(f"optimizer is one of SGD, RMSProp, Adam, AdamW, not {optimizer!r}")
     if isinstance(epochs, bool) or not hasattr(epochs, "__index__") or epochs < 0:
         raise BadValue(f"epochs is a whole number, at least 0, not {epochs!r}")
-    trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed)
+    trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed,
+                       memory)
     trainer.batches = as_batches(data, batch_size, shuffle, seed)
     trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed)
     trainer.files = _Files(checkpoint, save_every, log, dict(meta or {}))
@@ -103,7 +107,7 @@ class _Trainer:
     carry_over: bool
 
     def __init__(self, model: Model, optimizer: Optimizer, of: str, wrt: Iterable[str] | None, clip: Any, carries: bool,
-                 truncate: int | None, seed: int):
+                 truncate: int | None, seed: int, memory: str | None = None):
         self.model, self.optimizer, self.of, self.seed = model, optimizer, of, seed
         self.clip = ClipNorm(clip) if isinstance(clip, (int, float)) and not isinstance(clip, bool) else clip
         if self.clip is not None and not callable(self.clip):
@@ -113,6 +117,10 @@ class _Trainer:
         self.carries, self.truncate = carries, truncate
         if carries:
             _check_carries(model, of)
+        self.memory = memory
+        check_memory(memory)
+        if memory is not None:
+            check_cut(model.system, of, carries)
         self.weights = {name: model.weights.arrays[name] for name in self.names}
         optimizer.start(self.weights, backends.current().xp)
         self.epoch, self.done, self.step = 0, 0, 0  # epochs finished, batches of this one done, updates
@@ -175,7 +183,7 @@ class _Trainer:
         derived, adjoints = self.derived, self.derived.adjoints
         want = (self.of, *(adjoints[name] for name in self.names))
         config, feed = prepared(derived.system, want, data, lengths=lengths, state=self.state, training=True,
-                                seed=self.seed, step=self.step)
+                                seed=self.seed, step=self.step, memory=self.memory)
         plan = derived._plans.get(derived.system, config, self.model.weights)
         plan.run(feed)
         loss = float(plan.interior(self.of))
@@ -217,7 +225,7 @@ class _Trainer:
         for batch in batches.epoch(0):
             lengths = batch.get("lengths")
             data = {k: v for k, v in batch.items() if k != "lengths"}
-            out = self.model.run(data, want=[self.of], lengths=lengths, state=state)
+            out, _ = self.model._ran(data, (self.of,), state, lengths=lengths, memory=self.memory)
             state = out.state if self.carry_over else None
             weight = positions(self.model.system, batch)
             total, count = total + float(out[self.of]) * weight, count + weight

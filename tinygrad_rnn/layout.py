@@ -28,6 +28,8 @@ class Layout:
         self.sizes = dict(config.sizes)
         self.order = self._index_order(items)
         nodes = list(walk(eq.rhs for eq in equations))
+        self.read_back = {n.attr("name") for n in nodes if n.op == "ref" and any(
+            s.anchor == "free" and s.offset < 0 and not self.is_static(s.index) for s in n.attr("slots"))}
         self.terms = len(nodes)
         self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations}
         self.rooms = self._rooms(nodes)
@@ -127,7 +129,7 @@ class Layout:
             return self.weights[name]
         coded = name in self.config.coded
         shape = (*lead, *(() if coded else q.type.shape), *((self.config.batch,) if q.batched else ()))
-        return self.xp.zeros(shape, "int64" if coded else q.type.dtype)
+        return self.xp.full(shape, -1, "int64") if coded else self.xp.zeros(shape, q.type.dtype)  # -1: no class
 
     def named(self, name: str, slots: Sequence[At], env: Env) -> tuple[Any, tuple[str, ...]]:
         """A view of a named buffer at the slots, its remaining indices in global order."""

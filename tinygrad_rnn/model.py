@@ -249,13 +249,16 @@ class Model:
     def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                        wrt: Iterable[str] | None = None, lengths: Any = None, steps: Any = None,
                        state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
-                       check: bool = False, **inputs: Any) -> tuple[Any, dict[str, Any]]:
+                       check: bool = False, memory: str | None = None,
+                       **inputs: Any) -> tuple[Any, dict[str, Any]]:
         """The scalar `of` and its gradient with respect to every weight, or the names of `wrt`.
 
-        Gradients have the shapes of what they are gradients of. Arguments otherwise as in `run`.
+        Gradients have the shapes of what they are gradients of. memory: "sqrt" keeps only the states between
+        segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`.
         """
         merged = inputs if data is None else self._inputs(data, inputs)
-        again = signature(merged) if lengths is None and steps is None and state is None and not check else None
+        plain = lengths is None and steps is None and state is None and memory is None and not check
+        again = signature(merged) if plain else None
         if again is not None:
             again = (of, wrt if wrt is None or isinstance(wrt, str) else (wrt := tuple(wrt)), training, again)
             replay = self._replays.get(again)
@@ -266,7 +269,7 @@ class Model:
         derived = self.grad(of, names)
         wanted = {name: derived.adjoints[name] for name in names}
         plan = derived._computed((of, *wanted.values()), self._inputs(None, merged), lengths=lengths, steps=steps,
-                                 state=state, training=training, seed=seed, check=check)
+                                 state=state, training=training, seed=seed, check=check, memory=memory)
         if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
             self._replays[again] = Replay(plan, merged, {"": of, **wanted})
             if len(self._replays) > MOST:

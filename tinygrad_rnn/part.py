@@ -89,7 +89,7 @@ class Part:
         return self._plain[name]
 
     def load(self, name: str, array: Any) -> None:
-        """Fill an input's buffer; what is padding becomes zero."""
+        """Fill an input's buffer; what is padding becomes zero, or no class."""
         q = self.layout.system.quantities[name]
         target = self.interior(name)
         source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
@@ -97,7 +97,8 @@ class Part:
         for k, index in enumerate(q.slots):
             if self.layout.ragged(index):
                 pad = self.layout.pads[self.layout.system.range_of(index)]
-                self.xp.copyto(target, 0, "unsafe", self.layout.pad_axis(pad, k, target.ndim))
+                self.xp.copyto(target, -1 if name in self.config.coded else 0, "unsafe",
+                               self.layout.pad_axis(pad, k, target.ndim))
 
     def _load_state(self, name: str, array: Any) -> None:
         """(batch, steps, other indices, features): the values at ..., -1, 0."""
@@ -115,7 +116,7 @@ class Part:
         for name, rooms in self.layout.rooms.items():
             q = self.layout.system.quantities[name]
             axes = [k for k, index in enumerate(q.slots) if not self.layout.is_static(index)]
-            if q.role != "weight" and len(axes) == 1 and rooms[axes[0]][0]:
+            if q.role != "weight" and len(axes) == 1 and rooms[axes[0]][0] and name in self.layout.read_back:
                 found.append((name, axes[0], rooms[axes[0]][0]))
         return found
 

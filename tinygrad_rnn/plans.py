@@ -8,6 +8,7 @@ from typing import Any
 from . import backends, jit
 from .config import Config
 from .plan import Plan
+from .segments import Segments
 from .system import System
 from .weights import Weights
 
@@ -22,16 +23,17 @@ class PlanCache:
     """
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+        self._plans: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self.threads: int | None = None
 
-    def get(self, system: System, config: Config, weights: Weights) -> Plan:
-        """The plan for config on the backend in use, made if it is not there."""
+    def get(self, system: System, config: Config, weights: Weights) -> Any:
+        """The plan for config on the backend in use, or `Segments` in its place, made if it is not there."""
         backend, arrays = backends.current(), weights.arrays
         threads = backend.threads() if self.threads is None else self.threads
         key = (backend.name, id(arrays), jit.enabled(), threads, config)  # a plan keeps its arrays, and so their id
         if key not in self._plans:
-            self._plans[key] = Plan(system, config, arrays, backend, threads=threads)
+            kind = Plan if config.memory is None else Segments
+            self._plans[key] = kind(system, config, arrays, backend, threads=threads)
             if len(self._plans) > MOST:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)
