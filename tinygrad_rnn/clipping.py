@@ -10,17 +10,19 @@ from typing import Any
 import numpy
 
 from .arguments import real
+from .flat import parts
 
 
 def global_norm(grads: Mapping[str, Any], xp: Any = numpy) -> float:
     """sqrt(sum over all gradients and elements of g**2); 0.0 where there is none."""
-    squares = [xp.vdot(flat, flat) for flat in (g.ravel(order="K") for g in grads.values())]
+    arrays = parts(grads)
+    squares = [xp.vdot(line, line) for line in (g.ravel(order="K") for g in arrays)]
     with numpy.errstate(over="ignore"):  # told by an infinite sum, just below
         norm = math.sqrt(float(sum(squares)))
     if math.isfinite(norm):
         return norm
     # Finite float32 gradients may have squares that are not: once more in float64, which is rare and may allocate.
-    return math.sqrt(float(sum(xp.sum(xp.square(g, dtype=xp.float64)) for g in grads.values())))
+    return math.sqrt(float(sum(xp.sum(xp.square(g, dtype=xp.float64)) for g in arrays)))
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ClipNorm:
     def __call__(self, grads: Mapping[str, Any], xp: Any = numpy) -> float:
         norm = global_norm(grads, xp)
         if self.max < norm < math.inf:
-            for g in grads.values():
+            for g in parts(grads):
                 xp.multiply(g, float(self.max) / norm, out=g)
         return norm
 
@@ -59,7 +61,7 @@ class ClipValue:
     def __call__(self, grads: Mapping[str, Any], xp: Any = numpy) -> float:
         limit = float(self.max)
         norm = global_norm(grads, xp)
-        for g in grads.values():
+        for g in parts(grads):
             xp.maximum(g, -limit, out=g)
             xp.minimum(g, limit, out=g)
         return norm

@@ -2,6 +2,8 @@
 
 g is the gradient, w the weight, k = 1, 2, ... the number of this update. State is one array per slot and
 weight. All arithmetic is by ufuncs with `out=` from the array module `xp`: after `start` no array is made.
+Weights that are slices of one array, and gradients that are too, are updated all at once, and on the CPU in one pass
+of machine code where there is a compiler; the bits are the same either way.
 """
 
 from __future__ import annotations
@@ -12,12 +14,15 @@ from typing import Any
 
 import numpy
 
+from . import jit
 from .arguments import real
 from .errors import BadType, BadValue
+from .flat import cut, flat
 from .rates import Rate, rate_at, schedule
 
 Arrays = Mapping[str, Any]
 Rule = Callable[[Any, Any, "tuple[Any, ...]", Any], None]  # weight, gradient, slots, scratch
+Piece = tuple[Any, Any, "tuple[Any, ...]", Any]  # what a rule is given
 
 
 @dataclass(eq=False)
@@ -29,7 +34,7 @@ class Optimizer:
 
     lr: Rate
     step: int = field(default=0, init=False, repr=False)
-    _slots: dict[str, tuple[Any, ...]] | None = field(default=None, init=False, repr=False)
+    _slots: dict[str, dict[str, Any]] | None = field(default=None, init=False, repr=False)  # slot -> weight -> array
     _scratch: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _xp: Any = field(default=numpy, init=False, repr=False)
 
@@ -54,8 +59,13 @@ class Optimizer:
             if getattr(getattr(w, "dtype", None), "kind", "") != "f":
                 raise BadType(f"weight {name} is not a floating-point array and cannot be trained")
         self._xp, self.step = xp, 0
-        self._slots = {name: tuple(xp.zeros_like(w) for _ in self._slot_names()) for name, w in weights.items()}
-        self._scratch = _views_of_one_buffer(weights, xp)
+        whole = flat(weights)
+        if whole is None:
+            self._slots = {slot: {name: xp.zeros_like(w) for name, w in weights.items()} for slot in self._slot_names()}
+            self._scratch = _views_of_one_buffer(weights, xp)
+        else:
+            self._slots = {slot: cut(xp.zeros_like(whole), weights) for slot in self._slot_names()}
+            self._scratch = cut(xp.empty(whole.size, dtype=whole.dtype), weights)
         return self.state()
 
     def update(self, weights: Arrays, grads: Arrays) -> None:
@@ -67,20 +77,40 @@ class Optimizer:
         if self._slots is None:
             self.start(weights)
         slots = self._matching(weights, grads)
-        rule = self._rule(self._xp, rate_at(schedule(self.lr), self.step), self.step + 1)
-        for name, own in slots.items():
-            rule(weights[name], grads[name], own, self._scratch[name])
+        rule = self._best_rule(rate_at(schedule(self.lr), self.step), self.step + 1)
+        for piece in self._at_once(weights, grads, slots) or self._by_name(weights, grads, slots):
+            rule(*piece)
         self.step += 1
+
+    def _at_once(self, weights: Arrays, grads: Arrays, slots: list[dict[str, Any]]) -> list[Piece]:
+        """All weights as one, where they, the gradients and the state are slices of one array each; else nothing."""
+        ordered = ({name: arrays[name] for name in self._scratch} for arrays in (weights, grads))
+        w, g, s, *own = (flat(arrays) for arrays in (*ordered, self._scratch, *slots))
+        if w is None or g is None or s is None or any(slot is None for slot in own):
+            return []
+        return [(w, g, tuple(own), s)] if w.dtype == g.dtype == s.dtype else []
+
+    def _by_name(self, weights: Arrays, grads: Arrays, slots: list[dict[str, Any]]) -> list[Piece]:
+        return [(weights[name], grads[name], tuple(slot[name] for slot in slots), scratch)
+                for name, scratch in self._scratch.items()]
+
+    def _best_rule(self, lr: float, k: int) -> Rule:
+        """The rule through the array module, or compiled."""
+        if self._xp is not numpy or not jit.enabled():
+            return self._rule(self._xp, lr, k)
+        from .jit.onepass import OnePass
+
+        return OnePass(lambda xp: self._rule(xp, lr, k), self._slot_names())
 
     def _rule(self, xp: Any, lr: float, k: int) -> Rule:
         """The update of one weight, with all that depends on lr and k alone computed ahead."""
         raise NotImplementedError
 
-    def _matching(self, weights: Arrays, grads: Arrays) -> dict[str, tuple[Any, ...]]:
+    def _matching(self, weights: Arrays, grads: Arrays) -> list[dict[str, Any]]:
         assert self._slots is not None
         for what, given in (("weights", weights), ("gradients", grads)):
-            if given.keys() != self._slots.keys():
-                odd = sorted(given.keys() ^ self._slots.keys())
+            if given.keys() != self._scratch.keys():
+                odd = sorted(given.keys() ^ self._scratch.keys())
                 raise BadValue(f"the {what} are not those that the optimiser started with; they differ in {odd}")
         for name, scratch in self._scratch.items():
             if not weights[name].shape == grads[name].shape == scratch.shape:
@@ -88,7 +118,7 @@ class Optimizer:
                     f"{name} started with shape {scratch.shape}; now the weight has {weights[name].shape} "
                     f"and its gradient {grads[name].shape}"
                 )
-        return self._slots
+        return list(self._slots.values())
 
     def state(self) -> dict[str, Any]:
         """A copy of the state: "step", and "slot.weight" for each slot and weight."""
@@ -96,9 +126,8 @@ class Optimizer:
         return {"step": step, **{key: array.copy() for key, array in self._by_key().items()}}
 
     def _by_key(self) -> dict[str, Any]:
-        names = self._slot_names()
-        held = (self._slots or {}).items()
-        return {f"{slot}.{weight}": array for weight, own in held for slot, array in zip(names, own, strict=True)}
+        slots = (self._slots or {}).items()
+        return {f"{slot}.{name}": own[name] for name in self._scratch for slot, own in slots}
 
     def load_state(self, state: Arrays) -> None:
         """Go on from a `state()`; call `start` first, so that the weights are known.

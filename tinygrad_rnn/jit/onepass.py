@@ -1,0 +1,130 @@
+"""An optimiser's rule in one pass over memory, with the bits that it has through NumPy: nothing is rounded less often.
+
+The rule is written down by calling it with names in the place of arrays; its numbers may differ from call to call.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..backends.numpy import pointer
+from ..optim import Rule
+from .build import FLOATS, POINTER, Builder, i64
+from .gemm import BYTES, lanes
+from .native import KERNEL, machine
+
+DTYPES = (np.dtype("float32"), np.dtype("float64"))
+SMALL = 2**13  # elements below which calls one by one take no longer
+Step = tuple[str, str, tuple["str | int", ...]]  # function, what it writes, arguments: names, or places of numbers
+
+
+class Trace:
+    """The array module as far as rules use it: writes down what is called, and the numbers in it."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.numbers: list[float] = []
+
+    def add(self, x: Any, y: Any, out: str) -> str: return self._call("add", x, y, out)
+    def subtract(self, x: Any, y: Any, out: str) -> str: return self._call("subtract", x, y, out)
+    def multiply(self, x: Any, y: Any, out: str) -> str: return self._call("multiply", x, y, out)
+    def divide(self, x: Any, y: Any, out: str) -> str: return self._call("divide", x, y, out)
+
+    def sqrt(self, x: str, out: str) -> str:
+        """The square root of an array."""
+        self.steps.append(("sqrt", out, (x,)))
+        return out
+
+    def _call(self, op: str, x: str | float, y: str | float, out: str) -> str:
+        self.steps.append((op, out, (x if isinstance(x, str) else self._number(x),
+                                     y if isinstance(y, str) else self._number(y))))
+        return out
+
+    def _number(self, x: float) -> int:
+        self.numbers.append(x)
+        return len(self.numbers) - 1
+
+
+class OnePass:
+    """The rule make(numpy), compiled for large contiguous arrays of one dtype; what is then in scratch is undefined."""
+
+    def __init__(self, make: Callable[[Any], Rule], slots: tuple[str, ...]):
+        self.make, self.names = make, ("w", "g", *slots)
+        self.plain = make(np)
+
+    @functools.cached_property
+    def trace(self) -> Trace:
+        """The rule written down."""
+        trace = Trace()
+        self.make(trace)(self.names[0], self.names[1], self.names[2:], "s")
+        return trace
+
+    def __call__(self, w: Any, g: Any, slots: tuple[Any, ...], s: Any) -> None:
+        arrays = (w, g, *slots)
+        if not _fit(arrays):
+            self.plain(w, g, slots, s)
+            return
+        numbers = np.array(self.trace.numbers, w.dtype)
+        record = np.array([w.size, *map(pointer, (numbers, *arrays))], "int64")
+        _kernel(w.dtype.name, self.names, tuple(self.trace.steps))(pointer(record), 0)
+
+
+def _fit(arrays: tuple[Any, ...]) -> bool:
+    first = arrays[0]
+    return first.size >= SMALL and first.dtype in DTYPES and all(
+        a.flags.carray and a.dtype == first.dtype and a.shape == first.shape for a in arrays)
+
+
+@functools.lru_cache(maxsize=64)
+def _kernel(dtype: str, names: tuple[str, ...], steps: tuple[Step, ...]) -> Any:
+    make = functools.partial(_make, dtype, names, steps)
+    return KERNEL(machine().address(f"one pass {dtype} {names} {steps}", make))
+
+
+def _make(dtype: str, names: tuple[str, ...], steps: tuple[Step, ...], module: ir.Module, name: str) -> None:
+    """The record: how many elements, the address of the numbers, those of the arrays."""
+    b = Builder(module, name)
+    record, _ = b.function.args
+    count, (start, *at) = b.load_i64(record, 0), (_address(b, record, k + 1) for k in range(len(names) + 1))
+    vector = ir.VectorType(FLOATS[dtype], lanes(dtype))
+    numbers = {k: _number(b, start, k, vector) for _, _, args in steps for k in args if isinstance(k, int)}
+
+    def body(i: Any, mask: Any) -> None:
+        here = {n: b.offset(p, b.ir.mul(i, i64(BYTES[dtype]))) for n, p in zip(names, at, strict=True)}
+        values: dict[Any, Any] = dict(numbers)
+        for op, out, args in steps:
+            for a in args:
+                if a not in values:
+                    values[a] = b.load(here[str(a)], vector, mask)
+            values[out] = _computed(b, op, [values[a] for a in args])
+        for n in sorted({out for _, out, _ in steps} & set(names)):
+            b.store(values[n], here[n], mask)
+
+    whole = b.ir.mul(b.ir.sdiv(count, i64(vector.count)), i64(vector.count))
+    with b.loop(whole, step=vector.count) as i:
+        body(i, None)
+    rest = b.ir.sub(count, whole)
+    with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
+        body(whole, b.mask(rest, vector.count))
+    b.finish()
+
+
+def _address(b: Builder, record: Any, k: int) -> Any:
+    return b.ir.inttoptr(b.load_i64(record, k), POINTER)
+
+
+def _number(b: Builder, start: Any, k: int, vector: Any) -> Any:
+    where = b.ir.gep(start, [i64(k)], source_etype=vector.element)
+    return b.splat(b.ir.load(where, typ=vector.element), vector.count)
+
+
+def _computed(b: Builder, op: str, args: list[Any]) -> Any:
+    """Without flags, so that no product is fused with a sum."""
+    if op == "sqrt":
+        return b.intrinsic("sqrt", args[0].type, *args)
+    return {"add": b.ir.fadd, "subtract": b.ir.fsub, "multiply": b.ir.fmul, "divide": b.ir.fdiv}[op](*args)
