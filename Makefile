@@ -9,6 +9,7 @@ PYTHON ?= python3
 TEXT ?=
 OUT ?= out
 BENCH ?=
+TESTED = .[test,jit]
 
 # Editable, so that a changed source needs no new install.
 define new_venv
@@ -28,7 +29,7 @@ help:
 	$(call new_venv,.venv,--editable '.[jit]')
 
 .venv-test/.ready: pyproject.toml
-	$(call new_venv,.venv-test,--editable '.[test,jit]')
+	$(call new_venv,.venv-test,--editable '$(TESTED)')
 
 demo: .venv/.ready
 	.venv/bin/tinygrad-rnn train $(if $(TEXT),'$(TEXT)') --out '$(OUT)'
