@@ -322,11 +322,12 @@ class Model:
     def profile(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", wrt: Iterable[str] | None = None,
                 gradient: bool = True, repeat: int = 5, lengths: Any = None, steps: Any = None, training: bool = False,
                 seed: int = 0, **inputs: Any) -> Profile:
-        """Where the time of a training step goes, on one thread: print it, or take `by_kind`, `by_name`, `rows`.
+        """Where the time of a training step goes: print it, take `by_kind`, `by_name` or `rows`, or `draw` it.
 
-        Each unit of the plan is timed by itself, the best of `repeat` runs, and so is the whole; what the units do not
-        account for is called overhead. gradient=False: of computing `of` alone. Arguments otherwise as in
-        `value_and_grad`.
+        Each unit of the plan is timed in its place in the step, and the step as a whole, the least of `repeat` runs;
+        what the units do not account for is called overhead. The whole batch runs on one thread, so that a unit's time
+        is its own; checks of arguments are not counted. gradient=False: of computing `of` alone. Arguments otherwise as
+        in `value_and_grad`. Raises `Error` as `value_and_grad` does, and for another backend than NumPy.
         """
         from .profile import profile
 

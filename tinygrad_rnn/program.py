@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from .errors import Error
@@ -130,18 +129,6 @@ def _flat(calls: list[Call | Block]) -> list[Call]:
         else:
             flat.append(item)
     return flat
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A unit of a program, timed: arrays that it reads and writes, its calls, seconds and operations in a step."""
-
-    kind: str
-    reads: Sequence[Any]
-    writes: Sequence[Any]
-    calls: int
-    seconds: float
-    flop: float = 0.0
 
 
 class Interpreted:

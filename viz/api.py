@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from tinygrad_rnn.errors import BadType, BadValue
+from tinygrad_rnn.arguments import real
+from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.system import System
 
 from . import foldedview, write_dot, write_svg
@@ -47,12 +48,24 @@ def make_view(model: HasSystem, view: str = "folded", steps: int = 4, elide: boo
     if not isinstance(system, System):
         raise BadType(f"draw a model made by tinygrad_rnn.equations or Model, not {type(model).__name__}")
     found = roles(system)
-    if shares is not None and view != "folded":
-        raise BadValue(f"shares colour the folded view; view is {view!r}")
+    if shares is not None:
+        _check_shares(shares, system, view)
     if view == "folded":
         return foldedview.folded(found, shares)
     make = unrolledview.unrolled if view == "unrolled" else unrolledview.backward
     return make(found, steps, elide)
+
+
+def _check_shares(shares: Any, system: System, view: str) -> None:
+    if view != "folded":
+        raise BadValue(f"shares colour the folded view; view is {view!r}")
+    if not isinstance(shares, Mapping):
+        raise BadType(f"shares are numbers by quantity, {{name: number}}, not {type(shares).__name__}")
+    for name, share in shares.items():
+        if name not in system.quantities:
+            raise BadName(f"the model has no quantity {name!r} to colour")
+        if real(f"the share of {name}", share, at_least=0) > 1 + 1e-9:
+            raise BadValue(f"the share of {name} must be at most 1, not {share!r}")
 
 
 def make_scene(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True,

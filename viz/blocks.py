@@ -88,7 +88,12 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
 
 def heat(share: float) -> str:
     """The fill that stands for a share of the whole."""
-    return f"heat{min(len(HEAT) - 1, math.ceil(share * len(HEAT) - 0.02))}"
+    return f"heat{min(len(HEAT) - 1, math.ceil((share - 0.01) * len(HEAT)))}"
+
+
+def percent(share: float) -> str:
+    """A share as it is read."""
+    return f"{share:.0%}" if share >= 0.01 or not share else "< 1%"
 
 
 def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] | None = None) -> Template:
@@ -99,11 +104,12 @@ def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] |
         apart = {b.name for b in roles.blocks if b.boundary}
         equations = [eq for eq in roles.system.equations if eq.name in block.quantities and eq.left not in apart]
         for eq in equations[:MOST_LINES]:
-            lines.append(shortened(formula(equation_text(eq)), SMALL, LONGEST))
+            own = plain(f"    {percent(shares.get(eq.name, 0.0))}") if shares and len(equations) > 1 else ()
+            lines.append((*shortened(formula(equation_text(eq)), SMALL, LONGEST), *own))
         if len(equations) > MOST_LINES:
             lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
     if share is not None:
-        lines.append(plain(f"{share:.0%}" if share >= 0.01 or not share else "< 1%"))
+        lines.append(plain(percent(share)))
     style = "" if share is None else heat(share)
     return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles), style=style,
                   direction=-1)  # arcs are at the right, so what leaves sideways leaves at the left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,11 +10,10 @@ import numpy as np
 from llvmlite import ir
 
 from ..program import Block, Call
-from ..program import Unit as Timed
 from . import gemm
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
-from .fuse import Group, Unit, fused, loads, unit_writes
+from .fuse import Group, Unit, fused, loads
 from .hoist import hoisted
 from .lift import Foreign, Operand, Product, Repeated, lifted
 from .native import KERNEL as NATIVE
@@ -29,9 +27,8 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        segmented = [[(body, fused(body)) for body in hoisted(lifted(calls))] for calls in segments]
-        bodies = [pair for segment in segmented for pair in segment]
-        self.units = [(body.count, units) for body, units in bodies]
+        self.segmented = [[(body, fused(body)) for body in hoisted(lifted(calls))] for calls in segments]
+        bodies = [pair for segment in self.segmented for pair in segment]
         read = {id(owner(o.array)) for _, units in bodies for unit in units
                 for o in (loads(unit) if isinstance(unit, Group) else unit.reads)}
 
@@ -43,7 +40,7 @@ class Program:
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
         self.scratch = np.zeros(max(scratch, 1) + 16, "float64")
         self.start = NATIVE(machine().address("driver", _make_driver))
-        self.segments = [self._actions(segment, needed) for segment in segmented]
+        self.segments = [self._actions(segment, needed) for segment in self.segmented]
 
     def _actions(self, bodies: Sequence[tuple[Repeated, list[Unit]]], needed: Any) -> list[Callable[[], Any]]:
         """Calls of machine code, as few as there can be, and between them what stays in Python."""
@@ -116,33 +113,6 @@ class Program:
         """Do one segment."""
         for action in self.segments[segment]:
             action()
-
-
-    def timed(self, best: Callable[[Callable[[], Any]], float]) -> list[Timed]:
-        """Every unit by itself, in order; `best` measures the time of a task."""
-        found = []
-        for count, units in self.units:
-            for unit in units:
-                if isinstance(unit, Foreign):
-                    seconds = best(partial(_in_turns, count, [unit.at]))
-                else:
-                    seconds = best(self._native([(count, [unit])], self._needed))
-                found.append(Timed(_kind(unit), [o.array for o in unit.reads], [o.array for o in unit_writes(unit)],
-                                   count, seconds, float(count * _operations(unit))))
-        return found
-
-
-def _kind(unit: Unit) -> str:
-    if isinstance(unit, Group):
-        return "copies" if all(item.op == "copy" for item in unit.items) else "elementwise"
-    return "products" if isinstance(unit, Product) else "Python"
-
-
-def _operations(unit: Unit) -> int:
-    """Floating-point operations of a product."""
-    if not isinstance(unit, Product):
-        return 0
-    return 2 * math.prod(unit.fields.get(x, 1) for x in ("m", "n", "k", "k1", "k2", "outer1", "outer2"))
 
 
 def _pieces(units: Sequence[Unit]) -> list[Foreign | list[Unit]]:
