@@ -43,7 +43,7 @@ lint: .venv-test/.ready
 	.venv-test/bin/mypy
 
 test: lint
-	TINYGRAD_RNN_CACHE=.venv-test/kernels .venv-test/bin/python -m pytest -q -n 2
+	TINYGRAD_RNN_CACHE=$(CURDIR)/.venv-test/kernels .venv-test/bin/python -m pytest -q -n 2
 	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
