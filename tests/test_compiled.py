@@ -194,6 +194,21 @@ def test_fused_passes_compute_what_the_calls_do_one_by_one(program, backward):
         np.testing.assert_allclose(y, x, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("axes", [(1,), (0,), (0, 1)])
+@pytest.mark.parametrize("view", [np.s_[:, ::-1], np.s_[:, ::2], np.s_[::-1], np.s_[:, 3:4]])
+def test_sums_of_numbers_that_are_apart(view, axes):
+    a = np.random.default_rng(0).normal(size=(5, 40))[view]
+    out = np.zeros([1 if k in axes else n for k, n in enumerate(a.shape)])
+    compiled(lambda do: do(np.sum, a, axes, None, out, True), [out])
+    np.testing.assert_allclose(out, a.sum(axes, keepdims=True), rtol=1e-12)
+
+
+def test_a_number_that_became_a_truth_is_one():
+    a, truth, out = np.array([0.0, 1.5, -2.0]), np.zeros(3, bool), np.zeros(3)
+    compiled(lambda do: (do(np.copyto, truth, a, "unsafe"), do(np.add, a, truth, out)), [out])
+    np.testing.assert_array_equal(out, [0.0, 2.5, -1.0])
+
+
 @pytest.fixture
 def both():
     """Switches compiled plans on and off, and back."""

@@ -96,3 +96,12 @@ def test_latex_has_balanced_braces_and_a_row_per_equation(name):
         assert latex.count("{") == latex.count("}")
         assert latex.count(r"\left") == latex.count(r"\right")
         assert latex.count("&=") == len(model.system.equations)
+
+
+@pytest.mark.parametrize("loss", [
+    "sum(u * (1 + 0 * h[t]))", "sum(u / (1 + 0 * h[t]))", "sum(u * exp(0 * h[t]))",
+    "sum(outer(1 + 0 * h[t], u * h[t]))", "mean(u * (3 + 0 * h[t]), over=(t, n))[0] * u"])
+def test_what_simplifies_to_a_number_keeps_its_shape(loss):
+    model = tr.equations(f"h[t] = tanh(A @ h[t-1] + W @ x[t])\nloss = {loss}", x=3, h=4, u=(), dtype="float64")
+    inputs = {"x": np.random.default_rng(0).standard_normal((2, 5, 3))}
+    model.check_gradient(inputs)

@@ -7,6 +7,7 @@ matrix product works on the last labels of out, so that it is written in place.
 
 from __future__ import annotations
 
+import itertools
 import string
 from collections.abc import Sequence
 from typing import Any
@@ -131,8 +132,9 @@ def _matrix(do: Do, a: Any, labels: Labels, lead: list[str], rows: list[str], co
 def _merged(view: Any, lead: int, rows: int, shape: tuple[int, ...]) -> Any:
     """view.reshape(shape) if that needs no copy."""
     for first, last in ((lead, lead + rows), (lead + rows, view.ndim)):
-        for k in range(first, last - 1):
-            if view.shape[k] != 1 and view.strides[k] != view.strides[k + 1] * view.shape[k + 1]:
+        axes = [k for k in range(first, last) if view.shape[k] != 1]  # the stride of an axis of size 1 says nothing
+        for k, inner in itertools.pairwise(axes):
+            if view.strides[k] != view.strides[inner] * view.shape[inner]:
                 return None
     return view.reshape(shape)
 

@@ -81,10 +81,25 @@ def _folded(node: Node) -> Node | None:
 # Operations that are zero where one argument is.
 LINEAR = {"sum", "mean", "cumsum", "matmul", "dot", "outer", "einsum", "embed", "reshape", "transpose", "expand",
           "slice", "place", "pick"}
+LIKE = {"ones_like", "zeros_like"}  # of their argument only the shape and the indices count
 SIMPLER: dict[str, Callable[..., Node | None]] = {
     "add": _add, "subtract": _subtract, "multiply": _multiply, "divide": _divide, "power": _power,
     "negative": lambda a: a.args[0] if a.op == "negative" else None,
 }
+
+
+def _as_large(simple: Node, node: Node) -> Node:
+    """What has been made of node, with the shape and the indices that it may have lost."""
+    if _alike(simple, node):
+        return simple
+    if is_const(simple, 0.0):
+        return f.zeros_like(node)
+    ones = f.ones_like(node)
+    return ones if is_const(simple, 1.0) else f.multiply(simple, ones)
+
+
+def _alike(a: Node, b: Node) -> bool:
+    return (a.shape, a.indices) == (b.shape, b.indices)
 
 
 def simplified(roots: Iterable[Node], names: Mapping[Node, Node] | None = None) -> dict[Node, Node]:
@@ -97,12 +112,12 @@ def simplified(roots: Iterable[Node], names: Mapping[Node, Node] | None = None) 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
         if node in names and names[node].type == node.type:
             return names[node]
-        vanished = [a is ZERO and old is not ZERO for a, old in zip(args, node.args, strict=True)]
-        if any(vanished) and TABLE[node.op].kind != "elementwise":  # a plain 0 has lost its shape
-            if node.op in LINEAR:
+        if node.op in LIKE:
+            args = tuple(a if _alike(a, old) else old for a, old in zip(args, node.args, strict=True))
+        elif TABLE[node.op].kind != "elementwise":
+            if node.op in LINEAR and any(a is ZERO and old is not ZERO for a, old in zip(args, node.args, strict=True)):
                 return ZERO
-            args = tuple(f.zeros_like(old) if lost else a
-                         for lost, a, old in zip(vanished, args, node.args, strict=True))
+            args = tuple(map(_as_large, args, node.args))
         node = remade(node, args)
         for _ in range(4):
             rule = SIMPLER.get(node.op)

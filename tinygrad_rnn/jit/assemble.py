@@ -55,7 +55,8 @@ def assembled(group: Group, needed: Callable[[Operand], bool]) -> tuple[Kernel, 
         if isinstance(item, Fold):
             folds.append((item.out, s.term(item.arg), item.op))
         else:
-            s.values[item.out.key] = s.step(item.op, *(s.term(a) for a in item.args))
+            value = s.step(item.op, *(s.term(a) for a in item.args))
+            s.values[item.out.key] = s.step("truth", value) if item.out.dtype == "bool" else value
             made[item.out.key] = item.out
     stores = [(o, s.values[key]) for key, o in made.items() if needed(o)]
     if not stores and not folds:

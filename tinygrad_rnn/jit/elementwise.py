@@ -37,7 +37,8 @@ class Kernel:
 
     axes: loops, the innermost last. lanes: numbers done at once. columns: whether the loop over the last axis goes
     around that over the one before, so that what is summed along it stays in a register. reduced: how many of the last
-    axes are summed into one number. steps: ("load", operand), ("const", number) or (name in SCALARS, step, ...).
+    axes are summed into one number. steps: ("load", operand), ("const", number), ("truth", step) or (name in SCALARS,
+    step, ...).
     stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is
     folded. A record holds the axes' extents, then for each operand its address, its step and its strides in bytes.
     """
@@ -97,8 +98,8 @@ class _Writer:
             self._innermost(pointers, self.extents[-1])
         elif axis == self.kernel.axes - 2 and self.kernel.columns:
             self._columns(axis, pointers)
-        elif axis == self.kernel.axes - 2 and self.lanes == 1:
-            self._tiles(axis, pointers)
+        elif axis == self.kernel.axes - 2 and self.lanes == 1 and not (self.totals and self.kernel.reduced == 1):
+            self._tiles(axis, pointers)  # which does not pass by where the totals of single rows are kept
         else:
             with self.b.loop(self.extents[axis]) as i:
                 self._loops(axis + 1, self._moved(pointers, axis, i))
@@ -231,6 +232,8 @@ class _Writer:
         return value if is_truth(value) else value.compare("!=", 0.0)
 
     def _computed(self, name: str, args: list[Any]) -> Value:
+        if name == "truth":
+            return self._truth(args[0])
         if name.startswith("logical"):
             return SCALARS[name](*map(self._truth, args))
         if name == "where":
