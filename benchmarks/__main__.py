@@ -12,7 +12,7 @@ from pathlib import Path
 from . import machine, plot, report
 from .cells import SIZES, Size
 from .processes import ROOT, BenchmarkError, Workers, alone, keep_to_cores
-from .rows import FIRST_STEP, ROWS, SEQUENCES, SINGLE_ROWS, Entrant
+from .rows import FIRST_STEP_BARS, ROWS, SEQUENCES, SINGLE_ROWS, Entrant
 from .tables import Results, summary, tables
 from .timing import alternate, compare, prepare
 
@@ -72,12 +72,13 @@ def measure_first_step(asked: argparse.Namespace, cache: Path, results: Results)
     alone(cache, "first_step")  # not counted: Python compiles its modules and the system reads the files
     with tempfile.TemporaryDirectory() as empty:
         results["first_step"] = {name: alone(Path(empty), "first_step", TINYGRAD_RNN_JIT=compiled)
-                                 for name, compiled in zip(FIRST_STEP, "011", strict=True)}
+                                 for name, compiled in zip(FIRST_STEP_BARS, "011", strict=True)}
 
 
 def measure_sequences(asked: argparse.Namespace, cache: Path, results: Results) -> None:
-    """Long sequences, each in a process of its own, and one that only declares."""
-    results["sequences"] = {str(steps): alone(cache, "sequence", str(steps)) for steps in (0, *SEQUENCES)}
+    """Long sequences, each in a process of its own."""
+    results["sequences"] = {str(steps): alone(cache, "sequence", str(steps)) for steps in SEQUENCES}
+    results["training"] = {how: alone(cache, "training", how) for how in ("plain", "sqrt")}
 
 
 SINGLE: dict[str, Callable[[argparse.Namespace, Path, Results], None]] = dict(zip(

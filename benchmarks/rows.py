@@ -37,10 +37,11 @@ ROWS = {
 }
 # Rows that run once.
 SINGLE_ROWS = ("first_step", "stepper", "sequences")
-FIRST_STEP = ("compiled code off", "cold cache", "warm cache")
+FIRST_STEP_BARS = {"compiled code off": 1.0, "cold cache": 10.0, "warm cache": 1.5}  # seconds
 SEQUENCES = (1000, 3000, 10000)
 
-STEPPER_BAR, SGEMM_BAR, AGREEMENT_BAR, TOLERANCE = 0.35, 1.25, 1e-5, 1e-4
+STEPPER_BAR, SGEMM_BAR, AGREEMENT_BAR, LINEAR_BAR, TOLERANCE = 0.35, 1.25, 1e-5, 1.15, 1e-4
+SQRT_BARS = {"seconds": 1.5, "mib": 0.1}  # of fit with memory="sqrt", over fit without
 
 
 @dataclass(frozen=True)

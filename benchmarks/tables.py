@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cells import LSTM, SIZES
-from .rows import AGREEMENT_BAR, BARS, ROWS, SEQUENCES, SGEMM_BAR, STEPPER_BAR
+from .rows import AGREEMENT_BAR, BARS, FIRST_STEP_BARS, LINEAR_BAR, ROWS, SEQUENCES, SGEMM_BAR, SQRT_BARS, STEPPER_BAR
 
 Results = dict[str, Any]
 SIDE_TITLES = {"ours": "ours", "numpy": "ours, NumPy alone", "torch": "PyTorch", "jax": "JAX"}
@@ -77,9 +77,18 @@ def other_verdicts(results: Results) -> Iterator[Verdict]:
     if step is not None:
         yield Verdict("LSTM step / (its FLOPs / sgemm rate)", "S5",
                       step * results["sgemm"] / LSTM.gflop(SIZES["S5"]), SGEMM_BAR)
+    for name, limit in FIRST_STEP_BARS.items() if "first_step" in results else ():
+        yield Verdict(f"seconds to the end of the first step, {name}", "S3", results["first_step"][name], limit)
     if "stepper" in results:
         ours, theirs = (statistics.median(results["stepper"]["seconds"][f"{s} stepper"]) for s in ("ours", "torch"))
         yield Verdict("stepper / nn.LSTMCell", "N=1, H=128", ours / theirs, STEPPER_BAR)
+    for what, unit in (("seconds", "time"), ("mib", "memory")) if "sequences" in results else ():
+        each = [results["sequences"][str(steps)][what] / steps for steps in SEQUENCES]
+        yield Verdict(f"{unit} per step, largest / smallest", f"T={SEQUENCES[0]:,} to {SEQUENCES[-1]:,}",
+                      max(each) / min(each), LINEAR_BAR)
+    for what, unit in (("seconds", "time"), ("mib", "memory")) if "training" in results else ():
+        yield Verdict(f'fit(memory="sqrt") / fit, {unit}', "T=10,000",
+                      results["training"]["sqrt"][what] / results["training"]["plain"][what], SQRT_BARS[what])
     for size, by_pair in errors_by_sides(results).items():
         if ("ours", "numpy") in by_pair:
             yield Verdict("with and without compiled code, relative difference", size, by_pair["ours", "numpy"],
@@ -155,16 +164,22 @@ def stepper_table(results: Results) -> Table:
 def sequence_table(results: Results) -> Table:
     """Time and memory against the length of the sequence."""
     found = results["sequences"]
-    rows = [["T", "ms", "ms per 1,000 steps", "MiB above declaring", "MiB per 1,000 steps"]]
+    rows = [["T", "ms", "ms per 1,000 steps", "MiB", "MiB per 1,000 steps"]]
     for steps in SEQUENCES:
-        ms, mib = 1e3 * found[str(steps)]["seconds"], found[str(steps)]["mib"] - found["0"]["mib"]
+        ms, mib = 1e3 * found[str(steps)]["seconds"], found[str(steps)]["mib"]
         rows.append([f"{steps:,}", f"{ms:.4g}", f"{1e3 * ms / steps:.4g}", f"{mib:.4g}", f"{1e3 * mib / steps:.4g}"])
     return Table("Long sequences: LSTM, 8 examples, 64 units", rows)
 
 
+def training_table(results: Results) -> Table:
+    """Time and memory of fit over a long sequence."""
+    rows = [[how, f"{1e3 * r['seconds']:.4g}", f"{r['mib']:.4g}"] for how, r in results["training"].items()]
+    return Table("An epoch of fit over 10,000 steps, the same LSTM", [["memory=", "ms", "MiB"], *rows])
+
+
 # The part of the results that must be there -> what is made of it.
 TABLES = {"seconds": [time_table, ratio_table, error_table], "first_step": [first_step_table],
-          "stepper": [stepper_table], "sequences": [sequence_table]}
+          "stepper": [stepper_table], "sequences": [sequence_table], "training": [training_table]}
 
 
 def tables(results: Results) -> list[Table]:

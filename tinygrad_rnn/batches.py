@@ -38,8 +38,10 @@ class Batches:
         if self.shuffle:
             np.random.default_rng([self.seed, number]).shuffle(order)
         for start in range(0, self.examples, self.size):
-            rows = order[start : start + self.size]
-            yield {name: _rows(value, rows) for name, value in self.data.items()}
+            rows = np.sort(order[start : start + self.size])  # within a batch the order does not count
+            whole = rows[-1] - rows[0] + 1 == len(rows)  # then no copy is needed
+            chosen = slice(rows[0], rows[-1] + 1) if whole else rows
+            yield {name: _rows(value, chosen) for name, value in self.data.items()}
 
 
 class Stream:

@@ -17,10 +17,18 @@ import numpy
 from .ops import Do
 
 Labels = Sequence[str]
+Copies = dict[tuple[int, ...], Any]  # by the order of the axes
 
 
-def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Labels) -> None:
-    """Emit out[lo] = sum of a[la] * b[lb]."""
+def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Labels,
+             copies: tuple[Copies, Copies] | None = None) -> None:
+    """Emit out[lo] = sum of a[la] * b[lb].
+
+    copies: of each operand those in another order that have been made before, to which new ones are added.
+    """
+    ca, cb = copies or ({}, {})
+    if set(la) - set(lb) - set(lo) or set(lb) - set(la) - set(lo):
+        ca, cb = {}, {}  # of the sums below
     a, la = _summed_alone(do, a, la, set(lb) | set(lo))
     b, lb = _summed_alone(do, b, lb, set(la) | set(lo))
     summed = [x for x in la if x in lb and x not in lo]
@@ -35,12 +43,12 @@ def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Label
         _batch_last(do, out, lo, a, la, b, lb, summed)
         return
     if lo and lo[-1] in la:  # out = (b a) with the roles changed, so that b has the last label
-        a, la, b, lb = b, lb, a, la
+        a, la, ca, b, lb, cb = b, lb, cb, a, la, ca
     columns = _suffix(lo, lambda x: x in lb and x not in la)
     rows = _suffix(lo[: len(lo) - len(columns)], lambda x: x in la and x not in lb)
     lead = list(lo[: len(lo) - len(columns) - len(rows)])
-    left = _matrix(do, a, la, [x for x in lead if x in la], rows, summed)
-    right = _matrix(do, b, lb, [x for x in lead if x in lb], summed, columns)
+    left = _matrix(do, a, la, [x for x in lead if x in la], rows, summed, ca)
+    right = _matrix(do, b, lb, [x for x in lead if x in lb], summed, columns, cb)
     left = _stacked(left, lead, la)
     right = _stacked(right, lead, lb)
     sizes = _sizes(out, lo)
@@ -67,8 +75,8 @@ def _batch_last(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: La
     rows = [x for x in lo if x in la and x not in lb]
     columns = [x for x in lo if x in lb and x not in la]
     stack = [x for x in lo if x in la and x in lb]
-    left = _copied(do, a, la, [*stack, *rows, *summed])
-    right = _copied(do, b, lb, [*stack, *summed, *columns])
+    left = _copied(do, a, la, [*stack, *rows, *summed], {})
+    right = _copied(do, b, lb, [*stack, *summed, *columns], {})
     sizes = _sizes(a, la) | _sizes(b, lb)
     n = tuple(sizes[x] for x in stack)
     m, k, p = (_product(sizes[x] for x in group) for group in (rows, summed, columns))
@@ -115,7 +123,8 @@ def _aligned(a: Any, labels: Labels, goal: Labels) -> Any:
     return a.transpose(order)[(*index, ...)]
 
 
-def _matrix(do: Do, a: Any, labels: Labels, lead: list[str], rows: list[str], columns: list[str]) -> Any:
+def _matrix(do: Do, a: Any, labels: Labels, lead: list[str], rows: list[str], columns: list[str],
+            copies: Copies) -> Any:
     """a as (lead..., rows, columns), a view where the memory allows, else a copy in a good order."""
     sizes = _sizes(a, labels)
     order = [*lead, *rows, *columns]
@@ -125,8 +134,8 @@ def _matrix(do: Do, a: Any, labels: Labels, lead: list[str], rows: list[str], co
     if merged is not None:
         return merged
     if labels[-1] in rows:  # keep the innermost label innermost, and transpose the view instead
-        return _matrix(do, a, labels, lead, columns, rows).swapaxes(-1, -2)
-    return _copied(do, a, labels, order).reshape(shape)
+        return _matrix(do, a, labels, lead, columns, rows, copies).swapaxes(-1, -2)
+    return _copied(do, a, labels, order, copies).reshape(shape)
 
 
 def _merged(view: Any, lead: int, rows: int, shape: tuple[int, ...]) -> Any:
@@ -139,11 +148,13 @@ def _merged(view: Any, lead: int, rows: int, shape: tuple[int, ...]) -> Any:
     return view.reshape(shape)
 
 
-def _copied(do: Do, a: Any, labels: Labels, order: list[str]) -> Any:
-    view = a.transpose([labels.index(x) for x in order])
-    copy = do.temp(view.shape, a.dtype)
-    do(do.xp.copyto, copy, view)
-    return copy
+def _copied(do: Do, a: Any, labels: Labels, order: list[str], copies: Copies) -> Any:
+    axes = tuple(labels.index(x) for x in order)
+    if axes not in copies:
+        view = a.transpose(axes)
+        copies[axes] = do.temp(view.shape, a.dtype)
+        do(do.xp.copyto, copies[axes], view)
+    return copies[axes]
 
 
 def _stacked(matrix: Any, lead: list[str], labels: Labels) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import classes, ragged
 from .config import Feed
-from .contract import contract
+from .contract import Copies, contract
 from .draw import fill_mask
 from .layout import Env, Layout
 from .node import BATCH, At, Node, walk
@@ -35,6 +35,7 @@ class Emitter:
         self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
         self.aliases: dict[Node, str] = {}
         self.constants: dict[float, Any] = {}
+        self.copies: dict[tuple[Any, ...], Copies] = {}
         self.prelude: list[Any] = []
         self.drawn = False  # is anything new drawn for each run?
         self._storage([item for segment in segments for item in segment])
@@ -281,14 +282,17 @@ class Emitter:
             key.append(slice(None) if BATCH in eq.rhs.indices else None)
         return view[(*key, ...)]
 
-    def _operand(self, node: Node, letters: str, env: Env, over: tuple[str, ...]) -> tuple[Any, list[str]]:
+    def _operand(self, node: Node, letters: str, env: Env, over: tuple[str, ...]) -> tuple[Any, list[str], Copies]:
+        """The array, its labels, and its copies in other orders: of a reference outside loops they serve all."""
         view, labels = self.view(node, env)
         if node.op == "const":
             view = self._constant(view)
         batched = BATCH in node.indices
-        if batched and not self._zero_in_padding(node):
-            view = self._selected(view, labels, self._open_ended(labels, over), env, 0.0)
-        return view, [*labels, *("." + c for c in letters), *[BATCH] * batched]
+        padded = self._open_ended(labels, over) if batched and not self._zero_in_padding(node) else []
+        view = self._selected(view, labels, padded, env, 0.0)
+        shared = node.op == "ref" and not env
+        copies = self.copies.setdefault((node, *padded), {}) if shared else {}
+        return view, [*labels, *("." + c for c in letters), *[BATCH] * batched], copies
 
     def _zero_in_padding(self, node: Node) -> bool:
         return node.op == "ref" and all(s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
@@ -296,10 +300,10 @@ class Emitter:
     def _emit_contract(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
         left, right, goal = node.attr("labels")
         over = node.attr("over")
-        a, la = self._operand(node.args[0], left, env, over)
-        b, lb = self._operand(node.args[1], right, env, over)
+        a, la, ca = self._operand(node.args[0], left, env, over)
+        b, lb, cb = self._operand(node.args[1], right, env, over)
         lo = [*labels, *("." + c for c in goal), *[BATCH] * (BATCH in node.indices)]
-        contract(self.do, out, lo, a, la, b, lb)
+        contract(self.do, out, lo, a, la, b, lb, (ca, cb))
 
 
 SPECIAL = {"contract": Emitter._emit_contract, "pick_class": classes.emit_pick, "scatter_class": classes.emit_scatter}

@@ -53,16 +53,20 @@ def threads() -> int:
 
 
 LARGE = 65536  # numbers, from which on a copy by tiles pays
+LINE = 16  # float32 numbers in a line of the cache
 
 
 def rearrange(out: Any, a: Any) -> None:
     """out = a, whose axes lie in another order in memory."""
-    if out.size > LARGE and jit.enabled():
+    if out.size <= LARGE:
+        xp.copyto(out, a, "unsafe")
+    elif jit.enabled():
         from ..jit.rearrange import rearrange as compiled
 
         compiled(out, a)
-    else:
-        xp.copyto(out, a, "unsafe")
+    else:  # by lines of the cache, so that what is written is not fetched anew for each number
+        for k in range(0, out.shape[-1], LINE):
+            xp.copyto(out[..., k : k + LINE], a[..., k : k + LINE], "unsafe")
 
 
 def take_rows(table: Any, at: Any, out: Any) -> None:
