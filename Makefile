@@ -10,6 +10,8 @@ TEXT ?=
 OUT ?= out
 BENCH ?=
 TESTED = .[test,jit]
+# Tests of pictures, for which it makes no difference how plans are run.
+PICTURED = attentionview cellview flow geometry golden page pictures viz writers
 
 # Editable, so that a changed source needs no new install.
 define new_venv
@@ -34,9 +36,12 @@ help:
 demo: .venv/.ready
 	.venv/bin/tinygrad-rnn train $(if $(TEXT),'$(TEXT)') --out '$(OUT)'
 
-# The pictures that README.md shows.
+# The pictures that README.md and docs/diagrams.md show.
 pictures: .venv/.ready
 	.venv/bin/python examples/lstm_equations.py docs/pictures
+	.venv/bin/python examples/diagrams.py docs/pictures
+	.venv/bin/python examples/gradient_flow.py docs/pictures
+	.venv/bin/tinygrad-rnn gallery -o out/gallery --sheet docs/gallery.png
 
 lint: .venv-test/.ready
 	.venv-test/bin/ruff check
@@ -44,7 +49,7 @@ lint: .venv-test/.ready
 
 test: lint
 	TINYGRAD_RNN_CACHE=$(CURDIR)/.venv-test/kernels .venv-test/bin/python -m pytest -q -n 2
-	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2
+	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2 $(PICTURED:%=--ignore=tests/test_%.py)
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
 	$(call new_venv,benchmarks/.venv,--requirement benchmarks/requirements.txt)

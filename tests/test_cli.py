@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
@@ -146,3 +147,39 @@ def test_interrupting_is_quiet(text, tmp_path):
     os.kill(process.pid, signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "Traceback" not in said and "--resume" in said
+
+
+def test_draw_reaches_every_view(tmp_path):
+    for view in ("folded", "unrolled", "backward", "cell", "equations"):
+        out = tmp_path / f"{view}.svg"
+        assert call("draw", "gru", "--view", view, "--steps", 2, "-o", out).strip() == str(out)
+        assert out.read_text(encoding="utf-8").startswith("<svg")
+    for ending in ("html", "tex", "mmd", "dot", "png", "pdf"):
+        assert call("draw", "rnn", "-o", tmp_path / f"a.{ending}").strip().endswith(ending)
+    derived = tmp_path / "derived.svg"
+    call("draw", "rnn", "--of", "loss", "-o", derived)
+    assert "δ" in derived.read_text(encoding="utf-8")
+    assert "view='attention' needs" in call("draw", "rnn", "--view", "attention", "-o", tmp_path / "b.svg", code=2)
+    assert "view is 'folded'" in call("draw", "rnn", "--view", "sideways", "-o", tmp_path / "b.svg", code=2)
+
+
+def test_draw_colours_by_data(trained, tmp_path):
+    checkpoint, arrays = trained[0] / "model.safetensors", tmp_path / "batch.npz"
+    np.savez(arrays, x=np.array([[0, 1, 2], [2, 1, 0]]), target=np.array([[1, 2, 0], [1, 0, 1]]))
+    out = tmp_path / "run.svg"
+    call("draw", checkpoint, "--view", "unrolled", "--data", arrays, "--example", 1, "-o", out)
+    text = out.read_text(encoding="utf-8")
+    assert "f⟨3⟩: mean openness" in text and "f⟨4⟩" not in text
+    call("draw", checkpoint, "--view", "backward", "--data", arrays, "--colour", "gradient", "-o", out)
+    assert "gradient norm" in out.read_text(encoding="utf-8")
+    arrays.write_text("nothing")
+    assert "it is not a file of arrays" in call("draw", checkpoint, "--data", arrays, "-o", out, code=2)
+
+
+def test_the_gallery(tmp_path):
+    call("gallery", "-o", tmp_path / "gallery", "--sheet", tmp_path / "sheet.png")
+    index = (tmp_path / "gallery" / "index.html").read_text(encoding="utf-8")
+    for name in re.findall(r"(?:src|href)='([^']+)'", index):
+        assert (tmp_path / "gallery" / name).stat().st_size
+    assert "lstm-cell.svg" in index and "gru-two-layers-backward.svg" in index
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

@@ -364,15 +364,15 @@ def test_graphviz_reads_the_dot_text(tmp_path, view: str) -> None:
 
 def test_mistakes(tmp_path) -> None:
     m = MODELS["rnn"]
-    with pytest.raises(BadValue, match="'folded', 'unrolled' or 'backward', not 'upside_down'"):
+    with pytest.raises(BadValue, match=r"view is 'folded', 'unrolled', .* not 'upside_down'"):
         viz.draw(m, tmp_path / "a.svg", view="upside_down")
-    with pytest.raises(BadValue, match=r"ends in \.jpg; a picture ends in \.svg, \.png, \.pdf or \.dot"):
+    with pytest.raises(BadValue, match=r"ends in \.jpg; a picture ends in \.svg, \.png, \.pdf, "):
         viz.draw(m, tmp_path / "a.jpg")
     with pytest.raises(BadValue, match="has no ending"):
         viz.draw(m, tmp_path / "a")
     with pytest.raises(BadValue, match="at least 1, not 0"):
         viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=0)
-    for steps in (2.5, "3", None, True):
+    for steps in (2.5, "3", True):
         with pytest.raises(BadType, match="steps is a whole number"):
             viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=steps)
     with pytest.raises(BadType, match="a picture's path is"):

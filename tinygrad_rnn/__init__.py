@@ -14,6 +14,7 @@ from .jit import use_jit
 from .model import Model, equations, load
 from .optim import SGD, Adam, AdamW, RMSProp
 from .rates import Cosine, Exponential, Linear, StepDecay, Warmup
+from .scope import scope
 from .tensor import Tensor, asarray, broadcast_to, expand_dims, grad, ones, permute_dims, squeeze, zeros
 
 t, s, n = index("t"), index("s"), index("n")
@@ -31,5 +32,5 @@ def __getattr__(name: str) -> _Any:
 __all__ = ["SGD", "Adam", "AdamW", "ClipNorm", "ClipValue", "Constant", "Cosine", "Error", "Exponential", "Glorot",
            "GlorotNormal", "He", "Identity", "Linear", "Model", "Normal", "Ones", "Orthogonal", "RMSProp", "S",
            "StepDecay", "T", "Tensor", "Uniform", "Warmup", "Zeros", "asarray", "broadcast_to", "equations",
-           "expand_dims", "grad", "index", "last", "load", "n", "ones", "permute_dims", "s", "split", "squeeze", "t",
-           "use_backend", "use_jit", "zeros", *_FUNCTIONS]
+           "expand_dims", "grad", "index", "last", "load", "n", "ones", "permute_dims", "s", "scope", "split",
+           "squeeze", "t", "use_backend", "use_jit", "zeros", *_FUNCTIONS]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .data import read_text
 from .errors import BadValue
-from .model import Model, equations
+from .model import Model, equations, load
 from .ops.table import near
 
 
@@ -19,11 +19,11 @@ def models() -> dict[str, Callable[..., Model]]:
 
 
 def model_of(name: str) -> Model:
-    """The ready model of that name, else the model of a file of equations."""
+    """The ready model of that name, else that of a file of equations, or of a saved one."""
     if name in models():
         return models()[name]()
     path = Path(name)
     if not path.exists():
         raise BadValue(f"{name!r} is neither a model nor a file{near(name, models())}; the models are "
                        f"{', '.join(models())}")
-    return equations(read_text(path), name=path.stem)
+    return load(path) if path.suffix == ".safetensors" else equations(read_text(path), name=path.stem)

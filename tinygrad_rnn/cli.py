@@ -1,4 +1,4 @@
-"""The command line: train, sample, draw, grad, models."""
+"""The command line: train, sample, draw, gallery, grad, models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import catalogue, data, text_model
 from .backends import use_backend
@@ -19,10 +20,13 @@ EXAMPLES = """examples:
   tinygrad-rnn sample book/model.safetensors --length 500 --temperature 0.7
   tinygrad-rnn draw lstm --view unrolled --steps 4 -o lstm.svg
   tinygrad-rnn draw mycell.txt -o mycell.pdf           a file of equations
+  tinygrad-rnn draw gru -o gru.html                    one page to walk through, which needs nothing else
+  tinygrad-rnn draw book/model.safetensors --view unrolled --data batch.npz -o run.svg
+  tinygrad-rnn gallery -o pictures                     every model in every view
   tinygrad-rnn grad gru --latex
   tinygrad-rnn models
 """
-MODEL_HELP = "a name that `tinygrad-rnn models` lists, or a file of equations"
+MODEL_HELP = "a name that `tinygrad-rnn models` lists, a file of equations, or a saved model (.safetensors)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,11 +42,10 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--temperature", type=float, default=0.7, help="0 draws the likeliest (default: 0.7)")
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--prime", help="text that the model reads first")
-    draw = _command(commands, "draw", "draw a model", _draw)
-    draw.add_argument("model", help=MODEL_HELP)
-    draw.add_argument("--view", choices=("folded", "unrolled", "backward"), default="folded")
-    draw.add_argument("--steps", type=int, default=4, help="columns of the unrolled and backward views (default: 4)")
-    draw.add_argument("-o", "--output", type=Path, required=True, help="a file ending in .svg, .png, .pdf or .dot")
+    _draw_arguments(_command(commands, "draw", "draw a model", _draw))
+    gallery = _command(commands, "gallery", "draw every model in every view, with an index page", _gallery)
+    gallery.add_argument("-o", "--output", type=Path, required=True, help="a folder")
+    gallery.add_argument("--sheet", type=Path, help="also a contact sheet of all pictures, .png or .pdf")
     grad = _command(commands, "grad", "print the derived equations of the gradient", _grad)
     grad.add_argument("model", help=MODEL_HELP)
     grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
@@ -59,6 +62,25 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     one.set_defaults(run=run)
     return one
+
+
+def _draw_arguments(draw: argparse.ArgumentParser) -> None:
+    draw.add_argument("model", help=MODEL_HELP)
+    draw.add_argument("-o", "--output", type=Path, required=True,
+                      help="ends in .svg, .png, .pdf, .tex (TikZ), .html, .dot or .mmd (Mermaid)")
+    draw.add_argument("--view", help="folded, unrolled, backward, cell, attention or equations (default: folded; of "
+                      "an .html unrolled)")
+    draw.add_argument("--of", help="draw the derived equations of this scalar's gradient in place of the model")
+    draw.add_argument("--steps", type=int, help="columns of the unrolled and backward views (default: 4)")
+    draw.add_argument("--all-steps", dest="elide", action="store_false", default=None,
+                      help="draw every step, where above 8 only 1, 2, … and T are drawn")
+    draw.add_argument("--detail", help="closed, gates or ops: how much of a cell's inside is shown")
+    draw.add_argument("--notation", default="superscript", help="positions as a superscript (default) or a subscript")
+    draw.add_argument("--data", type=Path, help="an .npz of the model's inputs, to colour by what it computes of them")
+    draw.add_argument("--colour", default="value", help="by value (default) or by gradient, with --data")
+    draw.add_argument("--example", type=int, default=0, help="which example of the data (default: 0)")
+    draw.add_argument("--focus", type=int, help="of the attention view, the step that looks")
+    draw.add_argument("--quantity", help="of the attention view, the weights' name where there are several")
 
 
 def _train_arguments(train: argparse.ArgumentParser) -> None:
@@ -98,7 +120,28 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    _say(str(catalogue.model_of(args.model).draw(args.output, view=args.view, steps=args.steps)))
+    model = catalogue.model_of(args.model)
+    model = model if args.of is None else model.grad(args.of)
+    names = ("view", "steps", "elide", "detail", "notation", "colour", "example", "focus", "quantity")
+    values = None if args.data is None else _computed(model, args.data)
+    _say(str(model.draw(args.output, values=values, **{name: getattr(args, name) for name in names})))
+
+
+def _computed(model: Model, path: Path) -> Any:
+    """What the model computes of an .npz of inputs, with its gradients where it has a loss."""
+    arrays = data.read_arrays(path)
+    lengths = arrays.pop("lengths", None)
+    whole = "loss" in model.system.quantities and set(model.system.of_role("input")) <= set(arrays)
+    return model.trace(arrays, lengths=lengths) if whole else model.run(arrays, lengths=lengths)
+
+
+def _gallery(args: argparse.Namespace) -> None:
+    from . import gallery  # it needs what draws, which others do without
+
+    entries = gallery.draw_gallery(args.output)
+    _say(str(args.output / "index.html"))
+    if args.sheet is not None:
+        _say(str(gallery.contact_sheet(entries, args.sheet)))
 
 
 def _grad(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,15 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if not text:
         raise BadValue(f"{path} is empty; some text was expected")
     return text
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name. Raises BadFile where it cannot be read; pickled objects are not."""
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise BadFile(f"cannot read {path}: it is not a file of arrays that np.savez wrote ({error})") from error
 
 
 class Vocabulary:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from .node import At, Node, walk
 from .ops import TABLE
+from .symbols import GREEK, symbol
 from .system import Equation, System
 
 ATOM, PRODUCT, SUM, COMPARISON = 100, 20, 10, 5
 TIGHTNESS = {"add": SUM, "subtract": SUM, "negative": SUM + 5, "multiply": PRODUCT, "matmul": PRODUCT, "dot": PRODUCT,
              "outer": PRODUCT, "power": 30, "transpose": 40, "less": COMPARISON, "less_equal": COMPARISON,
              "greater": COMPARISON, "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON}
-GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi",
-         "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
 
 
 def name_latex(name: str) -> str:
-    """W_hx -> W_{hx}; d_h -> \\delta h, the adjoint; alpha -> \\alpha; longer words upright."""
-    if name.startswith("d_") and len(name) > 2:
-        return rf"\delta {name_latex(name[2:])}"
-    head, *rest = name.split("_")
-    base = rf"\{head}" if head in GREEK else head if len(head) == 1 else rf"\mathrm{{{head}}}"
-    subscript = r",".join(x for x in rest if x)
-    return f"{base}_{{{subscript}}}" if subscript else base
+    """W_hx -> W_{hx}; d_h -> \\delta h, the adjoint; alpha -> \\alpha; y_hat -> \\hat{y}; longer words upright."""
+    s = symbol(name)
+    word = s.base.replace("_", r"\_")
+    base = rf"\{word}" if word in GREEK else word if len(word) == 1 else rf"\mathrm{{{word}}}"
+    base = rf"\{s.accent}{{{base}}}" if s.accent else base
+    whole = f"{base}_{{{s.subscript}}}" if s.subscript else base
+    return rf"\delta {whole}" if s.adjoint else whole
 
 
 def slots_latex(slots: tuple[At, ...]) -> str:

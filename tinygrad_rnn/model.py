@@ -24,6 +24,7 @@ from .plans import PlanCache
 from .printer import system_text
 from .reader import read
 from .replay import MOST, Replay, signature
+from .result import Result, Trace, trace
 from .schedule import needed, schedule
 from .system import Equation, System
 from .weights import Weights, shapes
@@ -43,12 +44,6 @@ def size_tuple(name: str, size: Any) -> tuple[int, ...]:
         if not 1 <= s < LARGEST_SIZE:
             raise BadValue(f"the size of {name} must be at least 1 and below {LARGEST_SIZE}, not {s}")
     return tuple(s.__index__() for s in sizes)
-
-
-class Result(dict[str, Any]):
-    """What `run` returns: arrays by name; `state` carries on into the next `run(state=...)`."""
-
-    state: dict[str, Any]
 
 
 class Model:
@@ -215,6 +210,7 @@ class Model:
         to_host = backends.current().to_host
         result = Result({name: to_host(plan.result(name)) for name in names})
         result.state = {name: to_host(value) for name, value in plan.state().items()}
+        result.lengths = options.get("lengths")
         return result, plan
 
     def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
@@ -276,6 +272,15 @@ class Model:
                 del self._replays[next(iter(self._replays))]
         to_host = backends.current().to_host
         return to_host(plan.result(of))[()], {name: to_host(plan.result(adjoint)) for name, adjoint in wanted.items()}
+
+    def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
+        """Everything that one run computes: inputs, quantities, and the gradient of `of` with respect to each of them.
+
+        A dict of arrays; its `adjoints` say under which name the gradient of a quantity stands, as in `grad(of)`.
+        `draw(values=...)` shows it. Arguments otherwise as in `run`.
+        """
+        given = {k: v for k, v in options.items() if k in self.system.quantities}
+        return trace(self, self._inputs(data, given), of, **{k: v for k, v in options.items() if k not in given})
 
     def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
         """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.
@@ -348,8 +353,13 @@ class Model:
 
     # -- pictures ----------------------------------------------------------------------------------
 
-    def draw(self, path: str | os.PathLike[str], view: str = "folded", steps: int = 4, **options: Any) -> Path:
-        """Draw the model: view "folded", "unrolled" (a column a step) or "backward"; the ending says the format."""
+    def draw(self, path: str | os.PathLike[str], view: str | None = None, steps: int | None = None,
+             **options: Any) -> Path:
+        """Draw the model: view "folded", "unrolled" (a column a step), "backward", "cell", "attention" or "equations".
+
+        The file's ending says the format; steps: how many columns. Further options as in `tinygrad_rnn.viz.draw`:
+        `values=` what `run` or `trace` gave, to colour by it.
+        """
         return _viz().draw(self, path, view=view, steps=steps, **options)
 
     def to_networkx(self) -> Any:

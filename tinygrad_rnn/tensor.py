@@ -20,6 +20,7 @@ from .ops import TABLE, apply
 from .ops.feature import sliced
 from .ops.table import as_node
 from .rewrite import ONE
+from .scope import noted, scopes_of
 
 # Values that have been computed, for as long as their node is alive.
 _VALUES: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
@@ -83,7 +84,7 @@ class Tensor(Operators):
             _check_classes(args[1], nodes[0].shape[-1])
             nodes[1] = apply("one_hot", nodes[1], size=nodes[0].shape[-1], codes=True)
         wants = any(isinstance(a, Tensor) and a.requires_grad for a in tensors)
-        return cls.of_node(apply(op, *_broadcast(op, nodes), **attrs), wants)
+        return cls.of_node(noted(apply(op, *_broadcast(op, nodes), **attrs), nodes), wants)
 
     def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
         return Tensor.build(op, *args, **attrs)
@@ -254,7 +255,8 @@ class Tensor(Operators):
         return self._apply("softmax", self, axis=axis)
 
     def draw(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Draw the graph of operations, with shapes."""
+        """Draw the graph of operations, with shapes; `scope` names parts of it. Options as of `viz.op_graph`."""
+        options.setdefault("scopes", scopes_of(walk([self.node])))
         return importlib.import_module("tinygrad_rnn.viz").op_graph([self.node], path, **options)
 
 

@@ -84,14 +84,28 @@ class UnrolledModel:
         return plan.result(flat_of)[()], {n: self._collected(flat, n, adjoint, config.batch, feed) for n in names}
 
     def draw(self, path: Any, **options: Any) -> Path:
-        """The unrolled view of the model."""
-        return self.model.draw(path, **{"view": "unrolled", "steps": self._columns(), **options})
+        """The unrolled view of the model, or with view="ops" every operation, framed by step and quantity.
 
-    def to_networkx(self) -> Any:
-        """The flat graph as a networkx.MultiDiGraph."""
+        Options as of `Model.draw`, or of `viz.op_graph`.
+        """
+        if options.get("view") != "ops":
+            return self.model.draw(path, **{"view": "unrolled", "steps": self._columns(), **options})
         from .model import _viz
 
-        return _viz().to_networkx(self.system)
+        roots, scopes = _viz().operations(self.model.system, self._unrolled())
+        options = {"scopes": scopes, **options}
+        del options["view"]
+        return _viz().op_graph(roots, path, **options)
+
+    def to_networkx(self) -> Any:
+        """The flat graph as a networkx.MultiDiGraph; a node says of which quantity it is, and at which positions."""
+        from .model import _viz
+
+        graph = _viz().to_networkx(self.system)
+        for (name, where), flat in self._unrolled().names.items():
+            slots = self.model.system.quantities[name].slots
+            graph.nodes[flat].update(quantity=name, positions=dict(zip(slots, where, strict=True)))
+        return graph
 
     def _columns(self) -> int:
         base = self.model.system

@@ -1,9 +1,10 @@
-"""Drawing a model: which view, then its layout, then the file that its ending names."""
+"""Drawing a model: which view, then its layout, then its colours, then the file that its ending names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,17 +12,30 @@ from tinygrad_rnn.arguments import real
 from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.system import System
 
-from . import foldedview, write_dot, write_svg
+from . import (
+    attentionview,
+    cellview,
+    colouring,
+    equationview,
+    foldedview,
+    notation,
+    page,
+    write_dot,
+    write_mermaid,
+    write_svg,
+    write_tikz,
+)
 from . import unrolled as unrolledview
+from .blocks import DETAILS
 from .files import replaced, target
 from .grid import layout
 from .lines import with_twins
-from .roles import roles
+from .roles import Roles, roles
 from .scene import Scene
+from .values import Values
 from .view import View
 
-VIEWS = ("folded", "unrolled", "backward")
-ENDINGS = (".svg", ".png", ".pdf", ".dot")
+STEPS = 4  # columns, where neither `steps` nor values say how many
 
 
 class HasSystem(Protocol):
@@ -31,34 +45,175 @@ class HasSystem(Protocol):
     def system(self) -> System: ...
 
 
-Shares = Mapping[str, float] | None
+@dataclass(frozen=True)
+class Options:
+    """How a view is drawn: see `draw`."""
+
+    steps: int | None = None
+    elide: bool = True
+    detail: str | None = None
+    notation: str = "superscript"
+    shares: Mapping[str, float] | None = None
+    values: Values | None = None
+    colour: str = "value"
+    focus: int | None = None
+    quantity: str | None = None
+
+    @property
+    def columns(self) -> int:
+        """How many steps are drawn."""
+        found = self.values.steps if self.steps is None and self.values is not None else self.steps
+        return STEPS if found is None else found
 
 
-def make_view(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True,
-              shares: Shares = None) -> View:
-    """What a view shows, before it is laid out."""
-    if view not in VIEWS:
-        raise BadValue(f"view is {', '.join(map(repr, VIEWS[:-1]))} or {VIEWS[-1]!r}, not {view!r}")
-    if isinstance(steps, bool) or not hasattr(steps, "__index__"):
-        raise BadType(f"steps is a whole number, not {steps!r}")
-    steps = steps.__index__()
-    if steps < 1:
-        raise BadValue(f"steps is at least 1, not {steps}")
+# Views that are boxes and links on a grid, and may be written as text for other programs to lay out.
+GRAPHS: dict[str, Callable[[Roles, Options], View]] = {
+    "folded": lambda r, o: foldedview.folded(r, o.shares, o.detail),
+    "unrolled": lambda r, o: unrolledview.unrolled(r, o.columns, o.elide, o.detail),
+    "backward": lambda r, o: unrolledview.backward(r, o.columns, o.elide, o.detail),
+}
+# Views that have places of their own.
+PICTURES: dict[str, Callable[[Roles, Options], Scene]] = {
+    "cell": lambda r, o: cellview.cell_scene(r),
+    "attention": lambda r, o: attentionview.attention_scene(
+        r, o.values, o.focus, STEPS if o.steps is None else o.steps, o.quantity),
+    "equations": lambda r, o: equationview.beside(layout(foldedview.folded(r, None, o.detail or "ops")), r),
+}
+VIEWS = (*GRAPHS, *PICTURES)
+# Which arguments only some views have.
+ONLY = {"shares": ("folded",), "focus": ("attention",), "quantity": ("attention",),
+        "detail": ("folded", "unrolled", "backward", "equations")}
+
+
+def _written(make: Callable[[Scene], str]) -> Callable[[Scene, Path], None]:
+    return lambda scene, file: _write_text(file, make(scene))
+
+
+def _by_matplotlib(kind: str) -> Callable[[Scene, Path], None]:
+    def write(scene: Scene, file: Path) -> None:
+        from . import write_mpl  # matplotlib takes a while to import, and the others do without
+
+        write_mpl.write(scene, file, kind)
+
+    return write
+
+
+# What a file's ending says: of a scene, and of a view before it is laid out.
+SCENES: dict[str, Callable[[Scene, Path], None]] = {
+    ".svg": _written(write_svg.svg), ".png": _by_matplotlib("png"), ".pdf": _by_matplotlib("pdf"),
+    ".tex": _written(write_tikz.tikz),
+}
+TEXTS: dict[str, Callable[[View], str]] = {".dot": write_dot.dot, ".mmd": write_mermaid.mermaid}
+PAGE = ".html"
+ENDINGS = (*SCENES, *TEXTS, PAGE)
+
+
+def make_view(model: HasSystem, view: str = "folded", steps: int | None = None, elide: bool = True,
+              **options: Any) -> View:
+    """What a view of boxes and links shows, before it is laid out; options as of `draw`."""
+    found = roles(_system(model))
+    return _view(found, view, _checked(found.system, view, Options(steps, elide, **options)))
+
+
+def make_scene(model: HasSystem, view: str = "folded", steps: int | None = None, elide: bool = True,
+               **options: Any) -> Scene:
+    """A view with every box and wire at its place, and coloured by its values; options as of `draw`."""
+    found = roles(_system(model))
+    return _scene(found, view, _checked(found.system, view, Options(steps, elide, **options)))
+
+
+def svg(model: HasSystem, view: str = "folded", steps: int | None = None, elide: bool = True,
+        **options: Any) -> str:
+    """The picture of a model as the text of an SVG file; options as of `draw`."""
+    return write_svg.svg(make_scene(model, view, steps, elide, **options))
+
+
+def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None, steps: int | None = None,
+         elide: bool | None = None, detail: str | None = None, notation: str = "superscript",
+         values: Mapping[str, Any] | None = None, colour: str = "value", example: int = 0, focus: int | None = None,
+         quantity: str | None = None, shares: Mapping[str, float] | None = None) -> Path:
+    """Draw a model into a file and return its path.
+
+    path: ends in .svg, .png, .pdf, .tex (TikZ), .dot, .mmd (Mermaid) or .html (one page that needs nothing else, to
+    walk through). view: "folded" (loops as arcs), "unrolled" (a column a step; what .html shows by default),
+    "backward" (with the gradient's arrows), "cell" (the inside of one step), "attention" (what is looked at, from
+    where) or "equations" (beside the folded diagram).
+
+    steps: how many columns, by default as many as the values have, or 4; elide: above 8 steps show 1, 2, … and T, by
+    default in everything but .html; detail: how much of a cell's inside is shown: "closed", "gates" (its quantities)
+    or "ops" (its operations); notation: positions as a "superscript", h⟨t⟩, or a "subscript".
+
+    values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
+    to draw its weights; colour: by "value" or by "gradient". focus, quantity: of "attention", the step that looks and
+    the weights' name. shares: of "folded", numbers from 0 to 1 by quantity, shown as percentages and colours.
+
+    Raises `BadValue`, `BadName`, `BadType` or `BadFile` (all `tinygrad_rnn.Error`).
+    """
+    file, ending = target(path, ENDINGS)
+    found = roles(_system(model))
+    if view is None:
+        view = "unrolled" if ending == PAGE else "folded"
+    run = None if values is None else Values(found.system, values, example=example)
+    options = _checked(found.system, view, Options(
+        steps, ending != PAGE if elide is None else elide, detail, notation, shares, run, colour, focus, quantity))
+    if ending in TEXTS:
+        if run is not None:
+            raise BadValue(f"values colour a picture, and a {ending} file is text; write an .svg")
+        text = TEXTS[ending](_view(found, view, options))
+        return replaced(file, lambda f: _write_text(f, text))
+    if ending == PAGE:
+        bare = replace(options, values=None, steps=options.columns) if view in GRAPHS else options
+        text = page.page(_scene(found, view, bare), found.system, run)  # which colours by itself
+        return replaced(file, lambda f: _write_text(f, text))
+    scene = _scene(found, view, options)
+    return replaced(file, lambda f: SCENES[ending](scene, f))
+
+
+def _view(found: Roles, view: str, options: Options) -> View:
+    if view not in GRAPHS:
+        raise BadValue(f"the {view} view is a picture and has no text form; write an .svg, .png, .pdf or .tex")
+    return GRAPHS[view](found, options)
+
+
+def _scene(found: Roles, view: str, options: Options) -> Scene:
+    scene = PICTURES[view](found, options) if view in PICTURES else with_twins(layout(GRAPHS[view](found, options)))
+    if options.values is not None and view != "attention":
+        scene = colouring.coloured(scene, found, options.values, options.colour)
+    return notation.lowered(scene) if options.notation == "subscript" else scene
+
+
+def _system(model: HasSystem) -> System:
     system = getattr(model, "system", None)
     if not isinstance(system, System):
         raise BadType(f"draw a model made by tinygrad_rnn.equations or Model, not {type(model).__name__}")
-    found = roles(system)
-    if shares is not None:
-        _check_shares(shares, system, view)
-    if view == "folded":
-        return foldedview.folded(found, shares)
-    make = unrolledview.unrolled if view == "unrolled" else unrolledview.backward
-    return make(found, steps, elide)
+    return system
 
 
-def _check_shares(shares: Any, system: System, view: str) -> None:
-    if view != "folded":
-        raise BadValue(f"shares colour the folded view; view is {view!r}")
+def _checked(system: System, view: str, o: Options) -> Options:
+    _one_of("view", view, VIEWS)
+    _one_of("notation", o.notation, notation.NOTATIONS)
+    if o.detail is not None:
+        _one_of("detail", o.detail, DETAILS)
+    for name, views in ONLY.items():
+        if getattr(o, name) is not None and view not in views:
+            raise BadValue(f"{name}= goes with the view {' or '.join(map(repr, views))}; view is {view!r}")
+    if o.shares is not None:
+        _check_shares(o.shares, system)
+    if o.steps is None:
+        return o
+    if isinstance(o.steps, bool) or not hasattr(o.steps, "__index__"):
+        raise BadType(f"steps is a whole number, not {o.steps!r}")
+    if o.steps.__index__() < 1:
+        raise BadValue(f"steps is at least 1, not {o.steps}")
+    return replace(o, steps=o.steps.__index__())
+
+
+def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise BadValue(f"{name} is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {value!r}")
+
+
+def _check_shares(shares: Any, system: System) -> None:
     if not isinstance(shares, Mapping):
         raise BadType(f"shares are numbers by quantity, {{name: number}}, not {type(shares).__name__}")
     for name, share in shares.items():
@@ -66,39 +221,6 @@ def _check_shares(shares: Any, system: System, view: str) -> None:
             raise BadName(f"the model has no quantity {name!r} to colour")
         if real(f"the share of {name}", share, at_least=0) > 1 + 1e-9:
             raise BadValue(f"the share of {name} must be at most 1, not {share!r}")
-
-
-def make_scene(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True,
-               shares: Shares = None) -> Scene:
-    """A view with every box and wire at its place."""
-    return with_twins(layout(make_view(model, view, steps, elide, shares)))
-
-
-def svg(model: HasSystem, view: str = "folded", steps: int = 4, elide: bool = True) -> str:
-    """The picture of a model as the text of an SVG file; arguments as of `draw`."""
-    return write_svg.svg(make_scene(model, view, steps, elide))
-
-
-def draw(model: HasSystem, path: str | os.PathLike[str], view: str = "folded", steps: int = 4,
-         elide: bool = True, shares: Shares = None) -> Path:
-    """Draw a model into a file and return its path.
-
-    path: ends in .svg, .png, .pdf or .dot; view: "folded" (loops as arcs), "unrolled" (a column a step) or "backward"
-    (with the gradient's arrows); steps: how many columns; elide: above 8 steps show 1, 2, … and T;
-    shares: of the folded view, numbers from 0 to 1 by quantity, shown as percentages and colours.
-    Raises `BadValue`, `BadType` or `BadFile` (all `tinygrad_rnn.Error`).
-    """
-    file, ending = target(path, ENDINGS)
-    if ending == ".dot":
-        text = write_dot.dot(make_view(model, view, steps, elide, shares))
-        return replaced(file, lambda f: _write_text(f, text))
-    scene = make_scene(model, view, steps, elide, shares)
-    if ending == ".svg":
-        text = write_svg.svg(scene)
-        return replaced(file, lambda f: _write_text(f, text))
-    from . import write_mpl  # matplotlib takes a while to import, and SVG does without
-
-    return replaced(file, lambda f: write_mpl.write(scene, f, ending[1:]))
 
 
 def _write_text(file: Path, text: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from tinygrad_rnn.printer import equation_text
 
 from .cell import SINGLE, TWIN, Pitch, arrange
-from .inside import Inside, block_position, by_operations, by_quantities, port_key, ports_of
+from .inside import Inside, block_mark, block_position, by_operations, by_quantities, port_key, ports_of
 from .names import Arrow
 from .roles import Block, Roles
 from .scene import Shape
@@ -19,6 +20,7 @@ from .text import COLUMN, ROW, Label, Span, formula, plain, quantity, shortened,
 PANELS = {"attention": "panel_attention", "cell": "panel"}
 GAP_WIDTH = 44.0
 SIDES = ("left", "right")
+DETAILS = ("closed", "gates", "ops")
 LONGEST, MOST_LINES = 380.0, 12  # of the equations inside a folded cell
 
 
@@ -37,12 +39,14 @@ def fill(block: Block, roles: Roles) -> str:
     return style
 
 
-def opened(block: Block, roles: Roles, live: frozenset[str] | None = None) -> Template:
-    """One step of the block with its inside: operations, or where `live` names what has a gradient, quantities."""
-    if block.kind == "single":
+def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None = None,
+           numbered: bool = True) -> Template:
+    """One step of the block with its inside at a level of detail. live: the quantities with a gradient, whose wires
+    inside get twins; operations have none; numbered: does the title say which step?"""
+    if block.kind == "single" or detail == "closed":
         return closed(block, roles)
     inside: Inside
-    if live is not None or block.kind == "attention":
+    if detail == "gates" or block.kind == "attention":
         inside = by_quantities(block, roles, live or frozenset())
     else:
         inside = by_operations(block, roles)
@@ -51,7 +55,10 @@ def opened(block: Block, roles: Roles, live: frozenset[str] | None = None) -> Te
     states = {key: port.name for key, port in inside.ports.items() if port.state}
     pitch: Pitch = SINGLE if live is None else TWIN
     panel = PANELS[block.kind] + ("_backward" if block.direction < 0 else "")
-    t = arrange(inside, states, passed(block, roles), title(block, roles), panel, pitch)
+    t = arrange(inside, states, passed(block, roles), title(block, roles) if numbered else carried(block, roles), panel,
+                pitch)
+    t.marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
+    t.panels = [replace(p, mark=t.marks[block.quantities[0]]) for p in t.panels]
     return t.mirrored() if block.direction < 0 else t
 
 
@@ -82,8 +89,11 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
         label = carried(block, roles)
-    return simple(style or fill(block, roles), label, string(label), below, side, list(block.quantities),
-                  block.direction if direction is None else direction, lines, stretch)
+    marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
+    t = simple(style or fill(block, roles), label, string(label), below, side, list(block.quantities),
+               block.direction if direction is None else direction, lines, stretch, marks[block.quantities[0]])
+    t.marks = marks
+    return t
 
 
 def heat(share: float) -> str:

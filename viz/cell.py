@@ -37,7 +37,11 @@ def arrange(inside: Inside, states: dict[str, str], passed: list[str], title: La
             pitch: Pitch = SINGLE) -> Template:
     """Lay a block out. states: a state port's key -> its quantity; passed: the quantities read by other blocks."""
     leaving = list(dict.fromkeys([*states.values(), *passed]))
-    return _Cell(Plan(inside, states, leaving), pitch).template(title, panel)
+    cell = _Cell(Plan(inside, states, leaving), pitch)
+    if cell.clashes:
+        roomy = _Cell(Plan(inside, states, leaving, roomy=True), pitch)
+        cell = min(cell, roomy, key=lambda c: c.clashes)
+    return cell.template(title, panel)
 
 
 class _Cell:
@@ -135,13 +139,16 @@ class _Cell:
             room[self.plan.rank[key]] = max(room[self.plan.rank[key]], self.wide(inner) + caption)
         self.half = [r / 2 for r in room]
         self.track: list[dict[str, int]] = [{}]
+        self.clashes = 0
         self.x = [0.0]
         for rank in range(1, ranks):
             spans: dict[str, Span] = {}
             for source, ys in self.turns(rank).items():
                 start = self.height if self.rises(source, rank) else self.row_y(source)
                 spans[source] = Span(min(start, *ys), max(start, *ys), (start,), tuple(ys))
-            self.track.append(assign(spans, self.pitch.port * 0.6))
+            track, clashes = assign(spans, self.pitch.port * 0.6)
+            self.track.append(track)
+            self.clashes += clashes
             count = 1 + max(self.track[rank].values(), default=-1)
             gap = max(self.pitch.channel, (count + 1) * self.pitch.track + 8)
             self.x.append(self.x[-1] + self.half[rank - 1] + gap + self.half[rank])
@@ -193,7 +200,8 @@ class _Cell:
             w, (above, below) = self.wide(inner), self.extent(key)
             x, y = self.x[self.plan.rank[key]] - w / 2, self.row_y(key) - above
             size = self.pitch.text if inner.shape == "box" else TEXT if width(inner.label, TEXT) < 16 else SMALL
-            t.shapes.append(Shape(inner.shape, x, y, w, above + below, inner.style, inner.label, size, name=inner.name))
+            t.shapes.append(Shape(inner.shape, x, y, w, above + below, inner.style, inner.label, size, name=inner.name,
+                                  mark=inner.mark))
             if inner.caption:
                 room = width(inner.caption, CAPTION)
                 t.shapes.append(Shape("box", x + w, y - 8, room, 12, "none", inner.caption, CAPTION))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from . import blocks
 from .inside import port_key, ports_of
+from .results import with_results
 from .roles import Block, Roles
 from .template import Template
 from .text import Label, Span, quantity, slot_text
@@ -13,17 +14,18 @@ from .units import Units
 from .view import Box, Link, Loop, View
 
 
-def folded(roles: Roles, shares: Mapping[str, float] | None = None) -> View:
+def folded(roles: Roles, shares: Mapping[str, float] | None = None, detail: str | None = None) -> View:
     """One column; blocks with layers are drawn once, their layer index as it is written.
 
-    shares: by quantity, numbers from 0 to 1 that colour the blocks.
+    shares: by quantity, numbers from 0 to 1 that colour the blocks; detail: of the cells' inside, by default the
+    equations.
     """
-    return _Folded(roles, shares).view
+    return _Folded(roles, shares, detail or "closed").view
 
 
 class _Folded:
-    def __init__(self, roles: Roles, shares: Mapping[str, float] | None):
-        self.roles = roles
+    def __init__(self, roles: Roles, shares: Mapping[str, float] | None, detail: str):
+        self.roles = roles = with_results(roles)
         units = Units(roles, 1, True)
         row_of: dict[Block, int] = {}
         for unit in sorted(units.all, key=lambda u: units.row_of[u]):
@@ -33,10 +35,15 @@ class _Folded:
         self.found: dict[tuple[str, ...], Link] = {}
         loops = {b: self.loops(b) for b in roles.blocks}
         for block in roles.blocks:
-            template: Template = blocks.folded(block, roles, len(loops[block]), shares)
+            opened = block.kind not in ("single", "results") and detail != "closed"
+            template: Template = (blocks.opened(block, roles, detail, numbered=False) if opened
+                                  else blocks.folded(block, roles, len(loops[block]), shares))
+            opened = bool(template.panels)  # a cell of one operation has no inside
             self.view.boxes[block.name] = Box(block.name, template, used[row_of[block]], 0, block.column, block.row,
                                               ", ".join(block.quantities), template.shapes[0].style)
-            self.view.loops += loops[block]
+            self.view.loops += [] if opened else loops[block]
+            if opened:
+                self.wires_back(block, template)
         for block in roles.blocks:
             self.connect(block)
         self.view.links = list(self.found.values())
@@ -55,6 +62,16 @@ class _Folded:
                 found.setdefault((a.source, shifts), Loop(block.name, label, self.roles.line(a.source)))
         return list(found.values())
 
+    def wires_back(self, block: Block, template: Template) -> None:
+        """The loops of a cell that shows its inside: from where a state leaves round to where it enters."""
+        for key, port in ports_of(block, self.roles).items():
+            if port.state and port.name in template.rails and key in template.ins:
+                shift = ", ".join(str(s).replace("-", "−") for s in port.slots if s.offset)
+                label = (*quantity(port.name), Span("  "), Span(shift))
+                self.found[block.name, port.name, block.name, key] = Link(
+                    block.name, port.name, block.name, key, f"{block.name}:{port.name} loop", port.line, True,
+                    dashed=True, label=label)
+
     def connect(self, block: Block) -> None:
         """The wires into a block: from other blocks, and from what sets its first layer or step."""
         for key, port in ports_of(block, self.roles).items():
@@ -71,7 +88,10 @@ class _Folded:
             self.link(self.source(port.name, key), port.name, block, key, label, dashed)
         for key, a in blocks.initial_ports(block, self.roles).items():
             label = quantity(a.target, slot_text(a.boundary))
-            self.link(self.roles.block_of(a.source).name, a.source, block, key, label, True)
+            if key not in self.view.boxes[block.name].template.ins:  # its inside is shown: to where the state enters
+                key = next((k for k, p in ports_of(block, self.roles).items() if p.state and p.name == a.target), "")
+            if key:
+                self.link(self.roles.block_of(a.source).name, a.source, block, key, label, True)
 
     def link(self, source: str, name: str, block: Block, port: str, label: Label, dashed: bool = False) -> None:
         if source != block.name:

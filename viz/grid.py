@@ -6,21 +6,24 @@ and gutters; its track in each is chosen so that no two wires run on each other,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .cell import tidy
+from .ports import LEAST, arranged, left_at
 from .scene import Note, Scene, Wire
+from .stamp import Stamps
+from .standing import ARC, Standing
 from .style import FAINT, LINES, MARGIN, SMALL
-from .template import Place
+from .template import Place, Template
 from .text import plain, width
 from .tracks import Span, assign
 from .view import FIRST, LAST, Box, Link, Loop, View
 
 FAR = 100_000.0  # coarse coordinates: the distance of a column from the gutter beside it
-APART = 26.0  # boxes beside each other in one column
-NEAR = 7.0
+NEAR = 4.0  # two ends of different wires in one channel, but for the distance of its tracks, count as one place
 LOW, NARROW = 30.0, 40.0  # the lowest channel and the narrowest gutter
-ARC = 34.0
+DODGES = tuple((way * LEAST / 2, apart) for apart in (0.0, 8.0, 16.0) for way in (0, 1, -1, 2, -2, 3, -3)
+               )  # how far a row goes aside, to between the ports of the next, and how much wider its boxes stand
 
 
 @dataclass
@@ -32,109 +35,102 @@ class _Tracks:
     second: dict[str, set[float]] = field(default_factory=dict)
     at: dict[str, int] = field(default_factory=dict)
     count: int = 0
+    clashes: int = 0  # pairs of wires that cannot but run on each other, for the places where they leave
 
     def add(self, net: str, at: float, side: str = "") -> None:
         self.spans.setdefault(net, []).append(at)
         if side:
             (self.first if side == "first" else self.second).setdefault(net, set()).add(at)
 
-    def settle(self) -> None:
+    def settle(self, near: float) -> None:
         spans = {net: Span(min(xs), max(xs), tuple(sorted(self.first.get(net, ()))),
                            tuple(sorted(self.second.get(net, ())))) for net, xs in self.spans.items()}
-        self.at = assign(spans, NEAR)
+        self.at, self.clashes = assign(spans, near)
         self.count = 1 + max(self.at.values(), default=-1)
 
 
 Hop = tuple[str, int]  # ("channel", k) or ("gutter", g)
 
 
-class _Grid:
+class _Grid(Standing):
     def __init__(self, view: View):
-        self.view = view
-        self.n = len(view.columns)
-        self.boxes = list(view.boxes.values())
-        self.channels = [_Tracks() for _ in range(view.rows + 1)]
-        self.gutters = [_Tracks() for _ in range(self.n + 1)]
-        self.dx: dict[str, float] = {}  # of a box's middle from its column's
-        self.dy: dict[str, float] = {}  # of a box's middle from its row's, upward
-        self.beside()
-        self.walks = [(link, self.walk(link)) for link in view.links]
+        super().__init__(replace(view, boxes=dict(view.boxes)))
         self.exact = False
+        apart = arranged(view, self.ways, view.track)
+        if apart is not view:
+            self.show(apart)
+            self.beside()
+        self.align()
+        self.route()
+        for row in range(view.rows):
+            self.dodge(row)
+
+    def route(self) -> None:
+        """Choose every wire's way and tracks, and so the place of everything."""
+        self.exact = False
+        self.channels = [_Tracks() for _ in range(self.view.rows + 1)]
+        self.gutters = [_Tracks() for _ in range(self.n + 1)]
+        self.walks = [(link, self.walk(link)) for link in self.view.links]
         self.note_needs()
         self.measure()
         self.exact = True  # now that the columns have their places, the channels' tracks can be chosen well
-        self.channels = [_Tracks() for _ in range(view.rows + 1)]
+        self.channels = [_Tracks() for _ in range(self.view.rows + 1)]
         self.note_needs()
         self.measure()
 
-    # -- boxes in columns and rows -----------------------------------------------------------------
+    # -- small moves -------------------------------------------------------------------------------
 
-    def beside(self) -> None:
-        """Boxes of one row and column stand side by side; initial values at the height of what they feed."""
-        cells: dict[tuple[int, int | None], list[Box]] = {}
+    def align(self) -> None:
+        """What leads straight up to a port beside its middle leaves under it; what reads nothing stands under it."""
+        aside: dict[tuple[int, int], set[float]] = {}
+        members: dict[tuple[int, int], list[Box]] = {}
         for box in self.boxes:
-            cells.setdefault((box.row, box.column), []).append(box)
-        self.cells = cells
-        self.reach_left, self.reach_right = [30.0] * self.n, [30.0] * self.n
-        self.rise, self.sink = [0.0] * self.view.rows, [0.0] * self.view.rows  # of a row, around its middle line
-        self.end_width = {FIRST: 0.0, LAST: 0.0}
-        for (row, column), found in cells.items():
-            if column in (FIRST, LAST):
-                continue
-            central = [b for b in found if b.style != "input"] or found
-            at = -(sum(b.template.w for b in central) + APART * (len(central) - 1)) / 2
-            left = at
-            for box in sorted(found, key=lambda b: b not in central):  # inputs to the right of what is computed
-                self.dx[box.key] = at + box.template.w / 2
-                at += box.template.w + APART
-                self.dy[box.key] = 0.0
-                self.reach(row, box)
-            if column is not None:
-                self.reach_left[column] = max(self.reach_left[column], -left)
-                self.reach_right[column] = max(self.reach_right[column], at - APART)
-        for loop in self.view.loops:
-            box = self.view.boxes[loop.box]
-            if box.column is not None:
-                arc = self.dx[box.key] + box.template.w / 2 + ARC + 14 + width(loop.label, SMALL)
-                self.reach_right[box.column] = max(self.reach_right[box.column], arc)
-        for (row, column), found in cells.items():
-            if column in (FIRST, LAST):
-                self.initial(row, column, found)
-        shown = [c for c, label in enumerate(self.view.columns) if label != "…"]
-        for reach in (self.reach_left, self.reach_right):
-            widest = max((reach[c] for c in shown), default=30.0)
-            for c in shown:
-                reach[c] = widest
-        self.column_width = [a + b for a, b in zip(self.reach_left, self.reach_right, strict=True)]
+            members.setdefault((id(box.template), box.row), []).append(box)
+        fed = {li.target for li in self.view.links}
+        for link in self.view.links:
+            a, b = self.view.boxes[link.source], self.view.boxes[link.target]
+            if a.column == b.column and len(a.template.outs) == 1 and len(a.template.shapes) == 1 and len(
+                    self.cells[b.row, b.column]) == 1 and len(self.walk(link)) == 1 and not link.sideways:
+                off = self.port_x(b, b.template.ins[link.port]) - self.port_x(a, a.template.outs[link.out])
+                if a.column in (FIRST, LAST):  # these stand edge to edge
+                    off += (a.template.w - b.template.w) / (2 if a.column == FIRST else -2)
+                aside.setdefault((id(a.template), a.row), set()).add(round(off, 2))
+        for group, offs in aside.items():
+            off, boxes = min(offs, key=lambda x: (abs(x), x)), members[group]
+            if abs(off) > 0.01:
+                self.shift(boxes, off, any(b.key in fed for b in boxes))
+        self.show(self.view)
+        self.beside()
 
-    def initial(self, row: int, column: int, found: list[Box]) -> None:
-        """Stacked from the top without overlap; staggered where wires come from below."""
-        def wish(box: Box) -> float:
-            if box.beside is None:  # what only initial values read
-                return 0.0
-            target = self.view.boxes[box.beside[0]]
-            place = target.template.ins[box.beside[1]]
-            if place.side == "bottom" or target.column != (0 if column == FIRST else self.n - 1):
-                return -1e6
-            return self.dy[target.key] + target.template.h / 2 - place.y
+    def shift(self, boxes: list[Box], off: float, fed: bool) -> None:
+        """Move boxes of one template aside, or where that would bend what they read, the point where they are left."""
+        if not fed and all(len(self.cells[b.row, b.column]) == 1 for b in boxes):
+            self.off |= {box.key: off for box in boxes}
+            return
+        moved = left_at(boxes[0].template, off)
+        for box in boxes:
+            self.view.boxes[box.key] = replace(box, template=moved)
 
-        found = sorted(found, key=wish, reverse=True)
-        fed = any(b.template.ins for b in found)
-        top = 1e9
-        for k, box in enumerate(found):
-            y = wish(box)
-            y = y if y > -1e5 else top - box.template.h / 2 - 10 if top < 1e8 else 0.0
-            y = min(y, top - box.template.h / 2)
-            self.dy[box.key] = y
-            top = y - box.template.h / 2 - 8
-            step = (len(found) - 1 - k) * (box.template.w + 12) if fed else 0.0
-            self.dx[box.key] = -step if column == FIRST else step
-            self.end_width[column] = max(self.end_width[column], box.template.w + step)
-            self.reach(row, box)
+    def dodge(self, row: int) -> None:
+        """Move the boxes of a row, or of the one below it, a little, where wires between them could not pass."""
+        for moved in (row, row - 1):
+            if moved < 0 or not self.channels[row].clashes:
+                return
+            found = {DODGES[0]: self.clashes()}
+            for dodge in DODGES[1:]:
+                found[dodge] = self.clashes_after(moved, dodge)
+                if not self.channels[row].clashes:
+                    return
+            self.clashes_after(moved, min(found, key=found.__getitem__))
 
-    def reach(self, row: int, box: Box) -> None:
-        self.rise[row] = max(self.rise[row], self.dy[box.key] + box.template.h / 2)
-        self.sink[row] = max(self.sink[row], box.template.h / 2 - self.dy[box.key])
+    def clashes_after(self, row: int, dodge: tuple[float, float]) -> int:
+        self.dodged[row] = dodge
+        self.beside()
+        self.route()
+        return self.clashes()
+
+    def clashes(self) -> int:
+        return sum(channel.clashes for channel in self.channels)
 
     # -- walks -------------------------------------------------------------------------------------
 
@@ -160,7 +156,7 @@ class _Grid:
     def walk(self, link: Link) -> list[Hop]:
         """The channels and gutters that a wire goes through."""
         a, b = self.view.boxes[link.source], self.view.boxes[link.target]
-        out = (a.template.rails if link.sideways else a.template.outs)[link.out]
+        out = self.out(link)
         into = b.template.ins[link.port]
         hops: list[Hop] = []
         if out.side != "top":
@@ -179,6 +175,28 @@ class _Grid:
                 hops.append(("channel", b.row))
         return hops
 
+    def out(self, link: Link) -> Place:
+        """Where a wire leaves its box: at the side only where nothing stands beside it there."""
+        a = self.view.boxes[link.source]
+        if not link.sideways:
+            return a.template.outs[link.out]
+        rail = a.template.rails[link.out]
+        way = -1 if rail.side == "left" else 1
+        hemmed = (way > 0 and a.key in self.arc) or any(
+            way * (self.dx[b.key] - self.dx[a.key]) > 0 and abs(self.dy[b.key] - self.dy[a.key]) < b.template.h / 2
+            for b in self.cells[a.row, a.column])
+        return a.template.outs.get(link.out, rail) if hemmed else rail
+
+    def ways(self, link: Link) -> tuple[float, float]:
+        """How far to the right a link's wire comes from and goes to, seen from the middles of its boxes."""
+        a, b = self.view.boxes[link.source], self.view.boxes[link.target]
+        hops = self.walk(link)
+        start, end = (self.port_x(box, Place(box.template.w / 2, 0, "")) for box in (a, b))
+        if len(hops) == 1:
+            return (0.0, 0.0) if abs(start - end) < 0.01 else (start - end, end - start)
+        gutters = [2 * number * FAR for kind, number in hops if kind == "gutter"]
+        return gutters[-1] - end, gutters[0] - start
+
     def around(self, a: Box, b: Box, link: Link) -> int:
         """The gutter by which a wire passes the rows between: the left one for inputs, else the right one."""
         if a.column is None and b.column is not None:
@@ -195,7 +213,8 @@ class _Grid:
         for row in range(a.row + 1, b.row):
             for column in (b.column, None):
                 for other in self.cells.get((row, column), ()):
-                    if column is None or abs(self.dx[other.key] - x) < other.template.w / 2 + 10:
+                    half, beside = other.template.w / 2 + 10, x - self.dx[other.key]
+                    if column is None or -half < beside < half + self.arc.get(other.key, 0.0):
                         return False
         return True
 
@@ -203,10 +222,10 @@ class _Grid:
         """Choose the tracks of the channels, and the first time of the gutters."""
         for link, hops in self.walks:
             a, b = self.view.boxes[link.source], self.view.boxes[link.target]
-            out = (a.template.rails if link.sideways else a.template.outs)[link.out]
+            out = self.out(link)
             self.note(link.net, hops, (a, out), (b, b.template.ins[link.port]))
         for tracks in self.channels if self.exact else (*self.channels, *self.gutters):
-            tracks.settle()
+            tracks.settle(self.view.track - NEAR)
 
     def note(self, net: str, hops: list[Hop], start: tuple[Box, Place], end: tuple[Box, Place]) -> None:
         for k, (kind, number) in enumerate(hops):
@@ -298,15 +317,14 @@ class _Grid:
     # -- the scene ---------------------------------------------------------------------------------
 
     def scene(self) -> Scene:
-        scene = Scene(self.width, self.height, title=self.view.title)
+        twins = {(link.source, link.out) for link in self.view.links if link.gradient}
+        read = {(link.source, link.out) for link in self.view.links}
+        scene, stamps = Scene(self.width, self.height, title=self.view.title), Stamps()
         for box in self.boxes:
-            x, y = self.corner(box)
-            for panel in box.template.panels:
-                scene.panels.append(panel.stamped(x, y, box.position, box.layer))
-            for shape in box.template.shapes:
-                scene.shapes.append(shape.stamped(x, y, box.position, box.layer))
-            for wire in box.template.wires:
-                scene.wires.append(wire.stamped(x, y, box.position, box.layer))
+            rails = [(q, (p.x, p.y)) for q, p in box.template.rails.items() if box.template.wires]
+            ends = [at for q, at in rails if (box.key, q) not in twins] if twins else ()
+            idle = [at for q, at in rails if (box.key, q) not in read and q not in _states(box.template)]
+            stamps.put(scene, box, *self.corner(box), ends, idle)
         for link, hops in self.walks:
             scene.wires.append(self.wire(link, hops))
         by_box: dict[str, list[Loop]] = {}
@@ -319,7 +337,7 @@ class _Grid:
 
     def wire(self, link: Link, hops: list[Hop]) -> Wire:
         a, b = self.view.boxes[link.source], self.view.boxes[link.target]
-        out = (a.template.rails if link.sideways else a.template.outs)[link.out]
+        out = self.out(link)
         into = b.template.ins[link.port]
         (ax, ay), (bx, by) = self.corner(a), self.corner(b)
         start, end = (ax + out.x, ay + out.y), (bx + into.x, by + into.y)
@@ -336,8 +354,10 @@ class _Grid:
         else:
             points.append((end[0], points[-1][1]))
         points.append(end)
-        return Wire(tuple(tidy(points)), link.style, not into.open, not out.open, link.dashed, link.gradient,
-                    link.label, link.adjoint, f"{link.source} -> {link.target}")
+        ends = not out.open or (link.gradient and _without_gradients(a.template))
+        return Wire(tuple(tidy(points)), link.style, not into.open, ends, link.dashed, link.gradient,
+                    link.label, link.adjoint, f"{link.source} -> {link.target}",
+                    a.template.marks[link.out].placed(a.places) if link.out in a.template.marks else None)
 
     def is_straight(self, link: Link, hops: list[Hop], start: tuple[float, float], end: tuple[float, float]) -> bool:
         """Does a single hop need no turn?"""
@@ -369,6 +389,16 @@ class _Grid:
             scene.notes.append(Note(x + 42, y, plain(text), SMALL, FAINT, "start"))
             y += 18
         scene.height = y + MARGIN / 2
+
+
+def _states(t: Template) -> set[str]:
+    """What goes on to the next step, even after the last."""
+    return {key.split("[")[0] for key, place in t.ins.items() if place.side in ("left", "right")}
+
+
+def _without_gradients(t: Template) -> bool:
+    """Does the gradient go no further inside?"""
+    return bool(t.wires) and not any(w.gradient for w in t.wires)
 
 
 def layout(view: View) -> Scene:

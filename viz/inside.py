@@ -14,6 +14,7 @@ from tinygrad_rnn.system import System
 
 from .names import PRODUCTS, is_fixed
 from .roles import SQUASHING, Block, Roles
+from .scene import Mark
 from .style import ROLE_FILL
 from .text import COLUMN, ROW, Label, Span, plain, quantity, slot_text, string
 
@@ -48,6 +49,7 @@ class Inner:
     caption: Label = ()
     name: str = ""
     line: str = "plain"
+    mark: Mark | None = None
 
 
 @dataclass
@@ -114,7 +116,7 @@ def by_quantities(block: Block, roles: Roles, live: frozenset[str] = frozenset()
         style = ROLE_FILL[roles.role[name]]
         label = quantity(name, block_position(name, block, roles.system))
         inside.inner[f"q:{name}"] = Inner(f"q:{name}", "box", style, label, sources, name=string(label),
-                                          line=roles.line(name))
+                                          line=roles.line(name), mark=block_mark(name, block, roles.system))
         inside.out[name] = f"q:{name}"
         if any(a.source == name and a.differentiable and a.target in live for a in roles.arrows):
             inside.gradient.add((f"q:{name}", ""))  # on its way out
@@ -131,6 +133,20 @@ def block_position(name: str, block: Block, system: System) -> str:
         else:
             shown.append(COLUMN if own == block.column else ROW if own == block.row else slot_text([slot]))
     return ",".join(shown)
+
+
+def block_mark(name: str, block: Block, system: System) -> Mark:
+    """A quantity of the block, with COLUMN and ROW where it is stamped."""
+    own = system.quantities[name].slots
+    slots = block.boundary or tuple(At("free", i, 0) for i in own)
+    tokens = {block.column: COLUMN, block.row: ROW}
+    found: list[tuple[str, int | str]] = []
+    for slot, index in zip(slots, own, strict=True):
+        if slot.anchor == "first":
+            found.append((index, slot.offset))
+        elif slot.anchor == "free" and index in tokens:
+            found.append((index, tokens[index]))
+    return Mark(name, tuple(found))
 
 
 def by_operations(block: Block, roles: Roles) -> Inside:
@@ -177,7 +193,8 @@ class _Operations:
         if name and shape == "box":
             label, caption = (*label, Span(" "), *quantity(name)) if symbol else quantity(name), ()
         shown = self.roles.role.get(name) == "state"
-        self.inside.inner[key] = Inner(key, shape, style, label, sources, () if shown else caption, name, line)
+        self.inside.inner[key] = Inner(key, shape, style, label, sources, () if shown else caption, name, line,
+                                       block_mark(name, self.block, self.system) if name else None)
 
     def kind(self, node: Node) -> tuple[str, str, str, list[Node]]:
         """(shape, style, symbol, the terms it reads) of an operation."""

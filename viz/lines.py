@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
-from .scene import Note, Point, Scene, Shape, Wire
+from .scene import Mark, Note, Point, Scene, Shape, Wire
 from .style import CORNER, HEAD, LINES, SMALL
 from .text import width
 
@@ -53,59 +54,146 @@ def head(points: tuple[Point, ...], width: float) -> tuple[tuple[Point, Point, P
     return triangle, (*points[:-1], (bx - ux * cut, by - uy * cut))
 
 
-def parallel(points: tuple[Point, ...], d: float) -> tuple[Point, ...]:
-    """The polyline moved to its left by d (y downward); its corners stay corners."""
-    out: list[Point] = []
-    units = []
-    for a, b in pairwise(points):
-        n = math.dist(a, b) or 1.0
-        units.append(((b[0] - a[0]) / n, (b[1] - a[1]) / n))
+class _Run(NamedTuple):
+    """Parts of one net on one line without a break: the line's place, from where to where, and (wire, part) of each."""
+
+    at: float
+    low: float
+    high: float
+    parts: tuple[tuple[int, int], ...]
+
+
+class _Net:
+    """How far each straight part of some wires is moved to make room for their twins: to its left by APART.
+
+    A run is moved as one, the way that most of its length goes. Wires that share an end, or carry one value, are of
+    one net; where none of a net has a twin, none is moved.
+    """
+
+    def __init__(self, wires: list[Wire]):
+        self.parent = list(range(len(wires)))
+        at: dict[Point | Mark, int] = {}
+        for k, wire in enumerate(wires):
+            ends: list[Point | Mark] = [_near(wire.points[0]), _near(wire.points[-1])]
+            for end in (*ends, wire.mark) if wire.mark else ends:
+                self.parent[self.root(k)] = self.root(at.setdefault(end, k))
+        twinned = {self.root(k) for k, wire in enumerate(wires) if wire.gradient}
+        lines: dict[tuple[int, bool], list[tuple[float, float, float, int, int]]] = {}
+        self.moves = [[0.0] * (len(wire.points) - 1) for wire in wires]
+        for k, wire in enumerate(wires):
+            if self.root(k) in twinned:
+                for i, (a, b) in enumerate(pairwise(wire.points)):
+                    along = abs(a[1] - b[1]) < 0.01
+                    low, high = sorted((a[0], b[0]) if along else (a[1], b[1]))
+                    lines.setdefault((self.root(k), along), []).append((round(a[along], 1), low, high, k, i))
+        for (_, along), parts in lines.items():
+            self.settle(wires, along, list(_runs(parts)))
+
+    def root(self, k: int) -> int:
+        while self.parent[k] != k:
+            self.parent[k] = self.parent[self.parent[k]]
+            k = self.parent[k]
+        return k
+
+    def settle(self, wires: list[Wire], along: bool, runs: list[_Run]) -> None:
+        """Move each run to its left; where that puts a wire on a twin, the shorter run goes the other way."""
+        done: dict[int, list[tuple[_Run, float]]] = {}  # by place
+        for run in sorted(runs, key=lambda r: r.low - r.high):
+            ahead = 0.0
+            for k, i in run.parts:
+                a, b = wires[k].points[i : i + 2]
+                ahead += b[0] - a[0] if along else a[1] - b[1]
+            move = -APART if ahead >= 0 else APART
+            place = int(run.at // (3 * APART))
+            if any(move == m and abs(abs(run.at - r.at) - 2 * APART) < 2 and run.low - APART < r.high + APART
+                   and r.low - APART < run.high + APART for near in (-1, 0, 1) for r, m in done.get(place + near, ())):
+                move = -move
+            done.setdefault(place, []).append((run, move))
+            for k, i in run.parts:
+                self.moves[k][i] = move
+
+
+def _runs(parts: list[tuple[float, float, float, int, int]]) -> Iterator[_Run]:
+    """The runs of (place, low, high, wire, part)."""
+    now: _Run | None = None
+    for at, low, high, k, i in sorted(parts):
+        if now is not None and now.at == at and low <= now.high + 0.1:
+            now = _Run(at, now.low, max(now.high, high), (*now.parts, (k, i)))
+        else:
+            if now is not None:
+                yield now
+            now = _Run(at, low, high, ((k, i),))
+    if now is not None:
+        yield now
+
+
+def moved(points: tuple[Point, ...], moves: list[float], way: float = 1.0) -> tuple[Point, ...]:
+    """A polyline of horizontal and vertical parts, each moved across its own direction; its corners stay corners."""
+    out = []
     for k, (x, y) in enumerate(points):
-        before, after = units[max(0, k - 1)], units[min(k, len(units) - 1)]
-        dx, dy = before[1] * d, -before[0] * d
-        if before != after:
-            dx, dy = dx + after[1] * d, dy - after[0] * d
-            scale = 1 + before[0] * after[0] + before[1] * after[1]
-            dx, dy = dx / scale, dy / scale
-        out.append((x + dx, y + dy))
+        for i in {max(0, k - 1), min(k, len(moves) - 1)}:
+            if abs(points[i][1] - points[i + 1][1]) < 0.01:
+                y = points[k][1] + way * moves[i]
+            else:
+                x = points[k][0] + way * moves[i]
+        out.append((x, y))
     return tuple(out)
 
 
 def with_twins(scene: Scene) -> Scene:
     """Every wire that carries a gradient beside its twin, reversed and dashed; labels become notes."""
-    circles = _Circles(scene.shapes)
-    wires: list[Wire] = []
-    for wire in scene.wires:
-        if not wire.gradient:
-            wires.append(wire)
-            continue
-        ahead, back = parallel(wire.points, APART), parallel(wire.points, -APART)[::-1]
-        near_start = circles.at(wire.points[0])
-        near_end = circles.at(wire.points[-1])
-        wires.append(replace(wire, points=_attached(ahead, near_start, near_end), label=(), adjoint=()))
-        twin = _attached(back, near_end, near_start)
-        wires.append(Wire(twin, "gradient", wire.tail, wire.head, True, name=f"gradient of {wire.name}"))
+    wires = _twinned(scene) if any(w.gradient for w in scene.wires) else scene.wires
     labelled = any(w.label or w.adjoint for w in scene.wires)
-    parts = _Parts(wires, scene.panels, scene.shapes) if labelled else _Parts(())
-    notes = [note for wire in scene.wires for note in _labels(wire, parts)]
+    notes = _notes(scene, wires) if labelled else []
     return replace(scene, wires=wires, notes=[*scene.notes, *notes])
 
 
+def _notes(scene: Scene, wires: list[Wire]) -> list[Note]:
+    """The labels of the scene's wires, which are drawn where `wires` are."""
+    parts = _Parts(scene.width, scene.height)
+    for wire in wires:
+        for a, b in pairwise(wire.points):
+            parts.add(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
+    for p in scene.panels:
+        for x in (p.x, p.x + p.w):
+            parts.add(x, p.y, x, p.y + p.h)
+        for y in (p.y, p.y + p.h):
+            parts.add(p.x, y, p.x + p.w, y)
+    for s in scene.shapes:
+        parts.add(s.x, s.y, s.x + s.w, s.y + s.h)
+    for n in scene.notes:
+        left = n.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[n.anchor] * width(n.label, n.size)
+        parts.add(left, n.y - n.size / 2, left + width(n.label, n.size), n.y + n.size / 2)
+    return [note for wire in scene.wires for note in _labels(wire, parts)]
+
+
+def _twinned(scene: Scene) -> list[Wire]:
+    circles = _Circles(scene.shapes)
+    wires: list[Wire] = []
+    for wire, moves in zip(scene.wires, _Net(scene.wires).moves, strict=True):
+        if not any(moves):
+            wires.append(wire)
+            continue
+        start, end = circles.at(wire.points[0]), circles.at(wire.points[-1])
+        wires.append(replace(wire, points=_attached(moved(wire.points, moves), start, end), label=(), adjoint=()))
+        if wire.gradient:
+            back = _attached(moved(wire.points, moves, -1.0), start, end)[::-1]
+            wires.append(Wire(back, "gradient", wire.tail, wire.head, True, name=f"gradient of {wire.name}"))
+    return wires
+
+
+def _near(p: Point) -> Point:
+    return round(p[0], 1), round(p[1], 1)
+
+
 class _Parts:
-    """The straight parts of all wires, the boxes and the panels' borders by place: what labels keep clear of."""
+    """What labels keep clear of, by place; all that is off the page too."""
 
     CELL = 60.0
 
-    def __init__(self, wires: Iterable[Wire], panels: Iterable[Shape] = (), boxes: Iterable[Shape] = ()):
+    def __init__(self, width: float, height: float):
+        self.width, self.height = width, height
         self.cells: dict[tuple[int, int], list[tuple[float, float, float, float]]] = {}
-        for wire in wires:
-            for a, b in pairwise(wire.points):
-                self.add(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
-        for p in panels:
-            self.add(p.x, p.y, p.x, p.y + p.h)
-            self.add(p.x + p.w, p.y, p.x + p.w, p.y + p.h)
-        for s in boxes:
-            self.add(s.x, s.y, s.x + s.w, s.y + s.h)
 
     def add(self, left: float, top: float, right: float, bottom: float) -> None:
         part = (left, top, right, bottom)
@@ -117,6 +205,8 @@ class _Parts:
         return ((x, y) for x in range(left, right + 1) for y in range(top, bottom + 1))
 
     def meet(self, left: float, top: float, right: float, bottom: float) -> bool:
+        if left < 0 or top < 0 or right > self.width or bottom > self.height:
+            return True
         return any(left < c and a < right and top < d and b < bottom
                    for cell in self.around((left, top, right, bottom)) for a, b, c, d in self.cells.get(cell, ()))
 
@@ -156,17 +246,31 @@ def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None)
 
 
 def _labels(wire: Wire, parts: _Parts) -> Iterator[Note]:
-    """The labels of a wire, beside its longest horizontal part where nothing else runs; none where there is no room."""
-    flat = [(a, b) for a, b in pairwise(wire.points) if abs(a[1] - b[1]) < 0.01]
-    if not flat:
+    """The labels of a wire: beside a horizontal part, the longest first, else a vertical one, where nothing else is.
+
+    None where there is no room.
+    """
+    if not wire.label and not wire.adjoint:
         return
-    a, b = max(flat, key=lambda s: abs(s[0][0] - s[1][0]))
-    left, right = min(a[0], b[0]), max(a[0], b[0])
-    for label, style, gap in ((wire.label, wire.style, 11.0), (wire.adjoint, "gradient", 12.0 + APART)):
+    straight = sorted(pairwise(wire.points), key=lambda s: (abs(s[0][1] - s[1][1]) > 0.01, -math.dist(*s)))
+    for label, style, aside in ((wire.label, wire.style, 0.0), (wire.adjoint, "gradient", APART)):
         if label:
-            half, middle = width(label, SMALL) / 2 + 2, (left + right) / 2
-            spots = [middle, *(middle + sign * k * 6.0 for k in range(1, 40) for sign in (1, -1))]
-            free = next(((x, y) for y in (a[1] + gap, a[1] - gap) for x in spots if left + half < x < right - half
-                         and not parts.meet(x - half, y - 6.5, x + half, y + 6.5)), None)
+            half = width(label, SMALL) / 2 + 2
+            spots = (spot for a, b in straight for spot in _spots(a, b, half, aside))
+            free = next(((x, y) for x, y in spots if not parts.meet(x - half, y - 6.5, x + half, y + 6.5)), None)
             if free is not None:
-                yield Note(*free, label, SMALL, LINES[style].colour)
+                x, y = free
+                parts.add(x - half, y - 6.5, x + half, y + 6.5)
+                yield Note(x, y, label, SMALL, LINES[style].colour)
+
+
+def _spots(a: Point, b: Point, half: float, aside: float) -> Iterator[Point]:
+    """Middles for a label beside a straight part, from the part's middle outward."""
+    flat = abs(a[1] - b[1]) < 0.01
+    low, high = sorted((a[0], b[0]) if flat else (a[1], b[1]))
+    room = (high - low) / 2 - (half if flat else 7.0)
+    for k in range(max(0, min(40, math.ceil(room / 6.0)))):
+        for way in (k * 6.0, -k * 6.0) if k else (0.0,):
+            at = (low + high) / 2 + way
+            for side in (1, -1) if a[0] <= b[0] else (-1, 1):  # where the twin is
+                yield (at, a[1] + side * (11.0 + aside)) if flat else (a[0] + side * (half + 4 + aside), at)

@@ -7,6 +7,7 @@ bottom.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import pairwise
 
 import networkx as nx
@@ -18,11 +19,16 @@ FLOOR, BELOW = 1000, 2000  # rows of the states at the bottom; of values that co
 
 class Plan:
     """rank: left to right, from 1; row: of boxes, state ports and some others, from the top; rail: the row at which a
-    state leaves; last: the highest rank."""
+    state leaves; last: the highest rank.
 
-    def __init__(self, inside: Inside, states: dict[str, str], leaving: list[str]):
-        self.inside, self.inner = inside, inside.inner
-        self.states, self.leaving = states, leaving
+    roomy: a value's row is free only beyond its last reader, so that no other wire enters a box there.
+    """
+
+    def __init__(self, inside: Inside, states: dict[str, str], leaving: list[str], roomy: bool = False):
+        self.inside, self.inner, self.beyond = inside, inside.inner, 0 if roomy else 1
+        order = list(dict.fromkeys(states.values()))  # of a state's ports the nearest step's first: it runs straight
+        near = sorted(states, key=lambda key: (order.index(states[key]), abs(inside.ports[key].shift)))
+        self.states, self.leaving = {key: states[key] for key in near}, leaving
         self.name_of = {key: q for q, key in inside.out.items()}
         self.users: dict[str, list[str]] = {}
         for key, inner in self.inner.items():
@@ -80,8 +86,8 @@ class Plan:
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_edges_from((s, k) for k in straight for s in self.inner[k].sources
                              if s in straight or self.states.get(s) == state)
-        for port, q in self.states.items():
-            if q == state and port in graph and goal in graph and nx.has_path(graph, port, goal):
+        for port in [port for port, q in self.states.items() if q == state][:1]:
+            if port in graph and goal in graph and nx.has_path(graph, port, goal):
                 path = list(nx.shortest_path(graph, port, goal))
                 if all(self._ends_at(a, b) for a, b in pairwise(path)):
                     return path
@@ -106,7 +112,7 @@ class Plan:
             self.rail[q] = FLOOR + k
         for k, (port, q) in enumerate(self.states.items()):
             row = self.rail[q]
-            reach = max(0, self.end(port) - 1)
+            reach = max(0, self.end(port) - self.beyond)
             if not self._free(port, row, 0, reach):
                 row = FLOOR + 100 + k
             self.row[port] = row
@@ -116,7 +122,7 @@ class Plan:
         for key in self._by_reader():
             if key not in self.row:
                 self.row[key] = self._choose(key, len(straight))
-                self._own(key, self.row[key], self.rank[key], max(self.rank[key], self.end(key) - 1))
+                self._own(key, self.row[key], self.rank[key], max(self.rank[key], self.end(key) - self.beyond))
         for k, key in enumerate(p for p in self.inside.ports if p not in self.states):
             if len({self.rank[u] for u in self.users.get(key, [])}) > 1:
                 self.row[key] = BELOW + k
@@ -137,12 +143,13 @@ class Plan:
         for rank in range(low, high + 1):
             self.taken.setdefault((rank, row), value)
 
-    def _free(self, key: str, row: int, low: int, high: int) -> bool:
-        return all(self.taken.get((r, row), key) == key for r in range(low, high + 1))
+    def _free(self, key: str, row: int, low: int, high: int, read: Collection[str] = ()) -> bool:
+        """Is the row free for a box, but for the values that it alone reads?"""
+        return all(self.taken.get((r, row), key) in (key, *read) for r in range(low, high + 1))
 
     def _choose(self, key: str, top: int) -> int:
         """The row of a box: at which it leaves, or that of a value which it reads last, or the highest free one."""
-        low, high = self.rank[key], max(self.rank[key], self.end(key) - 1)
+        low, high = self.rank[key], max(self.rank[key], self.end(key) - self.beyond)
         name = self.name_of.get(key)
         wishes = [self.rail[name]] if name in self.rail else []
         wishes += [self.row[s] for s in self.inner[key].sources if s in self.row and self.users[s] == [key]
@@ -151,8 +158,9 @@ class Plan:
         high = self.last + 1 if leaves else high
         # A state stands in no other state's way out: two that change places could not pass each other.
         barred = {row for q, row in self.rail.items() if name in self.rail and q != name}
+        read = {s for s in self.inner[key].sources if self.users[s] == [key]}
         for row in wishes:
-            if row >= top and row not in barred and self._free(key, row, low, high):
+            if row >= top and row not in barred and self._free(key, row, low, high, read):
                 return row
         row = top
         while row in barred or not self._free(key, row, low, high):

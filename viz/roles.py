@@ -20,9 +20,9 @@ ELEMENTWISE = ("add", "subtract", "multiply", "negative", "where")
 class Block:
     """Quantities that are drawn as one and stamped once per position.
 
-    kind: "cell", "attention" or "single"; column: the index that runs over columns, row: the one that runs over
-    layers, "" where there is none; direction: +1 where the state comes from the left, -1 from the right, 0 without.
-    boundary: the slots, of a block that is a boundary equation along a layer index, such as h[0,t].
+    kind: "cell", "attention", "single" or "results"; column: the index that runs over columns, row: the one that runs
+    over layers, "" where there is none; direction: +1 where the state comes from the left, -1 from the right, 0 without
+    one. boundary: the slots, of a block that is a boundary equation along a layer index, such as h[0,t].
     """
 
     name: str

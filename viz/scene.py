@@ -5,11 +5,29 @@ A scene knows nothing of models; a writer of any file format knows nothing but s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from .text import Label, filled, filled_text
+from .text import Label
 
 Point = tuple[float, float]
+Places = Mapping[str, "int | None"]  # where what is stamped stands: COLUMN and ROW as positions
+
+
+class Mark(NamedTuple):
+    """What an item shows: a quantity, and at which positions, by index in left-hand order; others are left open.
+
+    In what is stamped, COLUMN and ROW stand for positions.
+    """
+
+    name: str
+    at: tuple[tuple[str, int | str], ...] = ()
+
+    def placed(self, places: Places) -> Mark:
+        """The mark with positions for COLUMN and ROW; where they have none, the index is left open."""
+        found = ((index, places.get(p) if isinstance(p, str) else p) for index, p in self.at)
+        return Mark(self.name, tuple((index, p) for index, p in found if p is not None))
 
 
 @dataclass(frozen=True)
@@ -17,7 +35,8 @@ class Shape:
     """A box at (x, y), its upper left corner.
 
     kind: "box", "circle" or "panel" (a box around others, its label a title at the upper left);
-    lines: further lines of text under the label; name: what it shows, for readers of the file.
+    lines: further lines of text under the label; name: what it shows, for readers of the file; mark: the same for
+    programs; fill: a colour in place of the style's.
     """
 
     kind: str
@@ -30,14 +49,12 @@ class Shape:
     size: float = 14.0
     lines: tuple[Label, ...] = ()
     name: str = ""
+    mark: Mark | None = None
+    fill: str | None = None
 
     @property
     def centre(self) -> Point:
         return self.x + self.w / 2, self.y + self.h / 2
-
-    def stamped(self, dx: float, dy: float, column: str, row: str) -> Shape:
-        return replace(self, x=self.x + dx, y=self.y + dy, label=filled(self.label, column, row),
-                       name=filled_text(self.name, column, row))
 
     def mirrored(self, width: float) -> Shape:
         return replace(self, x=width - self.x - self.w)
@@ -53,14 +70,13 @@ class Shape:
         return inside and edge <= near
 
 
-
-
 @dataclass(frozen=True)
 class Wire:
     """A line through points with rounded turns, from the border of `start` to the border of `end`.
 
     head: an arrow head at the end; tail: one where the gradient's twin ends, at the start; gradient: it has a twin;
-    label: shown beside the middle of its longest horizontal part, `adjoint` beside the twin's.
+    label: shown beside the middle of its longest horizontal part, `adjoint` beside the twin's; mark: the value that it
+    carries; width, colour: in place of the style's.
     """
 
     points: tuple[Point, ...]
@@ -72,10 +88,9 @@ class Wire:
     label: Label = ()
     adjoint: Label = ()
     name: str = ""
-
-    def stamped(self, dx: float, dy: float, column: str, row: str) -> Wire:
-        return replace(self, points=tuple((x + dx, y + dy) for x, y in self.points),
-                       name=filled_text(self.name, column, row), adjoint=filled(self.adjoint, column, row))
+    mark: Mark | None = None
+    width: float | None = None
+    colour: str | None = None
 
     def mirrored(self, width: float) -> Wire:
         return replace(self, points=tuple((width - x, y) for x, y in self.points))
@@ -104,3 +119,11 @@ class Scene:
     shapes: list[Shape] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     title: str = ""
+
+
+def moved_down(scene: Scene, dy: float) -> Scene:
+    """The scene further down the page."""
+    return replace(scene, panels=[replace(s, y=s.y + dy) for s in scene.panels],
+                   shapes=[replace(s, y=s.y + dy) for s in scene.shapes],
+                   notes=[replace(n, y=n.y + dy) for n in scene.notes],
+                   wires=[replace(w, points=tuple((x, y + dy) for x, y in w.points)) for w in scene.wires])

@@ -24,13 +24,13 @@ class Steps:
 
     @property
     def elided(self) -> bool:
-        return None in self.shown
+        return len(self.shown) < self.total
 
     def slot(self, position: int) -> int | None:
         """The place among `shown` of a position in 1..total, that of the gap where it is left out."""
-        if position in self.shown:
-            return self.shown.index(position)
-        return self.shown.index(None) if self.elided else None
+        if not self.elided:
+            return position - 1 if 1 <= position <= self.total else None
+        return self.shown.index(position if position in self.shown else None)
 
     def label(self, position: int | None) -> str:
         if position is None:

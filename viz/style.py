@@ -46,6 +46,7 @@ FILLS: dict[str, Fill] = {
     "panel_backward": Fill("#FFF7E8", "#A85F00", 1.6, corner=14),
     "panel_attention": Fill("#EEF8F7", "#12706B", 1.6, corner=14),
     "none": Fill("none", "none", 0),
+    "swatch": Fill("#FFFFFF", "none", 0, corner=0),  # a piece of a scale or of a heat map, its colour its own
 }
 
 LINES: dict[str, Line] = {
@@ -60,6 +61,15 @@ LINES: dict[str, Line] = {
 # From nothing to everything, lighter to darker in print as on the screen (the ramp of ColorBrewer's YlOrRd, softened).
 HEAT = ("#FFFFFF", "#FFF8DC", "#FFEDB0", "#FEDE8C", "#FECB6E", "#FDB157", "#FC9449", "#F9753E")
 FILLS |= {f"heat{k}": Fill(colour, "#7A4A2A", corner=8) for k, colour in enumerate(HEAT)}
+
+# Ramps of numbers, light to dark in one hue each, so that they stay apart for the colour-blind and in print; the text
+# on them is dark, so they end where it is still read.
+RAMPS = {
+    "activation": ("#FFFFFF", "#D6E6F4", "#ABCFE5", "#6BAED6", "#4A98C9"),
+    "gate": ("#FFFFFF", "#FFF0CF", "#FFDA8C", "#FDBB4B", "#F49A1A"),
+    "gradient": ("#FFFFFF", "#F3E0EF", "#E3B5D9", "#D585C3", "#C862B0"),
+}
+WRONG = "#FF5A4D"  # what is not finite
 
 # Which fill a quantity of each role has; a gate or squashed quantity is told by the operation that defines it.
 ROLE_FILL = {"input": "input", "state": "state", "gate": "gate", "squashed": "tanh", "attention": "attention",

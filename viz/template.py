@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from .scene import Shape, Wire
+from .scene import Mark, Shape, Wire
 from .style import ROUND, SMALL, TEXT
 from .text import Label, width
 
@@ -24,7 +24,7 @@ class Template:
     """Shapes and wires around (0, 0), the upper left corner.
 
     ins: port key -> place; outs: quantity -> where its wires to other blocks start; rails: quantity -> where those to
-    its next step start.
+    its next step start; marks: quantity -> what these carry.
     """
 
     w: float
@@ -35,6 +35,7 @@ class Template:
     ins: dict[str, Place] = field(default_factory=dict)
     outs: dict[str, Place] = field(default_factory=dict)
     rails: dict[str, Place] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
 
     def mirrored(self) -> Template:
         """Time from right to left: everything as in a mirror, but for the text."""
@@ -52,7 +53,8 @@ PORT_GAP = 14.0
 
 
 def simple(style: str, label: Label, name: str, below: list[str], side: list[str], outs: list[str],
-           direction: int = 0, lines: tuple[Label, ...] = (), stretch: float = 0.0) -> Template:
+           direction: int = 0, lines: tuple[Label, ...] = (), stretch: float = 0.0,
+           mark: Mark | None = None) -> Template:
     """One box with a label; round where it is short and an input or output.
 
     below: keys of the ports at the bottom, from left to right; side: those of states, from the top.
@@ -62,7 +64,7 @@ def simple(style: str, label: Label, name: str, below: list[str], side: list[str
     w = max(body + (16 if is_round else 24), (len(below) + 1) * PORT_GAP, 40 if is_round else 48)
     h = max(w if is_round else 36 + 17 * len(lines) + (4 if lines else 0), 20 * len(side) + 18, stretch)
     w = h if is_round else w
-    shape = Shape("circle" if is_round else "box", 0, 0, w, h, style, label, TEXT, lines, name)
+    shape = Shape("circle" if is_round else "box", 0, 0, w, h, style, label, TEXT, lines, name, mark)
     t = Template(w, h, shapes=[shape])
     middle = w / 2
     for k, key in enumerate(below):

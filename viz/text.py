@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tinygrad_rnn.node import At
+from tinygrad_rnn.symbols import ACCENTS, GREEK, symbol
 
 COLUMN, ROW = "\x00", "\x01"  # stand for a step and a layer in what is stamped many times
 SUPERSCRIPT = 0.72  # size of a superscript beside its base
@@ -27,12 +28,15 @@ SIGN, WIDE, USUAL = 838, 1000, 700
 
 @dataclass(frozen=True)
 class Span:
-    """Text in one style. rise: in ems of the label's size, upward."""
+    """Text in one style. rise: in ems of the label's size, upward; source: what it stands for, as it was written;
+    colour: in place of the label's."""
 
     text: str
     italic: bool = False
     scale: float = 1.0
     rise: float = 0.0
+    source: str | None = None
+    colour: str | None = None
 
 
 Label = tuple[Span, ...]
@@ -55,9 +59,19 @@ def slot_text(slots: Iterable[At]) -> str:
     return ",".join(str(s) for s in slots).replace("-", "−")
 
 
+def named(name: str) -> Label:
+    """A name as a symbol: Greek letters, accents, and what follows an underscore below the line."""
+    s = symbol(clean(name))
+    base = unicodedata.normalize("NFC", GREEK.get(s.base, s.base) + ACCENTS.get(s.accent, ""))
+    spans: Label = (Span(base, italic=True, source=name),)
+    if s.adjoint:
+        spans = (Span("δ", source=""), *spans)
+    return (*spans, Span(s.subscript, scale=SUPERSCRIPT, rise=-0.2, source="")) if s.subscript else spans
+
+
 def quantity(name: str, position: str = "") -> Label:
     """h, or h⟨t−1⟩ with the position raised. COLUMN and ROW in the position are filled in when stamped."""
-    base = (Span(clean(name), italic=True),)
+    base = named(name)
     return (*base, Span(f"⟨{position}⟩", scale=SUPERSCRIPT, rise=0.32)) if position else base
 
 
@@ -70,7 +84,8 @@ def filled(label: Label, column: str, row: str) -> Label:
 
 
 def string(label: Label) -> str:
-    return "".join(s.text for s in label)
+    """The label as it was written."""
+    return "".join(s.text if s.source is None else s.source for s in label)
 
 
 def _advance(c: str) -> int:
@@ -108,11 +123,19 @@ def shortened(label: Label, size: float, room: float) -> Label:
     return tuple(kept)
 
 
-_PART = re.compile(r"([^\W\d]\w*)\[([^\]:\"]*)\]|([^\W\d]\w*)(?!\w|\()|( @ )|( \* )|(-)")
+_PART = re.compile(r"""
+    (?P<upright>\b(?:over|axis|size)=(?:\([^)]*\)|\w+)|\binf\b)
+    | (?P<name>[^\W\d]\w*)\[(?P<position>[^\]:\"]*)\] | transpose\((?P<transposed>[^\W\d]\w*)\)
+    | (?P<function>sigmoid)(?=\() | (?P<plain>[^\W\d]\w*)(?!\w|\()
+    | [ ]\*\*[ ](?P<power>\d+) | (?P<sign>[ ]@[ ]|[ ]\*[ ]|-)""", re.VERBOSE)
+SIGNS = {" @ ": " ", " * ": " ⊙ ", "-": "−"}
 
 
-def formula(text: str) -> Label:
-    """An equation's text as it is printed, typeset: names slanted, indices raised, products as in mathematics."""
+def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
+    """An equation's text as it is printed, typeset: names slanted, indices raised, products as in mathematics.
+
+    colours: of names.
+    """
     spans: list[Span] = []
     end = 0
 
@@ -123,13 +146,16 @@ def formula(text: str) -> Label:
     for m in _PART.finditer(text):
         upright(text[end : m.start()])
         end = m.end()
-        if m[1]:
-            spans.extend(quantity(m[1], m[2].replace("-", "−")))
-        elif m[3]:
-            spans.append(Span(clean(m[3]), italic=True))
-        elif m[4]:
-            upright(" ")
+        name = m["name"] or m["transposed"] or m["plain"]
+        if name:
+            label = quantity(name, (m["position"] or "").replace("-", "−"))
+            label += (Span("ᵀ"),) if m["transposed"] else ()
+            spans.extend(replace(s, colour=(colours or {}).get(name)) for s in label)
+        elif m["upright"]:
+            upright("∞" if m["upright"] == "inf" else m["upright"])
+        elif m["power"]:
+            spans.append(Span(m["power"], scale=SUPERSCRIPT, rise=0.32))
         else:
-            upright(" ⊙ " if m[5] else "−")
+            upright("σ" if m["function"] else SIGNS[m["sign"]])
     upright(text[end:])
     return tuple(spans)

@@ -17,10 +17,10 @@ class Span(NamedTuple):
     second: tuple[float, ...] = ()
 
 
-def assign(spans: dict[N, Span], near: float) -> dict[N, int]:
+def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
     """net -> track 0, 1, ...: nets that overlap differ, and at a shared leaving point the first side's is lower.
 
-    Where those wishes form a circle, the one found last gives way.
+    Where those wishes form a circle, the one found last gives way; also the number of such wishes.
     """
     order = _ordered(spans, near)
     tracks: list[list[tuple[float, float]]] = []
@@ -34,7 +34,7 @@ def assign(spans: dict[N, Span], near: float) -> dict[N, int]:
             tracks.append([])
         tracks[k].append((low, high))
         done[net] = k
-    return done
+    return done, sum(done[b] >= done[net] for net, below in order for b in below)
 
 
 def _around(taken: list[tuple[float, float]], low: float) -> Iterable[tuple[float, float]]:

@@ -94,7 +94,7 @@ class Units:
 
     def _column_slot(self, a: Arrow, source: Unit, target: Unit) -> At | None:
         index = source.block.column
-        if not index:
+        if index not in self.system.quantities[a.source].slots:  # it has no columns, or runs over others than its block
             return None
         slot = a.slots[self.system.quantities[a.source].slots.index(index)]
         if slot.anchor != "free":

@@ -8,7 +8,8 @@ from dataclasses import replace
 from tinygrad_rnn.node import At
 
 from . import blocks
-from .inside import port_key, ports_of
+from .inside import port_key
+from .results import key_of, panel, ports, with_results
 from .roles import Block, Roles
 from .steps import Steps
 from .template import Template, simple
@@ -19,24 +20,29 @@ from .view import FIRST, LAST, Box, Link, View
 LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 
 
-def unrolled(roles: Roles, steps: int, elide: bool) -> View:
-    return _Unrolled(roles, steps, elide, twins=False).view
+def unrolled(roles: Roles, steps: int, elide: bool, detail: str | None = None) -> View:
+    """detail: of the cells' inside, by default their operations."""
+    return _Unrolled(roles, steps, elide, detail or "ops", twins=False).view
 
 
-def backward(roles: Roles, steps: int, elide: bool) -> View:
-    return _Unrolled(roles, steps, elide, twins=True).view
+def backward(roles: Roles, steps: int, elide: bool, detail: str | None = None) -> View:
+    """detail: of the cells' inside, by default their quantities, which are what has gradients."""
+    return _Unrolled(roles, steps, elide, detail or "gates", twins=True).view
 
 
 class _Unrolled:
-    def __init__(self, roles: Roles, steps: int, elide: bool, twins: bool):
-        self.roles, self.system, self.twins = roles, roles.system, twins
+    def __init__(self, roles: Roles, steps: int, elide: bool, detail: str, twins: bool):
+        self.roles = roles = with_results(roles)
+        self.system, self.twins = roles.system, twins
         self.units = Units(roles, steps, elide)
         self.stepped = any(b.column for b in roles.blocks)
         self.steps = Steps.of(steps if self.stepped else 1, elide, "T")
         self.live = self._live()
-        self.templates = {b: blocks.opened(b, roles, self.live if twins else None) for b in roles.blocks}
+        live = self.live if twins else None
+        self.templates = {b: panel(b, roles) if b.kind == "results" else blocks.opened(b, roles, detail, live)
+                          for b in roles.blocks}
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
-        self.ports = {b: ports_of(b, roles) for b in roles.blocks}
+        self.ports = {b: ports(b, roles) for b in roles.blocks}
         rows = 1 + max(self.units.row_of.values(), default=-1)
         self.view = View(self.system.name, self.steps.labels, rows, track=20.0 if twins else 11.0)
         if twins:
@@ -46,7 +52,8 @@ class _Unrolled:
         for unit in self.units.all:
             for k in range(len(self.steps.shown)) if unit.block.column else [None]:
                 self.place(unit, k)
-        for reading in self.units.readings:
+        own = [r for r in self.units.readings if r.source == r.target]  # first, as others read the same initial values
+        for reading in (*own, *(r for r in self.units.readings if r.source != r.target)):
             if not reading.initial:
                 self.connect(reading)
         self.view.links = list(self.links.values())
@@ -78,7 +85,8 @@ class _Unrolled:
         elif column is not None and self.steps.shown[column] is None:
             template = self.gaps[unit.block]
         box = Box(self.key(unit, column), template, self.units.row_of[unit], column, self.position(unit.block, column),
-                  self.layer(unit), ", ".join(unit.block.quantities), blocks.fill(unit.block, self.roles))
+                  self.layer(unit), ", ".join(unit.block.quantities), blocks.fill(unit.block, self.roles),
+                  places={COLUMN: None if column is None else self.steps.shown[column], ROW: unit.layer})
         self.view.boxes[box.key] = box
 
     def position(self, block: Block, column: int | None) -> str:
@@ -92,7 +100,7 @@ class _Unrolled:
     # -- links -------------------------------------------------------------------------------------
 
     def connect(self, r: Reading) -> None:
-        port = port_key(r.arrow.source, r.arrow.slots)
+        port = key_of(r.arrow, r.target.block)
         if port not in self.templates[r.target.block].ins or r.target.layer is None or r.source.layer is None:
             return
         for column in range(len(self.steps.shown)) if r.target.block.column else [None]:
@@ -111,11 +119,12 @@ class _Unrolled:
                 here = None if column is None else visible.index(column)
                 for i, seen in enumerate(visible):
                     if here is None or abs(i - here) <= 1:
-                        yield seen, f"{own}>{r.target.key}"
+                        yield seen, f"{own}>{r.target.key if r.target.block.column else ''}"
             return
         for position in self.positions(r.slot, column):
             if not 1 <= position <= self.steps.total:
-                if r.source.block == r.target.block or self.has_boundary(r, position):
+                known = self.initial_key(r.source, r.arrow.source, position) in self.view.boxes
+                if known or r.source.block == r.target.block or self.has_boundary(r, position):
                     yield At("first", "", position), ""
                 continue
             k = self.steps.slot(position)
@@ -188,8 +197,11 @@ class _Unrolled:
     def initial(self, r: Reading, position: int, beside: tuple[str, str]) -> str:
         """The box of a state before the first step or after the last, and what its boundary equation reads."""
         name, unit = r.arrow.source, r.source
-        key = f"{unit.key}:{name}[{position}]"
-        if key in self.view.boxes:
+        key = self.initial_key(unit, name, position)
+        known = self.view.boxes.get(key)
+        if known is not None:
+            if known.beside and self.is_farther(known.beside[0], beside[0], position):
+                self.view.boxes[key] = replace(known, beside=beside)
             return key
         shown = str(position).replace("-", "−") if position < 1 or not self.steps.elided else (
             f"{unit.block.column.upper()}+{position - self.steps.total}")
@@ -199,10 +211,12 @@ class _Unrolled:
                     and self.boundary_at(q.arrow.boundary, name, unit.block) == position]
         below = list(dict.fromkeys(port_key(q.arrow.source, q.arrow.slots) for q in readings))
         direction = 1 if position < 1 else -1
-        template: Template = simple("initial", label, string(label), below, [], [name], direction)
+        mark = blocks.block_mark(name, unit.block, self.system)
+        template: Template = simple("initial", label, string(label), below, [], [name], direction, mark=mark)
+        template.marks = {name: mark}
         column = FIRST if position < 1 else LAST
         self.view.boxes[key] = Box(key, template, self.units.row_of[unit], column, name=string(label), style="initial",
-                                   beside=beside)
+                                   beside=beside, places={COLUMN: position, ROW: unit.layer})
         for q in readings:
             port = port_key(q.arrow.source, q.arrow.slots)
             for source, net in self.sources(q, None):
@@ -214,6 +228,14 @@ class _Unrolled:
                                 self.units.is_rail(q.source) and q.arrow.source in rails, gradient)
                     self.links.setdefault((box, q.arrow.source, key, port), link)
         return key
+
+    def initial_key(self, unit: Unit, name: str, position: int) -> str:
+        return f"{unit.key}:{name}[{position}]"
+
+    def is_farther(self, one: str, other: str, position: int) -> bool:
+        """Does the first box stand farther than the second from the state before step 1 or after the last?"""
+        a, b = self.view.boxes[one].column, self.view.boxes[other].column
+        return a is not None and b is not None and (a > b if position < 1 else a < b)
 
     # -- where boxes without a step stand ----------------------------------------------------------
 

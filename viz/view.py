@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .scene import Places
 from .template import Template
 from .text import Label
 
@@ -18,7 +19,8 @@ FIRST, LAST = -1, -2  # columns of what comes before the first step and after th
 class Box:
     """One instance of a block. column: a number, FIRST, LAST, or None for the middle of the page.
 
-    position, layer: what its label shows; beside: for initial values, the box and port at whose height they stand.
+    position, layer: what its label shows; places: the same as numbers; beside: for initial values, the box and port at
+    whose height they stand.
     """
 
     key: str
@@ -30,6 +32,7 @@ class Box:
     name: str = ""
     style: str = "plain"
     beside: tuple[str, str] | None = None
+    places: Places = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

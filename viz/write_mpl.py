@@ -68,10 +68,10 @@ class _Page:
 
     def shape(self, s: Shape) -> None:
         style = FILLS[s.style]
-        if style.stroke != "none":
+        if s.style != "none":
             line = (0, (5 / style.width, 4 / style.width)) if style.dashed else "solid"
-            paint: dict[str, Any] = {"facecolor": style.fill, "edgecolor": style.stroke, "linewidth": style.width,
-                                     "linestyle": line}
+            paint: dict[str, Any] = {"facecolor": s.fill or style.fill, "edgecolor": style.stroke,
+                                     "linewidth": style.width, "linestyle": line}
             if s.kind == "circle":
                 self.add(Circle(s.centre, s.w / 2, **paint))
             else:
@@ -82,14 +82,15 @@ class _Page:
 
     def wire(self, w: Wire) -> None:
         style = LINES[w.style]
+        colour, thick = w.colour or style.colour, w.width or style.width
         points = w.points
         if w.head:
-            triangle, points = head(points, style.width)
-            self.add(Polygon(triangle, closed=True, facecolor=style.colour, edgecolor="none"))
+            triangle, points = head(points, thick)
+            self.add(Polygon(triangle, closed=True, facecolor=colour, edgecolor="none"))
         moves = path(points)
         shape = Path([p for m in moves for p in m.points], [c for m in moves for c in CODES[m.kind]])
-        line = (0, tuple(d / style.width for d in DASHES)) if style.dashed or w.dashed else "solid"
-        self.add(PathPatch(shape, facecolor="none", edgecolor=style.colour, linewidth=style.width, linestyle=line,
+        line = (0, tuple(d / thick for d in DASHES)) if style.dashed or w.dashed else "solid"
+        self.add(PathPatch(shape, facecolor="none", edgecolor=colour, linewidth=thick, linestyle=line,
                            capstyle="butt"))
 
     def note(self, n: Note) -> None:
@@ -110,7 +111,7 @@ class _Page:
         if not span.text.strip():
             return
         self.order += 1
-        self.axes.text(x, baseline, span.text, fontsize=size * span.scale, color=colour,
+        self.axes.text(x, baseline, span.text, fontsize=size * span.scale, color=span.colour or colour,
                        family=FONT, style="italic" if span.italic else "normal",
                        ha="left", va="baseline", parse_math=False,
                        zorder=self.order, clip_on=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
+from itertools import pairwise
 
 from .lines import head, path
 from .scene import Note, Point, Scene, Shape, Wire
@@ -12,6 +14,7 @@ from .text import Label, clean, width
 FAMILY = f"{FONT}, Verdana, Helvetica, Arial, sans-serif"
 LINE_HEIGHT = 17.0
 BASELINE = 0.36  # from the middle of a line of text down to its baseline, in ems
+KNOWN = 8192  # pieces of text that are kept, as most are written many times
 
 
 def svg(scene: Scene) -> str:
@@ -28,8 +31,9 @@ def svg(scene: Scene) -> str:
     return "\n".join([*out, "</svg>", ""])
 
 
+@lru_cache(maxsize=KNOWN)
 def _text(text: str) -> str:
-    return escape(clean(text), quote=True)
+    return escape(text if text.isprintable() else clean(text), quote=True)
 
 
 def _n(value: float) -> str:
@@ -41,22 +45,27 @@ def _at(p: Point) -> str:
 
 
 def _shape(s: Shape) -> str:
-    style = FILLS[s.style]
     parts = []
-    if style.stroke != "none":
-        dashes = ' stroke-dasharray="5 4"' if style.dashed else ""
-        paint = f'fill="{style.fill}" stroke="{style.stroke}" stroke-width="{_n(style.width)}"{dashes}'
-        if s.kind == "circle":
-            cx, cy = s.centre
-            parts.append(f'<circle cx="{_n(cx)}" cy="{_n(cy)}" r="{_n(s.w / 2)}" {paint}/>')
-        else:
-            corner = _n(min(style.corner, s.h / 2, s.w / 2))
-            place = f'x="{_n(s.x)}" y="{_n(s.y)}" width="{_n(s.w)}" height="{_n(s.h)}"'
-            parts.append(f'<rect {place} rx="{corner}" {paint}/>')
+    if s.style != "none":
+        before, between, after = _outline(s.kind, s.w, s.h, s.style, s.fill)
+        x, y = s.centre if s.kind == "circle" else (s.x, s.y)
+        parts.append(f"{before}{_n(x)}{between}{_n(y)}{after}")
     for x, y, label, size, colour, anchor in texts(s):
         parts.append(_label(x, y, label, size, colour, anchor))
     inner = "".join(parts)
     return f"<g><title>{_text(s.name)}</title>{inner}</g>" if s.name else inner
+
+
+@lru_cache(maxsize=KNOWN)
+def _outline(kind: str, w: float, h: float, name: str, fill: str | None) -> tuple[str, str, str]:
+    """The text of a box or circle before its x, between x and y, and after y."""
+    style = FILLS[name]
+    dashes = ' stroke-dasharray="5 4"' if style.dashed else ""
+    paint = f'fill="{fill or style.fill}" stroke="{style.stroke}" stroke-width="{_n(style.width)}"{dashes}/>'
+    if kind == "circle":
+        return '<circle cx="', '" cy="', f'" r="{_n(w / 2)}" {paint}'
+    corner = _n(min(style.corner, h / 2, w / 2))
+    return '<rect x="', '" y="', f'" width="{_n(w)}" height="{_n(h)}" rx="{corner}" {paint}'
 
 
 def texts(s: Shape) -> list[tuple[float, float, Label, float, str, str]]:
@@ -74,7 +83,13 @@ def texts(s: Shape) -> list[tuple[float, float, Label, float, str, str]]:
 
 
 def _label(x: float, y: float, label: Label, size: float, colour: str, anchor: str) -> str:
-    """Text around (x, y). Raised spans are moved by dy, and what follows is moved back."""
+    """Text around (x, y)."""
+    return f'<text x="{_n(x)}" y="{_n(y + BASELINE * size)}"{_spans(label, size, colour, anchor)}'
+
+
+@lru_cache(maxsize=KNOWN)
+def _spans(label: Label, size: float, colour: str, anchor: str) -> str:
+    """A text after its place. Raised spans are moved by dy, and what follows is moved back."""
     spans, raised = [], 0.0
     for span in label:
         shift = raised - span.rise
@@ -82,21 +97,40 @@ def _label(x: float, y: float, label: Label, size: float, colour: str, anchor: s
         attrs = f' dy="{_n(shift * size)}"' if abs(shift) > 1e-6 else ""
         attrs += ' font-style="italic"' if span.italic else ""
         attrs += f' font-size="{_n(size * span.scale)}"' if span.scale != 1 else ""
+        attrs += f' fill="{span.colour}"' if span.colour else ""
         spans.append(f"<tspan{attrs}>{_text(span.text)}</tspan>" if attrs else _text(span.text))
-    return (f'<text x="{_n(x)}" y="{_n(y + BASELINE * size)}" font-size="{_n(size)}" fill="{colour}" '
-            f'text-anchor="{anchor}" xml:space="preserve">{"".join(spans)}</text>')
+    return (f' font-size="{_n(size)}" fill="{colour}" text-anchor="{anchor}" xml:space="preserve">'
+            f'{"".join(spans)}</text>')
 
 
 def _wire(w: Wire) -> str:
     style = LINES[w.style]
-    points, out = w.points, []
-    if w.head:
-        triangle, points = head(points, style.width)
-        out.append(f'<path d="M{" L".join(map(_at, triangle))}Z" fill="{style.colour}"/>')
-    d = "".join(m.kind + " ".join(map(_at, m.points)) for m in path(points))
-    dashes = f' stroke-dasharray="{_n(DASHES[0])} {_n(DASHES[1])}"' if style.dashed or w.dashed else ""
-    line = f'<path d="{d}" fill="none" stroke="{style.colour}" stroke-width="{_n(style.width)}"{dashes}/>'
-    return line + "".join(out)
+    x, y = w.points[0]
+    moves = tuple([(round(a - x, 2), round(b - y, 2)) for a, b in w.points])
+    line, triangle = _line(moves, w.colour or style.colour, w.width or style.width, w.head, style.dashed or w.dashed)
+    start = f'<path d="M{_n(x)} {_n(y)}'
+    return f"{start}{line}{start}{triangle}" if triangle else start + line
+
+
+@lru_cache(maxsize=KNOWN)
+def _line(points: tuple[Point, ...], colour: str, thick: float, headed: bool, dashed: bool) -> tuple[str, str]:
+    """The text of a line from (0, 0) and of its head, if any, each after its first point."""
+    triangle = ""
+    if headed:
+        tips, points = head(points, thick)
+        triangle = f'm{_relative((tips[0],), (0.0, 0.0))}l{_relative(tips[1:], tips[0])}Z" fill="{colour}"/>'
+    d, at = [], (0.0, 0.0)
+    for move in path(points)[1:]:
+        d.append(move.kind.lower() + " ".join(_at((x - at[0], y - at[1])) for x, y in move.points))
+        at = move.points[-1]
+    dashes = f' stroke-dasharray="{_n(DASHES[0])} {_n(DASHES[1])}"' if dashed else ""
+    return f'{"".join(d)}" fill="none" stroke="{colour}" stroke-width="{_n(thick)}"{dashes}/>', triangle
+
+
+def _relative(points: tuple[Point, ...], at: Point) -> str:
+    """Each point as seen from the one before."""
+    steps = [(x - a, y - b) for (a, b), (x, y) in pairwise((at, *points))]
+    return " ".join(map(_at, steps))
 
 
 def _note(n: Note) -> str:

@@ -1,0 +1,392 @@
+"""The attention view: what is attended to, what attends, lines as wide as the weights, and these as a heat map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rnn.errors import BadName, BadType, BadValue
+from tinygrad_rnn.node import At
+from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.system import System
+
+from .attentionview_graph import Attention, carried_over, chosen, scores
+from .attentionview_heat import Weights, heat_map, written
+from .attentionview_parts import MOST, Half, decoder_half, drawn, encoder_half
+from .grid import layout
+from .roles import Roles
+from .scene import Mark, Note, Point, Scene, Shape, Wire
+from .style import FAINT, LINES, MARGIN, PAPER, SMALL
+from .text import Label, Span, formula, plain, quantity, shortened, slot_text, width
+from .values import Values
+
+THIN, PER_WEIGHT = 0.6, 4.0  # the width of a line: THIN + PER_WEIGHT * weight
+EQUAL, FAINTEST = 1.2, 0.9  # where there are no weights; of the steps that are not in focus
+PALE = 0.22  # how much of its colour a line has that is not of the step in focus
+LOW, HIGH, RISE = 110.0, 300.0, 0.22  # the height of the lines: at least, at most, and by how far they reach sideways
+ARC = 42.0  # degrees to either side of the lowest point of a context, within which the lines end
+SEEN = 70.0  # degrees around the direction of a line in which a round context lets it end
+PLATE = 0.36  # of a line's way up, where its weight is written
+LEGIBLE = 0.005  # smaller weights are not written, and their lines have no heads
+TAG, BESIDE, LINE = 13.0, 24.0, 17.0
+ASKING = 1.3  # the width of the dashed lines to the contexts
+WIDE = 520.0  # at least so wide are equations under the picture
+
+
+def attention_scene(roles: Roles, values: Values | None, focus: int | None = None, steps: int | Mapping[str, int] = 4,
+                    quantity: str | None = None) -> Scene:
+    """Draw the attention of a model, for one step that attends in focus.
+
+    values: a run, whose weights give the lines their widths and fill the heat map, and whose lengths say how many
+    positions there are; without it the lines are equal. focus: the step, from 1, by default the one in the middle;
+    steps: without values, how many positions an index has, or a dict of them by index; quantity: which weights, where
+    the model has several, by default the first. Above 12 positions those of the largest weights, or those around the
+    focus, stand for all.
+    Raises `BadValue`, `BadType` or `BadName`.
+    """
+    return _View(roles, values, chosen(roles, quantity), focus, steps).scene()
+
+
+class _View:
+    def __init__(self, roles: Roles, values: Values | None, found: tuple[Attention, dict[str, int], list[Attention]],
+                 focus: int | None, steps: Any):
+        self.roles, self.system, self.values = roles, roles.system, values
+        self.attention, self.others, self.found = found
+        attention = self.attention
+        self.matrix = None if values is None else _matrix(values, attention, self.others)
+        if self.matrix is not None:
+            rows, columns = self.matrix.shape
+        else:
+            rows, columns = (_steps(i, steps, self.system) for i in (attention.target, attention.source))
+        self.focus = _focus(focus, rows, attention)
+        given = None if self.matrix is None else [float(v) for v in self.matrix[self.focus - 1]]
+        self.top = 1.0 if self.matrix is None else _top(self.matrix)
+        last = [i.upper() if self.matrix is None and n > MOST else str(n)
+                for i, n in ((attention.source, columns), (attention.target, rows))]
+        self.lower = drawn(columns, given, None, last[0])
+        self.upper = drawn(rows, None, self.focus, last[1])
+        self.below = encoder_half(attention, roles, self.lower, self.others)
+        self.above = decoder_half(attention, roles, self.upper, self.others)
+
+    def scene(self) -> Scene:
+        """The decoder above, the encoder below, the lines between them; the heat map at the right."""
+        above, below = _Placed(self.above), _Placed(self.below)
+        if self.system.range_of(self.attention.source) == self.system.range_of(self.attention.target):
+            pitch = max(above.pitch, below.pitch)
+            above.spread(pitch)
+            below.spread(pitch)
+        middle = max(above.middle, below.middle)
+        above.move(middle - above.middle, 0.0)
+        below.move(middle - below.middle, 0.0)
+        reach = max(abs(a.centre[0] - b.centre[0]) for a in above.ends.values() for b in below.ends.values())
+        floor = max(s.y + s.h for s in above.ends.values())
+        height = min(HIGH, max(LOW, RISE * reach))
+        below.move(0.0, floor + height - min(s.y for s in below.ends.values()))
+        scene = Scene(max(above.right, below.right) + MARGIN, below.scene.height, title=self.system.name)
+        for half in (below, above):
+            for kind in ("panels", "wires", "shapes", "notes"):
+                getattr(scene, kind).extend(getattr(half.scene, kind))
+        scene.wires += [*self.asking(above), *self.lines(above, below)]
+        scene.notes += [*self.plates(above, below), *self.classes(below)]
+        scene.height = max([s.y + s.h for s in scene.shapes] + [n.y + n.size for n in scene.notes]) + MARGIN
+        scene = _moved(scene, self.tagged(scene, above, below))
+        if self.matrix is not None:
+            _beside(scene, heat_map(self.weights()))
+        self.captions(scene)
+        return scene
+
+    # -- lines -------------------------------------------------------------------------------------
+
+    def lines(self, above: _Placed, below: _Placed) -> list[Wire]:
+        """From every position to every context: pale ones first, then those of the focus, the widest last."""
+        found = []
+        for t, context in above.ends.items():
+            for (s, box), end in zip(below.ends.items(), _arrivals(context, below.ends.values()), strict=True):
+                found.append((t == self.focus, self.weight(t, s), self.line(t, s, box, end, context.name)))
+        return [wire for *_, wire in sorted(found, key=lambda f: f[:2])]
+
+    def line(self, t: int, s: int, box: Shape, end: Point, context: str) -> Wire:
+        strong = t == self.focus
+        seen = self.matrix is None or self.weight(t, s) >= LEGIBLE
+        colour = LINES["attention"].colour
+        wide = EQUAL if self.matrix is None else THIN + PER_WEIGHT * self.weight(t, s)
+        wide, colour = (wide, colour) if strong else (FAINTEST, blended(colour, PALE))
+        return Wire(((box.centre[0], box.y), end), "attention", strong and seen, False, width=wide, colour=colour,
+                    name=f"{box.name} -> {context}", mark=self.mark(t, s))
+
+    def weight(self, t: int, s: int) -> float:
+        """As a share of the largest that there may be."""
+        value = 0.0 if self.matrix is None else abs(float(self.matrix[t - 1, s - 1])) / self.top
+        return value if math.isfinite(value) else 0.0
+
+    def mark(self, t: int, s: int) -> Mark:
+        at = {**self.others, self.attention.target: t, self.attention.source: s}
+        own = self.system.quantities[self.attention.weights].slots
+        return Mark(self.attention.weights, tuple((i, at[i]) for i in own))
+
+    def plates(self, above: _Placed, below: _Placed) -> Iterator[Note]:
+        """The weights of the focus, each on its line, all at one height."""
+        if self.matrix is None:
+            return
+        context = above.ends[self.focus]
+        places = [b.centre[0] for b in below.ends.values()]
+        room = min((b - a for a, b in pairwise(places)), default=100.0) * (1 - PLATE) - 6
+        name = (*quantity(self.attention.weights), Span("="))
+        for (s, box), (x, y) in zip(below.ends.items(), _arrivals(context, below.ends.values()), strict=True):
+            value = float(self.matrix[self.focus - 1, s - 1])
+            if abs(value) < LEGIBLE * self.top:
+                continue
+            label = plain(written(value))
+            label = (*name, *label) if width((*name, *label), SMALL) <= room else label
+            bx, by = box.centre[0], box.y
+            up = by - (by - context.y - context.h) * PLATE
+            yield Note(bx + (x - bx) * (by - up) / (by - y), up, label, SMALL, LINES["attention"].colour)
+
+    def asking(self, above: _Placed) -> Iterator[Wire]:
+        """Dashed, from what the weights of a step are computed from, by the way left of the step's boxes."""
+        taken: dict[int, list[str]] = {}
+        for key, t, name in self.above.asked:
+            start, end = above.boxes[key], above.ends[t]
+            row = taken.setdefault(t, [])
+            row += [name] if name not in row else []
+            way = above.left_of(t) - 9 - 6 * row.index(name)
+            y = start.y + start.h * 0.8
+            x = start.x + start.w if start.x + start.w < way else start.x
+            if start.kind == "circle":
+                x, y = x, start.centre[1]
+            points = ((x, y), (way, y), (way, end.centre[1]), (end.x, end.centre[1]))
+            yield Wire(points, self.roles.line(name), tail=False, dashed=True, width=ASKING,
+                       name=f"{start.name} -> {end.name}", mark=start.mark)
+
+    # -- words -------------------------------------------------------------------------------------
+
+    def classes(self, below: _Placed) -> Iterator[Note]:
+        """The class numbers under inputs that were given as such."""
+        for s in below.scene.shapes:
+            if self.values is None or s.mark is None or self.roles.role.get(s.mark.name) != "input":
+                continue
+            found = self.values.at(s.mark)
+            if found is not None and found.ndim == 0 and self.system.quantities[s.mark.name].type.shape:
+                yield Note(s.centre[0], s.y + s.h + 10, (Span(str(int(found)), italic=True),), SMALL, FAINT)
+
+    def tagged(self, scene: Scene, above: _Placed, below: _Placed) -> float:
+        """Name the rows at the left; how far all must move to the right for it."""
+        lower, upper = next(iter(below.ends.values())), next(iter(above.ends.values()))
+        same = self.system.range_of(self.attention.source) == self.system.range_of(self.attention.target)
+        higher = sorted((s.style not in ("state", "backward"), -s.centre[1]) for s in above.boxes.values()
+                        if s.centre[1] < upper.y and s.style != "initial")
+        tags = [(upper.centre[1], "self-attention" if same else "attention")]
+        if not same:
+            tags.append((lower.centre[1], "memory" if lower.style == "weight" else "encoder"))
+            tags += [(-higher[0][1], "decoder")] if higher else []
+        room = max(width(plain(text), TAG) for _, text in tags) + 12
+        scene.notes += [Note(MARGIN - room, y, plain(text), TAG, FAINT, "start") for y, text in tags]
+        return room
+
+    def captions(self, scene: Scene) -> None:
+        """The equations of the attention, and what is not drawn."""
+        inside = {*scores(self.attention, self.roles), *self.attention.contexts}
+        room = max(scene.width - 2 * MARGIN, WIDE)
+        lines = [shortened(formula(equation_text(eq)), SMALL, room) for eq in self.system.equations
+                 if eq.name in inside and not eq.is_boundary]
+        lines += [self.carried_over(), *map(plain, self.remarks())]
+        y = scene.height + 6
+        for line in filter(None, lines):
+            scene.notes.append(Note(MARGIN, y, line, SMALL, FAINT, "start"))
+            scene.width = max(scene.width, width(line, SMALL) + 2 * MARGIN)
+            y += LINE
+        scene.height = y + MARGIN / 2
+
+    def carried_over(self) -> Label:
+        """not drawn: h⟨S⟩ → q⟨0⟩"""
+        label: Label = ()
+        for a in carried_over(self.attention, self.roles):
+            own = a.boundary or tuple(At("free", i, 0) for i in self.system.quantities[a.target].slots)
+            label += (Span(", " if label else "not drawn: "), *quantity(a.source, slot_text(a.slots)), Span(" → "),
+                      *quantity(a.target, slot_text(own)))
+        return label
+
+    def remarks(self) -> Iterator[str]:
+        a, lower, upper = self.attention, self.lower, self.upper
+        if len(lower.positions) < lower.total:
+            rest = ""
+            if self.matrix is not None:
+                left = float(np.sum(self.matrix[self.focus - 1])) - sum(
+                    float(self.matrix[self.focus - 1, s - 1]) for s in lower.positions)
+                rest = (f": the first, the last and those of the largest weights at {a.target} = {self.focus}; the "
+                        f"others have {written(left)} together")
+            yield f"{len(lower.positions)} of {lower.total} positions {a.source} are drawn{rest}"
+        if len(upper.positions) < upper.total:
+            yield f"{len(upper.positions)} of {upper.total} positions {a.target} are drawn"
+        if self.top > 1:
+            yield f"the widest line stands for a weight of {self.top:.3g}"
+        for index, at in self.others.items():
+            yield f"{index} = {at} is drawn; quantity=\"{a.weights}[…]\" chooses another"
+        others = [b.weights for b in self.found if b != a]
+        if others:
+            yield f"further weights: {', '.join(others)}; quantity=\"{others[0]}\" draws them"
+
+    def weights(self) -> Weights:
+        assert self.matrix is not None
+        a = self.attention
+        at = ",".join(str(self.others.get(i, i)) for i in self.system.quantities[a.weights].slots)
+        return Weights(self.matrix, quantity(a.weights, at), (Span(a.target, italic=True),),
+                       (Span(a.source, italic=True),), self.mark, self.focus)
+
+
+class _Placed:
+    """A half of the picture at its place. boxes: its shapes by key; ends: those that the lines attach to."""
+
+    def __init__(self, half: Half):
+        self.half, self.scene = half, layout(half.view)
+        self.find()
+
+    def find(self) -> None:
+        shapes = iter(self.scene.shapes)
+        self.all = {key: [next(shapes) for _ in box.template.shapes] for key, box in self.half.view.boxes.items()}
+        self.boxes = {key: found[0] for key, found in self.all.items()}
+        self.ends = {t: self.boxes[key] for t, key in self.half.ends.items()}
+        self.columns: dict[int, list[Shape]] = {}
+        for key, box in self.half.view.boxes.items():
+            if box.column is not None and box.column >= 0:
+                self.columns.setdefault(box.column, []).extend(self.all[key])
+
+    @property
+    def pitch(self) -> float:
+        """The distance of neighbouring columns."""
+        places = [s.centre[0] for s in self.ends.values()]
+        return min((b - a for a, b in pairwise(places)), default=0.0)
+
+    @property
+    def middle(self) -> float:
+        places = [s.centre[0] for s in self.ends.values()]
+        return (places[0] + places[-1]) / 2
+
+    @property
+    def right(self) -> float:
+        return max([s.x + s.w for s in self.scene.shapes] + [x for w in self.scene.wires for x, _ in w.points])
+
+    def left_of(self, t: int) -> float:
+        """The left border of a position's boxes."""
+        column = self.half.view.boxes[self.half.ends[t]].column
+        assert column is not None
+        return min(s.x for s in self.columns[column])
+
+    def move(self, dx: float, dy: float) -> None:
+        self.scene = _moved(self.scene, dx, dy)
+        self.find()
+
+    def spread(self, pitch: float) -> None:
+        """Move the columns apart to that distance; what runs between them is stretched."""
+        at, to, moved, before = [], [], 0.0, None
+        for _, shapes in sorted(self.columns.items()):
+            left, right = min(s.x for s in shapes), max(s.x + s.w for s in shapes)
+            middle = (left + right) / 2
+            if before is not None:
+                moved += max(0.0, pitch - (middle - before))
+            before = middle
+            at += [left, right]
+            to += [left + moved, right + moved]
+
+        def place(x: float) -> float:
+            return x if x <= at[0] else x + moved if x >= at[-1] else float(np.interp(x, at, to))
+
+        def shifted(s: Shape) -> Shape:
+            return replace(s, x=place(s.centre[0]) - s.w / 2)
+
+        scene = self.scene
+        self.scene = replace(scene, shapes=[shifted(s) for s in scene.shapes],
+                             wires=[replace(w, points=tuple((place(x), y) for x, y in w.points)) for w in scene.wires])
+        self.find()
+
+
+def _moved(scene: Scene, dx: float, dy: float = 0.0) -> Scene:
+    def shifted(s: Shape) -> Shape:
+        return replace(s, x=s.x + dx, y=s.y + dy)
+
+    return Scene(scene.width + dx, scene.height + dy, [shifted(p) for p in scene.panels],
+                 [replace(w, points=tuple((x + dx, y + dy) for x, y in w.points)) for w in scene.wires],
+                 [shifted(s) for s in scene.shapes],
+                 [replace(n, x=n.x + dx, y=n.y + dy) for n in scene.notes], scene.title)
+
+
+def _beside(scene: Scene, other: Scene) -> None:
+    """Put another scene at the right, at half the height."""
+    height = max(scene.height, other.height + 2 * MARGIN)
+    if height > scene.height:
+        centred = _moved(scene, 0.0, (height - scene.height) / 2)
+        scene.panels, scene.wires, scene.shapes, scene.notes = (centred.panels, centred.wires, centred.shapes,
+                                                               centred.notes)
+    placed = _moved(other, scene.width + BESIDE, round((height - other.height) / 2))
+    for kind in ("panels", "wires", "shapes", "notes"):
+        getattr(scene, kind).extend(getattr(placed, kind))
+    scene.width, scene.height = placed.width + MARGIN, height
+
+
+def _arrivals(context: Shape, sources: Collection[Shape]) -> list[Point]:
+    """Where lines from boxes below, from left to right, end at a box's border, so that none crosses another."""
+    (x, y), last = context.centre, max(1, len(sources) - 1)
+    ends = []
+    for k, source in enumerate(sources):
+        spread = 2 * k / last - 1 if len(sources) > 1 else 0.0
+        if context.kind == "circle":
+            towards = math.degrees(math.atan2(source.centre[0] - x, source.y - y))
+            turn = math.radians(min(max(ARC * spread, towards - SEEN), towards + SEEN))
+            ends.append((x + context.w / 2 * math.sin(turn), y + context.h / 2 * math.cos(turn)))
+        else:
+            ends.append((x + spread * context.w * 0.3, context.y + context.h))
+    return ends
+
+
+def blended(colour: str, share: float) -> str:
+    """A colour with so much of it, the rest paper."""
+    parts = [(int(colour[j : j + 2], 16), int(PAPER[j : j + 2], 16)) for j in (1, 3, 5)]
+    return "#" + "".join(f"{round(c * share + p * (1 - share)):02X}" for c, p in parts)
+
+
+def _matrix(values: Values, attention: Attention, others: Mapping[str, int]) -> np.ndarray:
+    """The weights of one example, a row for each position that attends, without padding."""
+    found = values.at(Mark(attention.weights, tuple(others.items())))
+    if found is None:
+        raise BadValue(f"the values have no {attention.weights}; run with want=[\"{attention.weights}\", ...] or trace")
+    own = [i for i in values.system.quantities[attention.weights].slots if i not in attention.others]
+    matrix = found if own.index(attention.target) == 0 else found.T
+    return matrix[: values.sizes[attention.target], : values.sizes[attention.source]].astype("float64")
+
+
+def _top(matrix: np.ndarray) -> float:
+    """What the full width and the darkest colour stand for: 1, or the largest weight where that is more."""
+    largest = float(np.max(np.abs(matrix), initial=0.0, where=np.isfinite(matrix)))
+    return max(1.0, largest)
+
+
+def _steps(index: str, steps: Any, system: System) -> int:
+    """How many positions an index has without a run."""
+    if index in system.static:
+        return system.static[index]
+    if isinstance(steps, Mapping):
+        unknown = [i for i in steps if i not in system.ranges]
+        if unknown:
+            raise BadName(f"steps names {unknown[0]!r}; the model's indices are {', '.join(system.ranges)}")
+        by_range = {system.range_of(i): n for i, n in steps.items()}
+        steps = by_range.get(system.range_of(index), 4)
+    if isinstance(steps, bool) or not hasattr(steps, "__index__"):
+        raise BadType(f"steps is a whole number, or a dict of them by index, not {steps!r}")
+    if steps.__index__() < 1:
+        raise BadValue(f"steps is at least 1, not {steps}")
+    return int(steps)
+
+
+def _focus(focus: Any, rows: int, attention: Attention) -> int:
+    if focus is None:
+        return (rows + 1) // 2
+    if isinstance(focus, bool) or not hasattr(focus, "__index__"):
+        raise BadType(f"focus is a whole number, a position of {attention.target}, not {focus!r}")
+    if not 1 <= focus.__index__() <= rows:
+        raise BadValue(f"focus is a position of {attention.target}, 1 to {rows}, not {focus}")
+    return int(focus)

@@ -1,0 +1,105 @@
+"""The animation as pictures one after the other, in one file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from . import write_mpl
+from .fading_scene import READOUT, Cell, Picture, Row
+
+WIDE = 1920  # pixels at most
+
+
+def drawn(picture: Picture) -> list[Image.Image]:
+    """The picture three times: no cell with a gradient, all with theirs, and all marked as where it is now."""
+    scenes = picture.scene(lit=False), picture.scene(lit=True), picture.scene(lit=True, now=True)
+    images = []
+    with tempfile.TemporaryDirectory() as folder:
+        for k, scene in enumerate(scenes):
+            file = Path(folder) / f"{k}.png"
+            write_mpl.write(scene, file, "png")
+            with Image.open(file) as image:
+                images.append(image.convert("RGB"))
+    size = images[0].size
+    if size[0] > WIDE:
+        size = WIDE, round(size[1] * WIDE / size[0])
+    return [image.resize(size, Image.Resampling.LANCZOS) for image in images]
+
+
+def frames(picture: Picture, images: list[Image.Image]) -> Iterator[Image.Image]:
+    """The picture before the gradient starts and after each of its moves, every cell cut out of one of `drawn`."""
+    before, after, now = images
+    scale = before.width / picture.width
+    yield before.copy()
+    for turn in range(1, picture.turns + 1):
+        frame = before.copy()
+        for row in picture.rows:
+            for cell in row.cells:
+                if cell.turn <= turn:
+                    source, areas = after, [_cell_area(picture, row, cell)]
+                    if cell.turn == turn:
+                        source, areas = now, [*areas, _number_area(picture, cell)]
+                    for area in areas:
+                        left, top, right, bottom = (round(v * scale) for v in area)
+                        frame.paste(source.crop((left, top, right, bottom)), (left, top))
+        yield frame
+
+
+Area = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def _cell_area(picture: Picture, row: Row, cell: Cell) -> Area:
+    """The cell with the arrows on the gradient's way to it."""
+    side, room = row.loss_at, picture.room
+    _, other = picture.between(row, cell)
+    far = other if cell.turn == 1 else other - side * (room - picture.reach)
+    left, right = sorted((cell.x - side * room, far))
+    return left, cell.y - room, right, cell.y + room
+
+
+def _number_area(picture: Picture, cell: Cell) -> Area:
+    """What is above the cell."""
+    bottom = cell.y - picture.room
+    return cell.x - picture.pitch / 2, bottom - READOUT + 4, cell.x + picture.pitch / 2, bottom
+
+
+def write_gif(picture: Picture, file: Path, times: list[int]) -> None:
+    """Draw the frames into a GIF that goes on for ever. times: milliseconds that each frame stays."""
+    first, *rest = frames(picture, _in_one_palette(drawn(picture)))
+    first.save(file, format="GIF", save_all=True, append_images=rest, duration=times, loop=0)
+
+
+def _in_one_palette(images: list[Image.Image]) -> list[Image.Image]:
+    """The images in 256 colours in all, those of areas exactly."""
+    pixels = np.stack([np.asarray(image) for image in images]).astype(np.int32)
+    colours, where, counts = np.unique(pixels @ (65536, 256, 1), return_inverse=True, return_counts=True)
+    parts = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
+    palette = parts[_chosen(parts, counts)]
+    nearest = np.concatenate([((block[:, None] - palette) ** 2).sum(axis=2).argmin(axis=1)
+                              for block in np.array_split(parts, len(parts) // 1000 + 1)])
+    found = []
+    for numbers in nearest.astype(np.uint8)[where.reshape(pixels.shape[:3])]:
+        image = Image.fromarray(numbers)
+        image.putpalette(palette.astype(np.uint8).tobytes())
+        found.append(image)
+    return found
+
+
+def _chosen(colours: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Which 256 colours: of each kind the most frequent, so that no hue is lost, then the most frequent of all."""
+    order = np.argsort(-counts, kind="stable")
+    _, firsts = np.unique(colours[order] >> 5, axis=0, return_index=True)
+    best = np.concatenate([order[np.sort(firsts)], order])
+    _, once = np.unique(best, return_index=True)
+    return np.asarray(best[np.sort(once)][:256])
+
+
+def write_apng(picture: Picture, file: Path, times: list[int]) -> None:
+    """The same as an animated PNG, in all its colours."""
+    first, *rest = frames(picture, drawn(picture))
+    first.save(file, format="PNG", save_all=True, append_images=rest, duration=times, loop=0)

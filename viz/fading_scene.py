@@ -1,0 +1,352 @@
+"""Rows of cells, one a model, coloured by the gradient that has come back to them: their places and colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from textwrap import wrap
+
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+from .flow import Flow
+from .scene import Note, Point, Scene, Shape, Wire
+from .style import FAINT, INK, MARGIN, PAPER, RAMPS, SMALL, TEXT
+from .text import Label, Span, named, plain, quantity, shortened, string, width
+
+MOST = 30  # steps that are all shown
+KEPT = 20  # about as many as are shown of more
+CELL, GAP, SKIPPED = 32.0, 15.0, 40.0  # a cell's least diameter, and what is between two cells, or where steps are out
+WIDEST = 64.0  # of a cell, whatever its label
+RING = 2.5
+LINE = 20.0  # the height of a line of the title
+APART = 6.0  # of a forward arrow and of its gradient from the middle
+HEADING, READOUT, BELOW = 24.0, 18.0, 20.0  # heights around a row of cells
+LONGEST = 60  # characters of a model's label for which room is made
+LOSS, TO_LOSS = 26.0, 21.0  # the height of the loss's box, and from there to the first cell
+THIN, THICK = 0.6, 3.4  # of a gradient's arrow, where there is hardly any and where there is most
+FAINTEST = 0.12  # the place in the colours that it does not fall below
+DECADES, FEW = 12, 6  # that the colours span at most; above that few only every other one is named
+SWATCHES, SWATCH, BAR = 24, 11.0, 10.0
+# From none to all of it: the gradient's colours, and on to darker ones, since a hall's last row has to see it fade.
+COLOURS = LinearSegmentedColormap.from_list("fading", [*RAMPS["gradient"], "#8E2A7C", "#5E1153"])
+STRONG = 0.72  # the place in the colours from which on text is white
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One state at one step: its middle, how far the gradient has come when it gets here, and how large it is.
+
+    turn: 1 where the gradient starts; ratio: its norm relative to where it starts; place: of that in the colours,
+    from 0 to 1; skips: are steps left out between it and where its gradient comes from?
+    """
+
+    step: int
+    x: float
+    y: float
+    turn: int
+    ratio: float
+    place: float
+    skips: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model: its flow and its cells, in the order of time."""
+
+    flow: Flow
+    cells: tuple[Cell, ...]
+    y: float
+
+    @property
+    def loss_at(self) -> int:
+        """On which side of the cells the loss stands: +1 right, -1 left."""
+        return -1 if self.flow.direction < 0 else 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All rows, and one scale of colours for them; every flow has as many steps."""
+
+    flows: tuple[Flow, ...]
+    title: str
+
+    # -- numbers -----------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that are shown: all, or every so many of them, and both ends."""
+        last = self.flows[0].steps
+        every = self.every
+        return tuple(sorted({1, *range(last, 0, -every)}))
+
+    @property
+    def every(self) -> int:
+        last = self.flows[0].steps
+        return 1 if last <= MOST else round_up(math.ceil((last - 1) / KEPT))
+
+    @cached_property
+    def ratios(self) -> list[list[float]]:
+        """Of each flow, the norm at each step relative to the first one in its way that is not zero."""
+        starts = [next(f.norms[t - 1] for t in f.backward if f.norms[t - 1]) for f in self.flows]
+        return [[float(n / start) for n in f.norms] for f, start in zip(self.flows, starts, strict=True)]
+
+    @cached_property
+    def exponents(self) -> tuple[int, int]:
+        """The powers of ten between which the colours run: at least one apart, and 1 within."""
+        numbers = [r for ratios in self.ratios for r in ratios if r]
+        top = max(0, math.ceil(math.log10(max(numbers)) - 1e-6))
+        low = math.floor(math.log10(min(numbers)) + 1e-6)
+        span = min(max(top - low, 1), DECADES)
+        return top - span - (span % 2 if span > FEW else 0), top
+
+    def place(self, ratio: float) -> float:
+        low, top = self.exponents
+        return min(max((math.log10(ratio) - low) / (top - low), 0.0), 1.0) if ratio else 0.0
+
+    # -- places ------------------------------------------------------------------------------------
+
+    @cached_property
+    def diameter(self) -> float:
+        widest = max(width(quantity(f.state, str(f.steps)), SMALL) for f in self.flows)
+        return min(max(CELL, widest + 9), WIDEST)
+
+    @cached_property
+    def loss_width(self) -> float:
+        return min(max(width(named(f.of), TEXT) + 18 for f in self.flows), 2 * WIDEST)
+
+    @cached_property
+    def columns(self) -> list[float]:
+        """The x of each shown step."""
+        left = self.loss_width + TO_LOSS if any(f.direction < 0 for f in self.flows) else 0.0
+        xs = [MARGIN + left + self.diameter / 2]
+        for a, b in pairwise(self.steps):
+            xs.append(xs[-1] + (self.pitch if b == a + 1 else max(self.pitch, self.diameter + SKIPPED)))
+        return xs
+
+    @cached_property
+    def pitch(self) -> float:
+        """From the middle of a cell to the next: room for both, and for the numbers above them."""
+        numbers = max(width(number(r), SMALL) for ratios in self.ratios for r in ratios)
+        return max(self.diameter + GAP, numbers + 2)
+
+    @cached_property
+    def right(self) -> float:
+        """The end of the rows."""
+        end = self.columns[-1] + self.diameter / 2
+        return end + (TO_LOSS + self.loss_width if any(f.direction >= 0 for f in self.flows) else 0.0)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        found, y = [], MARGIN + len(self.headline) * LINE + (4 if self.title else 0)
+        for flow, ratios in zip(self.flows, self.ratios, strict=True):
+            middle = y + HEADING + READOUT + self.diameter / 2
+            found.append(Row(flow, tuple(self._cells(flow, ratios, middle)), y))
+            y = middle + self.diameter / 2 + BELOW
+        return found
+
+    def _cells(self, flow: Flow, ratios: list[float], y: float) -> Iterator[Cell]:
+        turns = [t for t in flow.backward if t in self.steps]
+        for step, x in zip(self.steps, self.columns, strict=True):
+            ratio, turn = ratios[step - 1], turns.index(step) + 1
+            skips = turn > 1 and abs(turns[turn - 2] - step) > 1
+            yield Cell(step, x, y, turn, ratio, self.place(ratio), skips)
+
+    @property
+    def turns(self) -> int:
+        """How many times the gradient moves on."""
+        return len(self.steps)
+
+    @cached_property
+    def width(self) -> float:
+        bar = MARGIN + 20 + SWATCHES * SWATCH + 20
+        texts = [(self.explanation(), SMALL), *((f.label[:LONGEST], TEXT) for f in self.flows)]
+        return max(self.right, bar, *(MARGIN + width(plain(text), size) for text, size in texts)) + MARGIN
+
+    @cached_property
+    def headline(self) -> list[str]:
+        """The title, broken into lines as wide as the picture."""
+        if not self.title:
+            return []
+        return wrap(self.title, int(len(self.title) * (self.width - 2 * MARGIN) / width(plain(self.title), TEXT)))
+
+    @cached_property
+    def height(self) -> float:
+        return self.rows[-1].cells[0].y + self.diameter / 2 + BELOW + 4 + 2 * SMALL + 20 + MARGIN / 2
+
+    # -- items -------------------------------------------------------------------------------------
+
+    def box(self, row: Row) -> Shape:
+        """The loss, at the end where the gradient starts."""
+        x = self.right - self.loss_width if row.loss_at > 0 else MARGIN
+        label = shortened(named(row.flow.of), TEXT, self.loss_width - 8)
+        return Shape("box", x, row.cells[0].y - LOSS / 2, self.loss_width, LOSS, "loss", label, name=row.flow.of)
+
+    def circle(self, row: Row, cell: Cell, lit: bool) -> Shape:
+        d = self.diameter
+        label = shortened(quantity(row.flow.state, str(cell.step)), SMALL, d - 5)
+        if not lit:
+            return Shape("circle", cell.x - d / 2, cell.y - d / 2, d, d, "state", label, SMALL, name=string(label))
+        if cell.place >= STRONG:
+            label = tuple(replace(span, colour=PAPER) for span in label)
+        return Shape("circle", cell.x - d / 2, cell.y - d / 2, d, d, "op", label, SMALL, name=string(label),
+                     fill=colour_at(cell.place))
+
+    def ring(self, cell: Cell) -> Shape:
+        """What marks the cell where the gradient is now."""
+        d = self.diameter + 2 * RING
+        return Shape("circle", cell.x - d / 2, cell.y - d / 2, d, d, "swatch", fill=INK)
+
+    def readout(self, cell: Cell) -> Note:
+        return Note(cell.x, cell.y - self.diameter / 2 - RING - 8, number(cell.ratio), SMALL, INK)
+
+    def heading(self, row: Row) -> list[Note]:
+        label = shortened(plain(row.flow.label), TEXT, self.width - 2 * MARGIN)
+        return [Note(MARGIN, row.y + HEADING / 2, label, TEXT, INK, "start")]
+
+    @property
+    def reach(self) -> float:
+        """From a cell's middle to the end of an arrow, in x."""
+        return math.sqrt((self.diameter / 2) ** 2 - APART**2)
+
+    @property
+    def room(self) -> float:
+        """From a cell's middle to where what belongs to it ends."""
+        return self.diameter / 2 + RING + 1
+
+    def between(self, row: Row, cell: Cell) -> tuple[float, float]:
+        """Where an arrow between the cell and what its gradient comes from ends, in x: at the cell, and there."""
+        side = row.loss_at
+        if cell.turn > 1:
+            other = next(c.x for c in row.cells if c.turn == cell.turn - 1) - side * self.reach
+        else:
+            box = self.box(row)
+            other = box.x if side > 0 else box.x + box.w
+        return cell.x + side * self.reach, other
+
+    def forward(self, row: Row, cell: Cell) -> list[Wire]:
+        """The arrow from the cell to where its gradient will come from."""
+        here, other = self.between(row, cell)
+        return _arrow(here, other, Wire(((0.0, cell.y - APART),), "h", width=1.2), cell.skips)
+
+    def gradient(self, row: Row, cell: Cell, off: float = 0.0) -> list[Wire]:
+        """The arrow by which the gradient comes to the cell, as wide as it is large there, and in its colour.
+
+        off: how far from where it comes from it starts.
+        """
+        here, other = self.between(row, cell)
+        kind = Wire(((0.0, cell.y + APART),), "plain", width=thickness(cell.place),
+                    colour=colour_at(max(cell.place, FAINTEST)))
+        return _arrow(other - row.loss_at * off, here, kind, cell.skips)
+
+    def dots(self, row: Row, cell: Cell) -> list[Note]:
+        """What says that steps are left out."""
+        return [Note(sum(self.between(row, cell)) / 2, cell.y, plain("⋯"), TEXT, INK)] if cell.skips else []
+
+    def scene(self, lit: bool, now: bool = False) -> Scene:
+        """Every cell before the gradient has come (lit=False), after that, or just when it comes (now=True)."""
+        scene = Scene(self.width, self.height, title=self.title)
+        scene.notes += [Note(MARGIN, MARGIN + LINE * (k + 0.4), plain(line), TEXT, INK, "start")
+                        for k, line in enumerate(self.headline)]
+        for row in self.rows:
+            scene.notes += self.heading(row)
+            scene.shapes.append(self.box(row))
+            for cell in row.cells:
+                scene.wires += self.forward(row, cell)
+                if lit:  # marked as current, no cell shows the arrow that will leave it
+                    off = self.room - self.reach if now and cell.turn > 1 else 0.0
+                    scene.wires += self.gradient(row, cell, off)
+                if now:
+                    scene.shapes.append(self.ring(cell))
+                    scene.notes.append(self.readout(cell))
+                scene.notes += self.dots(row, cell)
+                scene.shapes.append(self.circle(row, cell, lit))
+        self._add_legend(scene)
+        return scene
+
+    def explanation(self) -> str:
+        """What the colours mean, and whether steps are left out."""
+        last = self.flows[0].steps
+        text = "norm of the gradient, relative to where it starts"
+        return text if self.every == 1 else f"{text}; every {ordinal(self.every)} of {last} steps is shown"
+
+    def ticks(self) -> list[tuple[float, Label]]:
+        """Places in the colours from 0 to 1, and the numbers there."""
+        low, top = self.exponents
+        every = 1 if top - low <= FEW else 2
+        found = [((e - low) / (top - low), power(e)) for e in range(top, low - 1, -every)]
+        if any(0 < r < 10.0**low * (1 - 1e-6) for ratios in self.ratios for r in ratios) and found[-1][0] == 0:
+            found[-1] = (0.0, (Span("≤ "), *found[-1][1]))
+        return found
+
+    @property
+    def legend_at(self) -> Point:
+        """The upper left corner of the scale of colours."""
+        return MARGIN + 20, self.height - MARGIN / 2 - SMALL - 20
+
+    def legend(self) -> list[Note]:
+        """The words around the scale of colours."""
+        x, y = self.legend_at
+        return [Note(MARGIN, y - SMALL, plain(self.explanation()), SMALL, FAINT, "start"),
+                *(Note(x + place * SWATCHES * SWATCH, y + BAR + 9, label, SMALL, FAINT)
+                  for place, label in self.ticks())]
+
+    def _add_legend(self, scene: Scene) -> None:
+        x, y = self.legend_at
+        scene.notes += self.legend()
+        for k in range(SWATCHES):
+            fill = colour_at((k + 0.5) / SWATCHES)
+            scene.shapes.append(Shape("box", x + k * SWATCH, y, SWATCH + 0.2, BAR, "swatch", fill=fill))
+
+
+def colour_at(place: float) -> str:
+    """The colour of a cell at a place from 0 to 1 of the scale."""
+    return to_hex(COLOURS(place)).upper()
+
+
+def thickness(place: float) -> float:
+    """How wide a gradient's arrow is."""
+    return THIN + (THICK - THIN) * place
+
+
+def _arrow(start: float, end: float, kind: Wire, broken: bool) -> list[Wire]:
+    """An arrow like `kind` from x to x; in two pieces with room between them where steps are left out."""
+    y = kind.points[0][1]
+    if not broken:
+        return [replace(kind, points=((start, y), (end, y)))]
+    third = (end - start) * 0.32
+    return [replace(kind, points=((start, y), (start + third, y)), head=False),
+            replace(kind, points=((end - third, y), (end, y)))]
+
+
+def round_up(n: int) -> int:
+    """The next of 1 to 5, 10, 20, 25, 50, 100 and so on."""
+    if n <= 5:
+        return n
+    size = 10 ** int(math.log10(n))
+    return next(int(m * size) for m in (1, 2, 2.5, 5, 10) if m * size >= n)
+
+
+def power(exponent: int) -> Label:
+    """10⁻³, raised."""
+    if exponent in (0, 1):
+        return plain(str(10**exponent))
+    return (Span("10"), Span(str(exponent).replace("-", "−"), scale=0.72, rise=0.32))
+
+
+def number(ratio: float) -> Label:
+    """A ratio with two digits: 0.13, or 1.3·10⁻⁴ where it is small."""
+    if not ratio:
+        return plain("0")
+    if 1e-3 <= ratio < 1e3:
+        return plain(f"{ratio:#.2g}".rstrip(".") if ratio < 99.5 else f"{ratio:.0f}")
+    mantissa, _, exponent = f"{ratio:.1e}".partition("e")
+    return (Span(f"{mantissa}·"), *power(int(exponent)))
+
+
+def ordinal(n: int) -> str:
+    """2nd, 3rd, 4th, 11th, 21st."""
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"
