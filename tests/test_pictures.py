@@ -182,6 +182,7 @@ def test_equations_stand_beside_the_diagram_in_its_colours():
     shown = ["".join(s.text for s in n.label) for n in scene.notes]
     for eq in model.system.equations:
         assert any(t.startswith(eq.name[0]) for t in shown)
+    assert {"c  t−1", "h  t−1"} <= set(shown)  # the diagram's own notes
     assert any("σ(" in t for t in shown) and "input gate" in shown
     colours = {span.text: span.colour for n in scene.notes for span in n.label if span.colour}
     assert colours["c"] == "#C04E00" and colours["h"] == "#0067A5" and colours["W"] == "#8A6A00"

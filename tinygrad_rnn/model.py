@@ -353,7 +353,7 @@ class Model:
 
     # -- pictures ----------------------------------------------------------------------------------
 
-    def draw(self, path: str | os.PathLike[str], view: str | None = None, steps: int | None = None,
+    def draw(self, path: str | os.PathLike[str], view: str | None = None, steps: Any = None,
              **options: Any) -> Path:
         """Draw the model: view "folded", "unrolled" (a column a step), "backward", "cell", "attention" or "equations".
 

@@ -35,6 +35,7 @@ from .scene import Scene
 from .values import Values
 from .view import View
 
+Steps = int | Mapping[str, int] | None
 STEPS = 4  # columns, where neither `steps` nor values say how many
 
 
@@ -49,7 +50,7 @@ class HasSystem(Protocol):
 class Options:
     """How a view is drawn: see `draw`."""
 
-    steps: int | None = None
+    steps: Any = None
     elide: bool = True
     detail: str | None = None
     notation: str = "superscript"
@@ -77,7 +78,8 @@ PICTURES: dict[str, Callable[[Roles, Options], Scene]] = {
     "cell": lambda r, o: cellview.cell_scene(r),
     "attention": lambda r, o: attentionview.attention_scene(
         r, o.values, o.focus, STEPS if o.steps is None else o.steps, o.quantity),
-    "equations": lambda r, o: equationview.beside(layout(foldedview.folded(r, None, o.detail or "ops")), r),
+    "equations": lambda r, o: equationview.beside(
+        with_twins(layout(foldedview.folded(r, None, o.detail or "ops"))), r),
 }
 VIEWS = (*GRAPHS, *PICTURES)
 # Which arguments only some views have.
@@ -128,7 +130,7 @@ def svg(model: HasSystem, view: str = "folded", steps: int | None = None, elide:
     return write_svg.svg(make_scene(model, view, steps, elide, **options))
 
 
-def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None, steps: int | None = None,
+def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None, steps: Steps = None,
          elide: bool | None = None, detail: str | None = None, notation: str = "superscript",
          values: Mapping[str, Any] | None = None, colour: str = "value", example: int = 0, focus: int | None = None,
          quantity: str | None = None, shares: Mapping[str, float] | None = None) -> Path:
@@ -139,9 +141,10 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     "backward" (with the gradient's arrows), "cell" (the inside of one step), "attention" (what is looked at, from
     where) or "equations" (beside the folded diagram).
 
-    steps: how many columns, by default as many as the values have, or 4; elide: above 8 steps show 1, 2, … and T, by
-    default in everything but .html; detail: how much of a cell's inside is shown: "closed", "gates" (its quantities)
-    or "ops" (its operations); notation: positions as a "superscript", h⟨t⟩, or a "subscript".
+    steps: how many columns, by default as many as the values have, or 4; of "attention" also by index, as in
+    {"t": 3, "s": 5}; elide: above 8 steps show 1, 2, … and T, by default in everything but .html; detail: how much of
+    a cell's inside is shown: "closed", "gates" (its quantities) or "ops" (its operations); notation: positions as a
+    "superscript", h⟨t⟩, or a "subscript".
 
     values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
     to draw its weights; colour: by "value" or by "gradient". focus, quantity: of "attention", the step that looks and
@@ -199,7 +202,7 @@ def _checked(system: System, view: str, o: Options) -> Options:
             raise BadValue(f"{name}= goes with the view {' or '.join(map(repr, views))}; view is {view!r}")
     if o.shares is not None:
         _check_shares(o.shares, system)
-    if o.steps is None:
+    if o.steps is None or (view == "attention" and isinstance(o.steps, Mapping)):
         return o
     if isinstance(o.steps, bool) or not hasattr(o.steps, "__index__"):
         raise BadType(f"steps is a whole number, not {o.steps!r}")

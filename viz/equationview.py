@@ -30,6 +30,8 @@ def beside(scene: Scene, roles: Roles) -> Scene:
     page = max(scene.height, height + 2 * MARGIN)
     at = scene.width + GAP + widest
     y = (page - height) / 2 + LEADING / 2
+    aside = at + 18 + max((width((*plain("=  "), *lines[-1]), SIZE) + (INDENT if len(lines) > 1 else 0.0)
+                           for _, lines, comment in rows if comment), default=0.0)
     lowered = moved_down(scene, (page - scene.height) / 2)
     notes, right = list(lowered.notes), at
     for left, lines, comment in rows:
@@ -40,8 +42,8 @@ def beside(scene: Scene, roles: Roles) -> Scene:
             notes.append(Note(x, y, shown, SIZE, INK, "start"))
             end = x + width(shown, SIZE)
             if comment and k == len(lines) - 1:
-                notes.append(Note(end + 18, y, comment, SMALL, FAINT, "start"))
-                end += 18 + width(comment, SMALL)
+                notes.append(Note(aside, y, comment, SMALL, FAINT, "start"))
+                end = aside + width(comment, SMALL)
             right = max(right, end)
             y += LEADING
     return replace(lowered, notes=notes, width=right + MARGIN, height=page)
