@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,6 +22,7 @@ from .fading_scene import (
     Row,
     number,
 )
+from .html_file import document
 from .lines import head
 from .page_theme import DARK_INK, DARK_PAPER, rules
 from .scene import Note, Wire
@@ -123,18 +122,7 @@ if (matchMedia('(prefers-reduced-motion: reduce)').matches) show(end); else { sh
 }
 """
 
-BODY = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>{sheet}</style>
-</head>
-<body>
-<main>
+BODY = """<main>
 <h1>{title}</h1>
 <div class="wide" tabindex="0" role="region" aria-label="picture">
 <svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="described" font-family="{font}, Verdana, sans-serif">
@@ -152,12 +140,7 @@ BODY = """<!doctype html>
 <details><summary>the numbers</summary>
 {table}
 </details>
-</main>
-<script type="application/json" id="data">{data}</script>
-<script>{program}</script>
-</body>
-</html>
-"""
+</main>"""
 
 
 def write(picture: Picture, file: Path, times: list[int]) -> None:
@@ -172,18 +155,10 @@ def page(picture: Picture, times: list[int]) -> str:
     sheet = "\n".join([rules(["state", "loss"], ["h"], []), *_levels(picture), SHEET.strip()])
     title = _text(picture.title or "The gradient on its way back")
     picture = replace(picture, title="")  # the page has it above the picture
-    body = "\n".join(_picture(picture))
-    return BODY.format(policy=_policy(sheet, PROGRAM), title=title, sheet=sheet, program=PROGRAM, data=data,
-                       width=_n(picture.width), height=_n(picture.height), picture=body, font=FONT,
-                       last=picture.turns, described=_text(_described(picture)), final=_text(said[-1]),
-                       table="\n".join(_table(picture)))
-
-
-def _policy(sheet: str, program: str) -> str:
-    """Nothing is loaded, and nothing runs but the page's own program."""
-    style, script = (base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (sheet, program))
-    return (f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'")
+    body = BODY.format(title=title, width=_n(picture.width), height=_n(picture.height), font=FONT,
+                       picture="\n".join(_picture(picture)), last=picture.turns, described=_text(_described(picture)),
+                       final=_text(said[-1]), table="\n".join(_table(picture)))
+    return document(title, body, sheet, data, PROGRAM)
 
 
 # -- words -----------------------------------------------------------------------------------------

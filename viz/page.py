@@ -1,14 +1,13 @@
-"""A scene as one page to walk through: text that needs no other file, no network and no server."""
+"""A scene as one page to walk through."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from html import escape
 from importlib import resources
 
 from tinygrad_rnn.system import System
 
+from .html_file import document
 from .page_data import Data, script
 from .page_theme import rules
 from .scene import Scene
@@ -18,18 +17,7 @@ from .values import Values
 PROGRAM = ("page_draw.js", "page_view.js", "page_card.js", "page.js")  # in the order in which they are read
 SHEET = "page.css"
 
-BODY = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>{sheet}</style>
-</head>
-<body>
-<header>
+BODY = """<header>
 <h1>{title}</h1>
 <div id="controls" role="group" aria-label="controls">
 <span id="time" class="of-steps">
@@ -57,12 +45,7 @@ BODY = """<!doctype html>
 &middot; B backward &middot; </span>&uarr; &darr; boxes &middot; wheel or + &minus; zoom &middot; drag &middot; 0 fit
 &middot; / find</p>
 </main>
-<noscript><p>The picture is drawn by the page's own script, which this browser does not run.</p></noscript>
-<script type="application/json" id="data">{data}</script>
-<script>{program}</script>
-</body>
-</html>
-"""
+<noscript><p>The picture is drawn by the page's own script, which this browser does not run.</p></noscript>"""
 
 
 def page(scene: Scene, system: System, values: Values | None = None) -> str:
@@ -76,16 +59,9 @@ def page(scene: Scene, system: System, values: Values | None = None) -> str:
     sheet = rules(data.fills, data.lines, data.inks) + "\n" + _file(SHEET)
     title = escape(clean(scene.title or system.name) or "model")
     steps = f", {found['steps']} steps" if found["steps"] else ""
-    return BODY.format(title=title, policy=_policy(sheet, program), sheet=sheet, program=program, data=script(found),
-                       steps=found["steps"], described=f"diagram of {title}{steps}")
+    body = BODY.format(title=title, steps=found["steps"], described=f"diagram of {title}{steps}")
+    return document(title, body, sheet, script(found), program)
 
 
 def _file(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(sheet: str, program: str) -> str:
-    """Nothing is loaded, and nothing runs but the page's own program."""
-    style, script = (base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (sheet, program))
-    return (f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'")
