@@ -308,9 +308,9 @@ def test_the_lstm_is_drawn_as_in_the_literature() -> None:
 
 def test_each_cell_has_a_panel_and_a_title() -> None:
     scene = drawn("two directions")[1]
-    assert [p.style for p in scene.panels] == ["panel", "panel_backward"]
-    assert string(scene.panels[0].label) == "c, h" and at(scene, "d, k")
-    backward = scene.panels[1]
+    forward, backward = sorted(scene.panels, key=lambda p: -p.y)  # from the bottom, as layers are
+    assert (forward.style, backward.style) == ("panel", "panel_backward")
+    assert string(forward.label) == "c, h" and at(scene, "d, k")
     assert at(scene, "k⟨t+1⟩").x > backward.x + backward.w and at(scene, "d⟨t⟩").x < backward.x
 
 

@@ -32,7 +32,7 @@ BRIDGE = 4.5  # half the gap of a line that another crosses
 
 
 def cell_scene(roles: Roles) -> Scene:
-    """The inside of every recurrent cell of a model, one above another.
+    """The inside of every recurrent cell of a model, one above another, the first at the bottom as layers are.
 
     Raises `BadValue` for a model without a recurrence.
     """
@@ -40,7 +40,7 @@ def cell_scene(roles: Roles) -> Scene:
     if not cells:
         raise BadValue("view='cell' shows the inside of a recurrent cell, and this model has none: no quantity is read "
                        "at another step, such as h[t-1]")
-    drawn = [_Cell(block, roles).scene() for block in cells]
+    drawn = [_Cell(block, roles).scene() for block in reversed(cells)]
     page = Scene(max(s.width for s in drawn), sum(s.height for s in drawn) + BETWEEN * (len(drawn) - 1),
                  title=roles.system.name)
     top = 0.0
