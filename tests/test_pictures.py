@@ -11,7 +11,7 @@ import pytest
 from zoo import LSTM, MODELS, build, data, dynamic
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.viz.api import make_scene
+from tinygrad_rnn.viz.api import make_scene, make_view
 from tinygrad_rnn.viz.colouring import SCALES, colour_of
 from tinygrad_rnn.viz.roles import roles
 from tinygrad_rnn.viz.scene import Mark
@@ -81,7 +81,10 @@ def test_values_that_do_not_fit_are_refused(tmp_path):
                                 ({"W_hi": np.ones((4, 4))}, tr.Error, "none of the quantities and positions")):
         with pytest.raises(error, match=said):
             model.draw(tmp_path / "a.svg", view="unrolled", values=values)
-    for options, said in (({"example": 2}, "example is one of 0 to 1"), ({"colour": "red"}, "colour is 'value' or"),
+    with pytest.raises(tr.Error, match="colour='gradient' needs values="):
+        model.draw(tmp_path / "a.svg", colour="gradient")
+    for options, said in (({"example": 2}, "example is one of 0 to 1"), ({"example": 1.5}, "is a whole number"),
+                          ({"colour": "red"}, "colour is 'value' or"),
                           ({"focus": 1}, "focus= goes with the view 'attention'")):
         with pytest.raises(tr.Error, match=said):
             model.draw(tmp_path / "a.svg", view="unrolled", values=found, **options)
@@ -110,8 +113,8 @@ def test_boxes_have_the_colour_of_their_number():
     for k, fill in enumerate(fills(scene, "h")):
         assert fill == colour_of("activation", float(np.sqrt(np.mean(found["h"][0, k] ** 2))))
     assert len(fills(scene, "h")) == 3  # as many columns as the run has steps
-    loss = next(s for s in scene.shapes if s.name == "loss")
-    assert loss.fill is None
+    loss = next(s for s in scene.shapes if s.mark == Mark("loss"))
+    assert loss.fill is None and loss.name == f"loss: value {found['loss']:.3g}"
 
 
 def test_gradients_are_coloured_by_their_decade():
@@ -132,13 +135,13 @@ def test_what_is_not_finite_is_red_and_says_so():
     inputs["x"][0, 1] = np.nan
     scene = make_scene(model, "unrolled", values=Values(model.system, model.run(inputs)))
     assert fills(scene, "h")[1:] == [WRONG, WRONG] and fills(scene, "h")[0] != WRONG
-    assert any(s.name == "h⟨2⟩: not finite" for s in scene.shapes)
+    assert {"h⟨2⟩: not finite", "loss: not finite"} <= {s.name for s in scene.shapes}
     other = make_scene(model, "unrolled", values=Values(model.system, model.run(inputs), example=1))
     assert WRONG not in fills(other, "h")
 
 
 def test_ramps_grow_darker_and_text_on_them_is_read():
-    for scale in SCALES.values():
+    for scale in (s for s in SCALES.values() if s.ramp):
         shades = [luminance(colour_of(scale.ramp, k / 20)) for k in range(21)]
         assert all(a > b for a, b in pairwise(shades))
         ink = luminance("#1A1A1A")
@@ -194,7 +197,7 @@ def test_long_equations_are_broken_before_an_operator():
     terms = " + ".join(f"W_{k} @ x[t]" for k in range(30))
     scene = make_scene(tr.equations(f"y[t] = {terms}", x=2, y=2), "equations")
     lines = ["".join(s.text for s in n.label) for n in scene.notes if "W" in "".join(s.text for s in n.label)]
-    assert len(lines) > 2 and all(line.startswith(("=", "+ ")) for line in lines)
+    assert len(lines) > 2 and all(line.lstrip().startswith(("=", "+ ")) for line in lines)
     assert "".join(lines).count("W") == 30 and scene.width < 1200
 
 
@@ -228,6 +231,32 @@ def test_a_folded_cell_that_is_open_has_its_loops():
         (x0, y0), (x1, y1) = w.points[0], w.points[-1]
         assert x0 == pytest.approx(panel.x + panel.w) and x1 == pytest.approx(panel.x)
         assert panel.y < y0 < panel.y + panel.h and panel.y < y1 < panel.y + panel.h
+
+
+def links(text, view="unrolled", steps=3, **sizes):
+    """Which box feeds which."""
+    found = make_view(tr.equations(text, **sizes), view, steps).links
+    return {(li.source, li.target) for li in found}, {(li.source, li.target) for li in found if li.gradient}
+
+
+def test_a_sum_over_shifted_positions_reads_those_that_there_are():
+    wires, _ = links("y[t] = tanh(W @ x[t])\nloss = mean(squared_error(y[t], x[t+1]))", x=2, y=2)
+    assert {s for s, t in wires if t == "loss"} == {"y.0", "y.1", "y.2", "x.1", "x.2"}
+
+
+def test_draws_have_no_gradient():
+    wires, back = links("m[t] = dropout(x[t], 0.5)\nh[t] = tanh(W @ m[t] + U @ h[t-1])\nloss = sum(h[t])", "backward",
+                        x=2, h=2)
+    masks = {s for s, _ in wires if s.startswith("mask")}
+    assert masks and not masks & {s for s, _ in back}
+
+
+def test_each_layer_has_its_own_weight():
+    model = tr.equations("""
+        h[l,t] = tanh(W[l] @ h[l-1,t] + U[l] @ h[l,t-1])
+        h[0,t] = E @ x[t]""", l=2, x=3, h=4)
+    labels = {string(li.label) for li in make_view(model, "unrolled", 2).links}
+    assert {"U⟨1⟩", "U⟨2⟩"} <= labels
 
 
 # -- everything ------------------------------------------------------------------------------------

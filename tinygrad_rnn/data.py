@@ -55,8 +55,10 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as found:
             return {name: found[name] for name in found.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise BadFile(f"cannot read {path}: it is not a file of arrays that np.savez wrote ({error})") from error
+    except OSError as error:
+        raise BadFile(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    except (ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise BadFile(f"cannot read {path}: it is not a file of arrays that np.savez wrote") from error
 
 
 class Vocabulary:

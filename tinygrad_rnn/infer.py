@@ -331,7 +331,10 @@ class _Resolver:
         first = min(unknown, key=lambda n: ("input", "defined", "weight").index(self.roles[n]))
         eq, node = next(((eq, r) for eq in self.equations for r in refs([eq.rhs]) if r.attr("name") == first),
                         (next((eq for eq in self.equations if eq.name == first), self.equations[0]), None))
-        raise BadValue(f"the size of {', '.join(unknown)} is not determined; give it: {first}=...\n{eq.show(node)}")
+        slots = ",".join(s.index for s in (eq.slots if node is None else node.attr("slots")) if s.index)
+        line = f"{first}[{slots}]: 8" if slots else f"{first}: 8"
+        raise BadValue(f"the size of {', '.join(unknown)} is not determined; give it: {first}=..., or in the text a "
+                       f"line such as {line}\n{eq.show(node)}")
 
     # -- typed -------------------------------------------------------------------------------------
 

@@ -195,6 +195,9 @@ def _system(model: HasSystem) -> System:
 def _checked(system: System, view: str, o: Options) -> Options:
     _one_of("view", view, VIEWS)
     _one_of("notation", o.notation, notation.NOTATIONS)
+    _one_of("colour", o.colour, colouring.COLOURS)
+    if o.colour != "value" and o.values is None:
+        raise BadValue(f"colour={o.colour!r} needs values=, which Model.trace gives")
     if o.detail is not None:
         _one_of("detail", o.detail, DETAILS)
     for name, views in ONLY.items():

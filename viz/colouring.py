@@ -19,7 +19,6 @@ from .values import Values
 
 DECADES = 6.0  # of the largest gradient, down to which the colours reach
 SWATCHES, SWATCH, BAR = 24, 5.0, 10.0
-LEFT_ALONE = ("loss",)  # roles that keep their colour
 
 
 def rms(a: np.ndarray) -> float:
@@ -41,6 +40,7 @@ class Scale(NamedTuple):
 SCALES = {
     "activation": Scale("root mean square", "activation", rms, lambda v, top: v, "0", "1 and above"),
     "gate": Scale("mean openness", "gate", lambda a: float(np.mean(a)), lambda v, top: v, "closed", "open"),
+    "loss": Scale("value", "", lambda a: float(np.mean(a)), lambda v, top: v, "", ""),  # which keeps its colour
     "gradient": Scale("gradient norm", "gradient", lambda a: float(np.linalg.norm(a)),
                       lambda v, top: 1 + math.log10(v / top) / DECADES if v > 0 else 0.0, "{low:.0e}", "{top:.2g}"),
 }
@@ -62,8 +62,6 @@ def coloured(scene: Scene, roles: Roles, values: Values, colour: str = "value") 
     colour: "value" (root mean square, or for gates the mean) or "gradient" (the norm, relative to the largest).
     Raises `BadValue` where the run has nothing that the scene shows.
     """
-    if colour not in COLOURS:
-        raise BadValue(f"colour is {' or '.join(map(repr, COLOURS))}, not {colour!r}")
     if colour == "gradient" and not values.adjoints:
         raise BadValue("these values have no gradients; Model.trace gives them")
     found: dict[Mark, tuple[str, float]] = {}
@@ -84,9 +82,9 @@ def _number(mark: Mark, roles: Roles, values: Values, colour: str) -> tuple[str,
     """The scale of a quantity and its number at a position."""
     role = roles.role.get(mark.name)
     array = values.at(mark) if colour == "value" else values.gradient_at(mark)
-    if array is None or role in LEFT_ALONE or not array.size or array.dtype.kind != "f":
+    if array is None or not array.size or array.dtype.kind != "f" or (role == "loss" and colour == "gradient"):
         return None
-    name = "gradient" if colour == "gradient" else "gate" if role == "gate" else "activation"
+    name = "gradient" if colour == "gradient" else role if role in ("gate", "loss") else "activation"
     number = SCALES[name].number(array)
     return name, number if np.isfinite(array).all() else math.nan
 
@@ -98,7 +96,7 @@ def _painted(shape: Shape, found: Mapping[Mark, tuple[str, float]], tops: Mappin
     scale = SCALES[name]
     if math.isnan(number):
         return replace(shape, fill=WRONG, name=f"{_name(shape)}: not finite")
-    fill = colour_of(scale.ramp, scale.place(number, tops[name]))
+    fill = colour_of(scale.ramp, scale.place(number, tops[name])) if scale.ramp else None
     return replace(shape, fill=fill, name=f"{_name(shape)}: {scale.title} {number:.3g}")
 
 
@@ -112,8 +110,8 @@ def _with_legend(scene: Scene, tops: Mapping[str, float]) -> Scene:
     """A bar for each scale, at the lower left."""
     y = scene.height + 6
     shapes, notes, right = list(scene.shapes), list(scene.notes), scene.width
-    titles = {name: plain(SCALES[name].title) for name in SCALES if name in tops}
-    room = max(width(t, SMALL) for t in titles.values()) + 12
+    titles = {name: plain(SCALES[name].title) for name in SCALES if name in tops and SCALES[name].ramp}
+    room = max((width(t, SMALL) for t in titles.values()), default=0.0) + 12
     for name, title in titles.items():
         scale, top = SCALES[name], tops[name]
         low, high = (text.format(low=top * 10**-DECADES, top=top) for text in (scale.low, scale.high))

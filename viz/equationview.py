@@ -64,7 +64,7 @@ def _lines(right: str, colours: dict[str, str]) -> Iterator[Label]:
     for piece in re.split(r"(?= [+\-*] )", right):
         if line and width(formula(line + piece), SIZE) > LONGEST:
             yield formula(line, colours)
-            line = piece.lstrip()
+            line = piece
         else:
             line += piece
     yield formula(line, colours)

@@ -9,7 +9,7 @@ from .inside import port_key, ports_of
 from .results import with_results
 from .roles import Block, Roles
 from .template import Template
-from .text import Label, Span, quantity, slot_text
+from .text import Label, Span, quantity, slot_text, string
 from .units import Units
 from .view import Box, Link, Loop, View
 
@@ -97,7 +97,7 @@ class _Folded:
         if source != block.name:
             back = self.view.boxes[source].row >= self.view.boxes[block.name].row
             self.found[source, name, block.name, port] = Link(
-                source, name, block.name, port, f"{source}:{name}" + (" dashed" if dashed else ""),
+                source, name, block.name, port, f"{source}:{name} {string(label)}" + (" dashed" if dashed else ""),
                 self.roles.line(name), back, dashed=dashed, label=label)
 
     def source(self, name: str, key: str) -> str:

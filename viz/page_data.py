@@ -12,7 +12,7 @@ import networkx as nx
 from tinygrad_rnn.printer import equation_text
 from tinygrad_rnn.system import Quantity, System
 
-from .colouring import DECADES, LEFT_ALONE, SCALES
+from .colouring import DECADES, SCALES
 from .page_lines import drawn, feet, rounded, ways
 from .page_numbers import shown
 from .page_parts import Part, parts_of
@@ -204,7 +204,7 @@ class Data:
             return []
         found = [shown(mark, self.values) for mark in self.of_mark]
         coloured = [f for mark, f in zip(self.of_mark, found, strict=True)
-                    if f is not None and self.roles.role.get(mark.name) not in LEFT_ALONE]
+                    if f is not None and self.roles.role.get(mark.name) != "loss"]
         largest = max((f["norm"] for f in coloured if isinstance(f.get("norm"), float)), default=0.0)
         for numbers in coloured:
             self.placed(numbers, largest or 1.0)

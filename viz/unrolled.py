@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tinygrad_rnn.node import At
+from tinygrad_rnn.node import At, refs
 
 from . import blocks
 from .inside import port_key
@@ -65,10 +65,12 @@ class _Unrolled:
         ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"]
         ends = ends or [n for n, r in role.items() if r != "input"]
         live, todo = set(ends), list(ends)
+        given = {n for n, q in self.system.quantities.items() if q.role == "input" or not any(
+            True for _ in refs(eq.rhs for eq in self.system.equations if eq.name == n))}  # data, draws and numbers
         while todo:
             name = todo.pop()
             for a in self.roles.arrows:
-                if a.target == name and a.differentiable and a.source not in live and role[a.source] != "input":
+                if a.target == name and a.differentiable and a.source not in live and a.source not in given:
                     live.add(a.source)
                     todo.append(a.source)
         return frozenset(live)
@@ -118,7 +120,7 @@ class _Unrolled:
             if column is None or column in visible:
                 here = None if column is None else visible.index(column)
                 for i, seen in enumerate(visible):
-                    if here is None or abs(i - here) <= 1:
+                    if (here is None or abs(i - here) <= 1) and self.is_met(r, seen):
                         yield seen, f"{own}>{r.target.key if r.target.block.column else ''}"
             return
         for position in self.positions(r.slot, column):
@@ -130,6 +132,13 @@ class _Unrolled:
             k = self.steps.slot(position)
             if k is not None and not (self.is_gap(k) and self.is_gap(column)):
                 yield k, f"{own}.{k}"
+
+    def is_met(self, r: Reading, column: int) -> bool:
+        """Does what goes over all positions, such as mean(x[t+1]), reach the one of a column?"""
+        own = self.system.quantities[r.arrow.source].slots
+        position = self.steps.shown[column]
+        return position is None or all(1 <= position - s.offset <= self.steps.total for s, i in zip(
+            r.arrow.slots, own, strict=True) if i == r.source.block.column and s.anchor == "free")
 
     def positions(self, slot: At, column: int | None) -> list[int]:
         """The positions that a slot reads from a column; from the gap, those of the steps left out that are drawn."""
@@ -178,7 +187,8 @@ class _Unrolled:
         state = self.ports[r.target.block][port].state
         label: Label = ()
         if state and not self.twins and len(a.weights) == 1 and not to_box.template.ins[port].open:
-            label = quantity(a.weights[0])
+            layered = r.target.block.row in self.system.quantities[a.weights[0]].slots
+            label = quantity(a.weights[0], self.layer(r.target) if layered else "")
         at = from_box.position if not isinstance(source, At) else ""
         link = Link(key, a.source, target, port, net, style, sideways, gradient, False, label,
                     self.adjoint(a.source, at, r.source) if state and gradient and at not in ("", "…") else ())

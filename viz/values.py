@@ -24,7 +24,9 @@ class Values:
                  example: int = 0):
         if not isinstance(arrays, Mapping):
             raise BadType(f"values are what run or trace gives, a dict of arrays by name, not {type(arrays).__name__}")
-        self.system, self.example = system, example
+        if isinstance(example, bool) or not hasattr(example, "__index__"):
+            raise BadType(f"example is a whole number, not {example!r}")
+        self.system, self.example = system, example.__index__()
         self.adjoints = dict(getattr(arrays, "adjoints", {}) if adjoints is None else adjoints)
         known = {**{name: name for name in system.quantities}, **{a: name for name, a in self.adjoints.items()}}
         self.arrays: dict[str, np.ndarray] = {}
