@@ -18,11 +18,12 @@ from tinygrad_rnn.node import Node, rebuild, ref
 from tinygrad_rnn.viz import write_mpl, write_svg
 from tinygrad_rnn.viz.attentionview import attention_scene, blended
 from tinygrad_rnn.viz.attentionview_graph import attentions, decoder, encoder
-from tinygrad_rnn.viz.attentionview_heat import FRAME, RAMP, Weights, binned, colour_of, heat_map
+from tinygrad_rnn.viz.attentionview_heat import FRAME, Weights, binned, heat_map
 from tinygrad_rnn.viz.attentionview_parts import drawn
+from tinygrad_rnn.viz.colouring import colour_of
 from tinygrad_rnn.viz.roles import roles
 from tinygrad_rnn.viz.scene import Mark, Note, Scene, Shape, Wire
-from tinygrad_rnn.viz.style import FILLS, LINES
+from tinygrad_rnn.viz.style import FILLS, LINES, RAMPS
 from tinygrad_rnn.viz.text import plain, string, width
 from tinygrad_rnn.viz.values import Values
 
@@ -225,9 +226,9 @@ def luminance(colour: str | None) -> float:
 
 
 def test_the_ramp_goes_from_light_to_dark_and_its_numbers_are_read() -> None:
-    steps = [luminance(colour_of(k / 50)) for k in range(51)]
+    steps = [luminance(colour_of("attention", k / 50)) for k in range(51)]
     assert all(a > b for a, b in pairwise(steps)) and steps[0] > 0.9 and steps[-1] < 0.05
-    assert colour_of(0) == RAMP[0] and colour_of(1) == RAMP[-1]
+    assert [colour_of("attention", k) for k in (0, 1)] == [RAMPS["attention"][k] for k in (0, -1)]
     for value in np.linspace(0, 1, 41):
         drawing = heat_map(weights_of(np.array([[value, 1.0]])))
         cell = cells(drawing)[1, 1]

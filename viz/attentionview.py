@@ -20,7 +20,7 @@ from .attentionview_heat import Weights, heat_map, written
 from .attentionview_parts import MOST, Half, decoder_half, drawn, encoder_half
 from .grid import layout
 from .roles import Roles
-from .scene import Mark, Note, Point, Scene, Shape, Wire
+from .scene import Mark, Note, Point, Scene, Shape, Wire, moved, put
 from .style import FAINT, LINES, MARGIN, PAPER, SMALL
 from .text import Label, Span, formula, plain, quantity, shortened, slot_text, width
 from .values import Values
@@ -94,7 +94,7 @@ class _View:
         scene.wires += [*self.asking(above), *self.lines(above, below)]
         scene.notes += [*self.plates(above, below), *self.classes(below)]
         scene.height = max([s.y + s.h for s in scene.shapes] + [n.y + n.size for n in scene.notes]) + MARGIN
-        scene = _moved(scene, self.tagged(scene, above, below))
+        scene = moved(scene, self.tagged(scene, above, below))
         if self.matrix is not None:
             _beside(scene, heat_map(self.weights()))
         self.captions(scene)
@@ -278,7 +278,7 @@ class _Placed:
         return min(s.x for s in self.columns[column])
 
     def move(self, dx: float, dy: float) -> None:
-        self.scene = _moved(self.scene, dx, dy)
+        self.scene = moved(self.scene, dx, dy)
         self.find()
 
     def spread(self, pitch: float) -> None:
@@ -305,26 +305,15 @@ class _Placed:
         self.find()
 
 
-def _moved(scene: Scene, dx: float, dy: float = 0.0) -> Scene:
-    def shifted(s: Shape) -> Shape:
-        return replace(s, x=s.x + dx, y=s.y + dy)
-
-    return Scene(scene.width + dx, scene.height + dy, [shifted(p) for p in scene.panels],
-                 [replace(w, points=tuple((x + dx, y + dy) for x, y in w.points)) for w in scene.wires],
-                 [shifted(s) for s in scene.shapes],
-                 [replace(n, x=n.x + dx, y=n.y + dy) for n in scene.notes], scene.title)
-
-
 def _beside(scene: Scene, other: Scene) -> None:
     """Put another scene at the right, at half the height."""
     height = max(scene.height, other.height + 2 * MARGIN)
     if height > scene.height:
-        centred = _moved(scene, 0.0, (height - scene.height) / 2)
+        centred = moved(scene, 0.0, (height - scene.height) / 2)
         scene.panels, scene.wires, scene.shapes, scene.notes = (centred.panels, centred.wires, centred.shapes,
                                                                centred.notes)
-    placed = _moved(other, scene.width + BESIDE, round((height - other.height) / 2))
-    for kind in ("panels", "wires", "shapes", "notes"):
-        getattr(scene, kind).extend(getattr(placed, kind))
+    placed = moved(other, scene.width + BESIDE, round((height - other.height) / 2))
+    put(scene, placed)
     scene.width, scene.height = placed.width + MARGIN, height
 
 

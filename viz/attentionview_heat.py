@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .colouring import colour_of
 from .scene import Mark, Note, Scene, Shape, Wire
-from .style import FAINT, INK, PAPER, SMALL, WRONG
+from .style import FAINT, INK, PAPER, SMALL
 from .text import Label, Span, plain, width
 
 # Light to dark in one hue, so that it is read alike by the colour-blind and in print.
-RAMP = ("#FBFDFD", "#D5EFEC", "#9AD3CC", "#55ACA4", "#12706B", "#063F3C")
 TOPS = (0.05, 0.1, 0.25, 1.0)  # what the darkest colour may stand for
 DARK = 0.72  # from here on numbers in cells are white
 SIDE = 320.0  # the longer side of a map, about
@@ -50,16 +50,6 @@ class Weights:
         return (-top if np.any(finite < 0) else 0.0), top
 
 
-def colour_of(place: float) -> str:
-    """The colour at a place from 0 to 1, a loud one at none."""
-    if math.isnan(place):
-        return WRONG
-    at = min(max(place, 0.0), 1.0) * (len(RAMP) - 1)
-    k = min(int(at), len(RAMP) - 2)
-    parts = [[int(c[j : j + 2], 16) for j in (1, 3, 5)] for c in RAMP[k : k + 2]]
-    return "#" + "".join(f"{round(a + (b - a) * (at - k)):02X}" for a, b in zip(*parts, strict=True))
-
-
 def binned(matrix: np.ndarray, most: int = MOST) -> tuple[np.ndarray, int]:
     """The matrix with at most so many rows and columns, each the largest of a square; and the square's side."""
     by = math.ceil(max(matrix.shape) / most)
@@ -85,7 +75,7 @@ def heat_map(w: Weights) -> Scene:
         mark = w.mark(i + 1, j + 1) if by == count == 1 else None
         right, low = (-GAP if size >= APART else OVER * inside for inside in (j + count < columns, i < rows - 1))
         scene.panels.append(Shape("box", x, y, count * size + right, size + low, "swatch", label, DIGITS, mark=mark,
-                                  fill=colour_of(places[i, j])))
+                                  fill=colour_of("attention", places[i, j])))
     scene.notes += _ticks(w, left, top, size, by)
     y = top + ((w.focus - 1) // by) * size
     scene.wires.append(_outline(left, y, columns * size, size))
@@ -159,7 +149,7 @@ def _bar(scene: Scene, w: Weights, x: float, top: float, height: float) -> float
     step = height / SWATCHES
     scene.panels.append(_frame(x - GAP, top - GAP, BAR + 2 * GAP, height + 2 * GAP))
     for k in range(SWATCHES):
-        fill = colour_of(1 - (k + 0.5) / SWATCHES)
+        fill = colour_of("attention", 1 - (k + 0.5) / SWATCHES)
         over = OVER if k < SWATCHES - 1 else 0.0
         scene.panels.append(Shape("box", x, top + k * step, BAR, step + over, "swatch", fill=fill))
     low, high = w.ends

@@ -18,7 +18,7 @@ from .cellview_graph import Inner, Part, inner_of, own_label, port_label
 from .cellview_places import CAPTION, HALF, RADIUS, UNIT, Places, half_width, size
 from .cellview_route import DOWN, LEFT, RIGHT, STEP, UP, Cell, End, Grid, Net
 from .roles import Block, Roles
-from .scene import Mark, Point, Scene, Shape, Wire
+from .scene import Mark, Point, Scene, Shape, Wire, moved, put
 from .style import FILLS, LINES, MARGIN, SMALL, TEXT
 from .text import Label, string, width
 
@@ -45,10 +45,7 @@ def cell_scene(roles: Roles) -> Scene:
                  title=roles.system.name)
     top = 0.0
     for scene in drawn:
-        dx = (page.width - scene.width) / 2
-        page.panels += [replace(s, x=s.x + dx, y=s.y + top) for s in scene.panels]
-        page.shapes += [replace(s, x=s.x + dx, y=s.y + top) for s in scene.shapes]
-        page.wires += [replace(w, points=tuple((x + dx, y + top) for x, y in w.points)) for w in scene.wires]
+        put(page, moved(scene, (page.width - scene.width) / 2, top))
         top += scene.height + BETWEEN
     return page
 

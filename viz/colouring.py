@@ -48,7 +48,9 @@ COLOURS = ("value", "gradient")
 
 
 def colour_of(ramp: str, place: float) -> str:
-    """The colour at a place from 0 to 1 of a ramp."""
+    """The colour at a place from 0 to 1 of a ramp; a loud one for none, which is NaN."""
+    if math.isnan(place):
+        return WRONG
     colours = RAMPS[ramp]
     at = min(max(place, 0.0), 1.0) * (len(colours) - 1)
     k = min(int(at), len(colours) - 2)

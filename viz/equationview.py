@@ -9,7 +9,7 @@ from dataclasses import replace
 from tinygrad_rnn.printer import equation_text
 
 from .roles import Roles
-from .scene import Note, Scene, moved_down
+from .scene import Note, Scene, moved
 from .style import FAINT, FILLS, INK, LINES, MARGIN, ROLE_FILL, SMALL
 from .text import Label, formula, plain, width
 
@@ -32,7 +32,7 @@ def beside(scene: Scene, roles: Roles) -> Scene:
     y = (page - height) / 2 + LEADING / 2
     aside = at + 18 + max((width((*plain("=  "), *lines[-1]), SIZE) + (INDENT if len(lines) > 1 else 0.0)
                            for _, lines, comment in rows if comment), default=0.0)
-    lowered = moved_down(scene, (page - scene.height) / 2)
+    lowered = moved(scene, 0.0, (page - scene.height) / 2)
     notes, right = list(lowered.notes), at
     for left, lines, comment in rows:
         notes.append(Note(at - 8, y, left, SIZE, INK, "end"))

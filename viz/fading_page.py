@@ -28,6 +28,7 @@ from .page_theme import DARK_INK, DARK_PAPER, rules
 from .scene import Note, Wire
 from .style import FONT, INK, PAPER, TEXT
 from .text import Label, clean, string
+from .text import decimal as _n
 from .write_svg import BASELINE
 
 LEVELS = 32  # of the colours
@@ -284,7 +285,3 @@ def _label(x: float, y: float, label: Label, size: float, kind: str = "", anchor
 
 def _text(text: str) -> str:
     return escape(clean(text), quote=True)
-
-
-def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")

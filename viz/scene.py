@@ -121,9 +121,19 @@ class Scene:
     title: str = ""
 
 
-def moved_down(scene: Scene, dy: float) -> Scene:
-    """The scene further down the page."""
-    return replace(scene, panels=[replace(s, y=s.y + dy) for s in scene.panels],
-                   shapes=[replace(s, y=s.y + dy) for s in scene.shapes],
-                   notes=[replace(n, y=n.y + dy) for n in scene.notes],
-                   wires=[replace(w, points=tuple((x, y + dy) for x, y in w.points)) for w in scene.wires])
+def moved(scene: Scene, dx: float, dy: float = 0.0) -> Scene:
+    """The scene further to the right and down, on a page that is so much larger."""
+    def shapes(found: list[Shape]) -> list[Shape]:
+        return [replace(s, x=s.x + dx, y=s.y + dy) for s in found]
+
+    return Scene(scene.width + dx, scene.height + dy, shapes(scene.panels),
+                 [replace(w, points=tuple((x + dx, y + dy) for x, y in w.points)) for w in scene.wires],
+                 shapes(scene.shapes), [replace(n, x=n.x + dx, y=n.y + dy) for n in scene.notes], scene.title)
+
+
+def put(scene: Scene, other: Scene) -> None:
+    """Add all that another scene has, where it is."""
+    scene.panels += other.panels
+    scene.wires += other.wires
+    scene.shapes += other.shapes
+    scene.notes += other.notes

@@ -68,6 +68,7 @@ RAMPS = {
     "activation": ("#FFFFFF", "#D6E6F4", "#ABCFE5", "#6BAED6", "#4A98C9"),
     "gate": ("#FFFFFF", "#FFF0CF", "#FFDA8C", "#FDBB4B", "#F49A1A"),
     "gradient": ("#FFFFFF", "#F3E0EF", "#E3B5D9", "#D585C3", "#C862B0"),
+    "attention": ("#FBFDFD", "#D5EFEC", "#9AD3CC", "#55ACA4", "#12706B", "#063F3C"),  # of heat maps, with white text
 }
 WRONG = "#FF5A4D"  # what is not finite
 

@@ -51,6 +51,11 @@ def clean(text: str) -> str:
     return "".join(kept)
 
 
+def decimal(value: float) -> str:
+    """A coordinate with at most two digits after the point."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
 def plain(text: str) -> Label:
     return (Span(clean(text)),)
 

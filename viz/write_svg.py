@@ -10,6 +10,7 @@ from .lines import head, path
 from .scene import Note, Point, Scene, Shape, Wire
 from .style import DASHES, FILLS, FONT, INK, LINES, PAPER
 from .text import Label, clean, width
+from .text import decimal as _n
 
 FAMILY = f"{FONT}, Verdana, Helvetica, Arial, sans-serif"
 LINE_HEIGHT = 17.0
@@ -34,10 +35,6 @@ def svg(scene: Scene) -> str:
 @lru_cache(maxsize=KNOWN)
 def _text(text: str) -> str:
     return escape(text if text.isprintable() else clean(text), quote=True)
-
-
-def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _at(p: Point) -> str:

@@ -11,6 +11,7 @@ from .scene import Note, Point, Scene, Shape, Wire
 from .style import DASHES, FAINT, FILLS, INK, LINES, PAPER
 from .tex import MISSING, label_tex, unknown
 from .text import Label, clean, width
+from .text import decimal as _n
 from .write_svg import BASELINE, texts
 
 LARGEST = 16_000  # bp; the longest length that TeX knows is little more
@@ -172,10 +173,6 @@ def _dashes(lengths: Iterable[float]) -> str:
 def _comment(text: str) -> str:
     """text on one line."""
     return " ".join(clean(text).split())
-
-
-def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _at(p: Point) -> str:
