@@ -1,6 +1,7 @@
 # make demo               train a character LSTM on real text and draw it; everything goes to out/
 # make demo TEXT=my.txt   the same on a text of your own
 # make test               lint, type-check, and test with compiled plans and without
+# make data               fetch the data sets of the examples: packages into .venv, archives into data/
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
 # make bench BENCH="--quick --sizes S1 S2"   only some of it; writes no report
 # make PYTHON=python3.12 ...   choose the interpreter (3.10 or later)
@@ -11,7 +12,8 @@ OUT ?= out
 BENCH ?=
 TESTED = .[test,jit]
 # Tests of pictures, for which it makes no difference how plans are run.
-PICTURED = attentionview cellview flow geometry golden page pictures viz writers
+PICTURED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview draw_options flow \
+	geometry golden hatched page page_browser page_numbers page_walk pictures typeset viz writers
 
 # Editable, so that a changed source needs no new install.
 define new_venv
@@ -22,7 +24,7 @@ define new_venv
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo pictures test lint bench clean
+.PHONY: help demo data pictures test lint bench clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -35,6 +37,12 @@ help:
 
 demo: .venv/.ready
 	.venv/bin/tinygrad-rnn train $(if $(TEXT),'$(TEXT)') --out '$(OUT)'
+
+# vaderSentiment's rated sentences are in its source archive only, and aeon itself asks for an older NumPy.
+data: .venv/.ready
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[jit,examples]'
+	.venv/bin/python -m pip download --quiet --no-deps --dest data --no-binary vaderSentiment vaderSentiment==3.3.2
+	.venv/bin/python -m pip download --quiet --no-deps --dest data --only-binary :all: --python-version 3.12 aeon==1.6.0
 
 # The pictures that README.md and docs/diagrams.md show.
 pictures: .venv/.ready

@@ -1,11 +1,12 @@
-"""The gated recurrent unit, in its two forms."""
+"""The gated recurrent unit in its two forms, and the minimal gated unit."""
 
 from __future__ import annotations
 
 from tinygrad_rnn import Model
 from tinygrad_rnn.errors import BadValue
 
-from .stack import Cell, stack
+from .cells import Cell
+from .stack import stack
 
 CANDIDATES = {
     "before": "g[t] = tanh(W_xg @ x[t] + W_hg @ (r[t] * h[t-1]) + b_g)",
@@ -17,6 +18,7 @@ r[t] = sigmoid(W_xr @ x[t] + W_hr @ h[t-1] + b_r)      # reset gate
 {}  # candidate
 h[t] = z[t] * h[t-1] + (1 - z[t]) * g[t]               # hidden state
 """
+GRU = Cell("gru", GATES.format(CANDIDATES["before"]))
 
 
 def gru(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, reset: str = "before",
@@ -32,3 +34,21 @@ def gru(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, 
     if reset not in CANDIDATES:
         raise BadValue(f'reset is "before" or "after" the product, not {reset!r}')
     return stack(Cell("gru", GATES.format(CANDIDATES[reset])), inputs, hidden, outputs, layers, head, dtype, seed)
+
+
+MGU = Cell("mgu", """
+    f[t] = sigmoid(W_xf @ x[t] + W_hf @ h[t-1] + b_f)         # the only gate
+    g[t] = tanh(W_xg @ x[t] + W_hg @ (f[t] * h[t-1]) + b_g)   # candidate
+    h[t] = (1 - f[t]) * h[t-1] + f[t] * g[t]                  # hidden state
+""")
+
+
+def mgu(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, head: str = "softmax",
+        dtype: str = "float32", seed: int = 0) -> Model:
+    """The minimal gated unit: a GRU whose reset and update gates are one, h[t] = (1 - f) h[t-1] + f g.
+
+    f = sigmoid(W_xf x[t] + W_hf h[t-1] + b_f), g = tanh(W_xg x[t] + W_hg (f h[t-1]) + b_g).
+    Sizes: x (inputs,), f, g and h (hidden,), y (outputs,). Raises as `stack` does.
+    Source: Zhou, Wu, Zhang and Zhou 2016, "Minimal gated unit for recurrent neural networks", section 3.
+    """
+    return stack(MGU, inputs, hidden, outputs, layers, head, dtype, seed)

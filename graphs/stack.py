@@ -1,18 +1,15 @@
-"""Any cell, stacked into layers and given a head."""
+"""Any cells, stacked into layers and given a head."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rnn import Model, equations
 from tinygrad_rnn.errors import BadValue
-from tinygrad_rnn.node import Node, rebuild, ref, refs
 from tinygrad_rnn.ops.table import near
-from tinygrad_rnn.printer import equation_text
-from tinygrad_rnn.reader import read
-from tinygrad_rnn.system import Equation
+
+from .cells import Cell
 
 # What follows the top layer, h. `outputs` is the size of y.
 HEADS = {
@@ -24,61 +21,53 @@ HEADS = {
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Equations with an input `x[t]` and an output `h[t]`; `rules` say how its weights start (see `initialise`)."""
-
-    name: str
-    text: str
-    rules: Mapping[str, Any] = field(default_factory=dict)
-
-
-def stack(cell: Cell | str, inputs: int, hidden: int, outputs: int = 1, layers: int = 1, head: str = "softmax",
-          dtype: str = "float32", seed: int = 0) -> Model:
+def stack(cell: Cell | str | Sequence[Cell | str], inputs: int, hidden: int, outputs: int = 1, layers: int = 1,
+          head: str = "softmax", dtype: str = "float32", seed: int = 0, name: str | None = None) -> Model:
     """A model of `layers` copies of a cell, each reading the h of the one below, and a head on the top one.
 
-    cell: a `Cell`, or its equations as text. With more than one layer every name but the inputs gets its layer's
-    number (h1, W_xh1, ...); the head reads the top layer. head: "softmax" (a class per step), "softmax_last" (a class
-    per sequence), "linear", "linear_last" (squared error) or "none". Sizes: inputs of x, hidden of h, outputs of y.
-    Raises where the text lacks x[t] or h[t], for an unknown head, or sizes below 1.
+    cell: a `Cell`, or its equations as text, or several of them, which are one layer each from the bottom and are all
+    repeated `layers` times. With more than one layer every name but the inputs gets its layer's number (h1, W_xh1,
+    ...); the head reads the top layer. head: "softmax" (a class per step), "softmax_last" (a class per sequence),
+    "linear", "linear_last" (squared error) or "none". Sizes: inputs of x, hidden of h, outputs of y. name: of the
+    model, the cell's by default.
+    Raises where a cell lacks x[t] or h[t], for an unknown head, or sizes below 1.
     """
-    cell = Cell("cell", cell) if isinstance(cell, str) else cell
+    given = [cell] if isinstance(cell, (Cell, str)) else list(cell)
+    kinds = [(Cell("cell", c) if isinstance(c, str) else c).checked() for c in given]
+    if not kinds:
+        raise BadValue("stack needs at least one cell")
     if head not in HEADS:
         raise BadValue(f"unknown head {head!r}{near(head, HEADS)}; there are {', '.join(HEADS)}")
-    if isinstance(layers, bool) or not hasattr(layers, "__index__") or layers < 1:
-        raise BadValue(f"layers is a whole number, at least 1, not {layers!r}")
-    program = read(cell.text)
-    names = {eq.name for eq in program.equations} | {r.attr("name") for eq in program.equations for r in refs([eq.rhs])}
-    if not {"x", "h"} <= names:
-        raise BadValue("a cell reads x[t] and defines h[t]; its equations have neither" if not names & {"x", "h"} else
-                       f"a cell reads x[t] and defines h[t]; its equations lack {({'x', 'h'} - names).pop()}")
-    lines: list[str] = []
+    depth("layers", layers)
+    cells = _numbered(kinds * layers)
     rules: dict[str, Any] = {}
     sizes = {"x": inputs}
-    for layer in range(1, layers + 1):
-        number = "" if layers == 1 else str(layer)
-        renamed = {name: name + number for name in names}
-        renamed["x"] = "x" if layer == 1 else f"h{layer - 1}"
-        lines += [_line(_renamed(eq, renamed)) for eq in program.equations]
-        rules |= {renamed[name]: rule for name, rule in cell.rules.items()}
-        sizes["h" + number] = hidden
-    top = {"h": "h" if layers == 1 else f"h{layers}"}
-    lines += [_line(_renamed(eq, top)) for eq in read(HEADS[head]).equations]
+    for one in cells:
+        rules |= one.rules
+        sizes |= {**dict.fromkeys(one.hidden, hidden), **one.sizes}
+    lines = [one.text for one in cells]
     if head != "none":
+        lines.append(HEADS[head].replace("h[", _output(len(cells), len(cells)) + "["))
         sizes["y"] = outputs
-    model = equations("\n".join(lines), name=cell.name, dtype=dtype, **sizes)
+    model = equations("\n".join(lines), name=name or kinds[0].name, dtype=dtype, **sizes)
     return model.initialise(seed, rules)
 
 
-def _renamed(eq: Equation, names: Mapping[str, str]) -> Equation:
-    def change(node: Node, args: tuple[Node, ...]) -> Node:
-        if node.op == "ref":
-            name = node.attr("name")
-            return ref(names.get(name, name), node.attr("slots"), batch=node.attr("batch"))
-        return node if args == node.args else Node(node.op, args, node.attrs)
-
-    return replace(eq, name=names.get(eq.name, eq.name), rhs=rebuild([eq.rhs], change)[eq.rhs])
+def depth(name: str, value: Any) -> None:
+    """Raise where a number of layers is none."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise BadValue(f"{name} is a whole number, at least 1, not {value!r}")
 
 
-def _line(eq: Equation) -> str:
-    return equation_text(eq) + (f"  # {eq.comment}" if eq.comment else "")
+def _numbered(cells: list[Cell]) -> list[Cell]:
+    """The cells with their layer's number after every name, each reading the one below."""
+    found = []
+    for k, cell in enumerate(cells, 1):
+        number = "" if len(cells) == 1 else str(k)
+        found.append(cell.renamed(lambda name, number=number: name + number,  # type: ignore[misc]
+                                  "x" if k == 1 else _output(k - 1, len(cells))))
+    return found
+
+
+def _output(layer: int, layers: int) -> str:
+    return "h" if layers == 1 else f"h{layer}"

@@ -98,6 +98,129 @@ def logsumexp(a, axis):
     return np.log(np.exp(a).sum(axis))
 
 
+# -- images: for each tap (a, b) of a window and each of its places (i, j) the pixel (r, q) that it reads ----------
+
+
+def reads(image, window, places, stride=(1, 1), padding=(0, 0)):
+    for a, b in np.ndindex(*window):
+        for i, j in np.ndindex(*places):
+            r, q = i * stride[0] + a - padding[0], j * stride[1] + b - padding[1]
+            if 0 <= r < image[0] and 0 <= q < image[1]:
+                yield a, b, i, j, r, q
+
+
+def places(image, window, stride=(1, 1), padding=(0, 0)):
+    return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(image, window, stride, padding, strict=True))
+
+
+def conv2d(x, k, **how):
+    y = np.zeros((*x.shape[:-3], len(k), *places(x.shape[-2:], k.shape[2:], **how)))
+    for a, b, i, j, r, q in reads(x.shape[-2:], k.shape[2:], y.shape[-2:], **how):
+        y[..., i, j] += x[..., r, q] @ k[:, :, a, b].T
+    return y
+
+
+def conv2d_transpose(y, k, shape, **how):
+    x = np.zeros((*y.shape[:-3], k.shape[1], *shape))
+    for a, b, i, j, r, q in reads(shape, k.shape[2:], y.shape[-2:], **how):
+        x[..., r, q] += y[..., i, j] @ k[:, :, a, b]
+    return x
+
+
+def conv2d_kernel(x, y, shape, **how):
+    k = np.zeros((y.shape[-3], x.shape[-3], *shape))
+    for a, b, i, j, r, q in reads(x.shape[-2:], shape, y.shape[-2:], **how):
+        k[:, :, a, b] += np.tensordot(y[..., i, j], x[..., r, q], (range(y.ndim - 3),) * 2)
+    return k
+
+
+def patches(z, size, **how):
+    p = np.zeros((*z.shape[:-2], *size, *places(z.shape[-2:], size, **how)))
+    for a, b, i, j, r, q in reads(z.shape[-2:], size, p.shape[-2:], **how):
+        p[..., a, b, i, j] = z[..., r, q]
+    return p
+
+
+def add_patches(p, shape, **how):
+    z = np.zeros((*p.shape[:-4], *shape))
+    for a, b, i, j, r, q in reads(shape, p.shape[-4:-2], p.shape[-2:], **how):
+        z[..., r, q] += p[..., a, b, i, j]
+    return z
+
+
+def avg_pool(z, size, **how):
+    return patches(z, size, **how).mean((-4, -3))
+
+
+def avg_unpool(g, size, shape, **how):
+    p = np.broadcast_to(g[..., None, None, :, :] / math.prod(size), (*g.shape[:-2], *size, *g.shape[-2:]))
+    return add_patches(p, shape, **how)
+
+
+def max_pool_at(a, z, size, **how):
+    """a where z is largest in each window; `apart` leaves no ties."""
+    found = np.full((*z.shape[:-2], *places(z.shape[-2:], size, **how)), -np.inf)
+    value = np.zeros(found.shape)
+    for _, _, i, j, r, q in reads(z.shape[-2:], size, found.shape[-2:], **how):
+        larger = z[..., r, q] > found[..., i, j]
+        found[..., i, j] = np.where(larger, z[..., r, q], found[..., i, j])
+        value[..., i, j] = np.where(larger, a[..., r, q], value[..., i, j])
+    return value
+
+
+def max_unpool(g, z, size, **how):
+    """The adjoint of max_pool_at, by its definition: each number of z in turn."""
+    d = np.zeros(z.shape)
+    for at in np.ndindex(*z.shape):
+        one = np.zeros(z.shape)
+        one[at] = 1
+        d[at] = (g * max_pool_at(one, z, size, **how)).sum()
+    return d
+
+
+S2, P1 = {"stride": (2, 2)}, {"padding": (1, 1)}
+SP = {"stride": (2, 1), "padding": (1, 0)}
+IMAGES: dict[str, list[Case]] = {
+    "conv2d": [Case("conv2d(a, b)", "m45,km32", conv2d),
+               Case("conv2d(a, b, padding=1)", "m33,km33", lambda a, b: conv2d(a, b, **P1)),
+               Case("conv2d(a, b, stride=(2, 1), padding=(1, 0))", "2m43,km22", lambda a, b: conv2d(a, b, **SP)),
+               Case("conv2d(a, b, c, stride=2)", "m45,kmp2,k", lambda a, b, c: conv2d(a, b, **S2) + c[:, None, None]),
+               Case("conv2d(a, b)", "m23,km11", conv2d)],
+    "conv2d_transpose": [
+        Case("conv2d_transpose(a, b)", "k23,km22", lambda a, b: conv2d_transpose(a, b, (3, 4))),
+        Case("conv2d_transpose(a, b, c, stride=2)", "k22,km33,m",
+             lambda a, b, c: conv2d_transpose(a, b, (5, 5), **S2) + c[:, None, None]),
+        Case("conv2d_transpose(a, b, stride=(2, 1), padding=(1, 0), shape=(4, 3))", "2k32,km22",
+             lambda a, b: conv2d_transpose(a, b, (4, 3), **SP))],
+    "conv2d_kernel": [
+        Case("conv2d_kernel(a, b)", "m34,k22", lambda a, b: conv2d_kernel(a, b, (2, 3))),
+        Case("conv2d_kernel(a, b, stride=2, padding=1, shape=2)", "m34,k23",
+             lambda a, b: conv2d_kernel(a, b, (2, 2), **S2, **P1)),
+        Case("conv2d_kernel(a, b, stride=2, padding=1)", "2m33,2k22",
+             lambda a, b: conv2d_kernel(a, b, (3, 3), **S2, **P1))],
+    "add_bias": [Case("add_bias(a, b)", "km3,k", lambda a, b: a + b[:, None, None]),
+                 Case("add_bias(a, b)", "jkm2,k", lambda a, b: a + b[:, None, None])],
+    "patches": [Case("patches(a, 2)", "m34", lambda a: patches(a, (2, 2))),
+                Case("patches(a, size=(2, 1), stride=2, padding=(1, 0))", "34", lambda a: patches(
+                    a, (2, 1), **S2, padding=(1, 0)))],
+    "add_patches": [Case("add_patches(a)", "m2223", lambda a: add_patches(a, (3, 4))),
+                    Case("add_patches(a, stride=2, padding=1, shape=(4, 3))", "3222", lambda a: add_patches(
+                        a, (4, 3), **S2, **P1))],
+    "max_pool": [Case("max_pool(a)", "m45", lambda a: max_pool_at(a, a, (2, 2), **S2), "apart"),
+                 Case("max_pool(a, 3, stride=(2, 1), padding=(1, 0))", "m53", lambda a: max_pool_at(
+                     a, a, (3, 3), **SP), "apart"),
+                 Case("max_pool(a, size=(1, 2))", "34", lambda a: max_pool_at(a, a, (1, 2), stride=(1, 2)), "apart")],
+    "max_unpool": [Case("max_unpool(a, b)", "k12,k34", lambda a, b: max_unpool(a, b, (2, 2), **S2), "apart"),
+                   Case("max_unpool(a, b, 2, 1, 1)", "34,23", lambda a, b: max_unpool(a, b, (2, 2), **P1), "apart")],
+    "max_pool_at": [Case("max_pool_at(a, b)", "k34,k34", lambda a, b: max_pool_at(a, b, (2, 2), **S2), "apart"),
+                    Case("max_pool_at(a, b, 2, stride=1, padding=1)", "23,23", lambda a, b: max_pool_at(
+                        a, b, (2, 2), **P1), "apart")],
+    "avg_pool": [Case("avg_pool(a)", "m45", lambda a: avg_pool(a, (2, 2), **S2)),
+                 Case("avg_pool(a, 3, stride=(2, 1), padding=(1, 0))", "53", lambda a: avg_pool(a, (3, 3), **SP))],
+    "avg_unpool": [Case("avg_unpool(a)", "m22", lambda a: avg_unpool(a, (2, 2), (4, 4), **S2)),
+                   Case("avg_unpool(a, 2, padding=1, shape=(3, 4))", "23", lambda a: avg_unpool(
+                       a, (2, 2), (3, 4), **S2, **P1))],
+}
 TRUTH = {"logical_and": np.logical_and, "logical_or": np.logical_or}
 CASES: dict[str, list[Case]] = {
     "add": elementwise("add", lambda a, b: a + b, count=2, sign="+"),
@@ -198,5 +321,7 @@ CASES: dict[str, list[Case]] = {
                       for s in ("k,k", "mk,mk")],
     "softmax_cross_entropy": [Case("softmax_cross_entropy(a, b)", s, lambda a, b: -(b * np.log(softmax(a))).sum(-1))
                               for s in ("k,k", "mk,mk")],
+    "flatten": [Case("flatten(a)", s, lambda a: a.reshape(-1)) for s in ("mkp", "m", "")],
+    **IMAGES,
     "dropout": [Case("dropout(a, 0.5)", "mk", lambda a: a)],  # not in training
 }

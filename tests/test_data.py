@@ -78,7 +78,7 @@ def test_encoding_is_reversed_by_decoding_and_stored_by_its_symbols(text: str, d
     [
         (lambda: Vocabulary(""), ValueError, "at least one character"),
         (lambda: Vocabulary(b"ab"), TypeError, "not from bytes"),
-        (lambda: Vocabulary("ab").encode(b"ab"), TypeError, "encode takes text, not bytes"),
+        (lambda: Vocabulary("ab").encode(b"ab"), TypeError, "encode takes text or an iterable of symbols, not bytes"),
         (lambda: Vocabulary("abc").encode("cabbage"), ValueError, "symbol 'g' at position 5 is not in the voc"),
         (lambda: Vocabulary("abc").decode([0, 3]), ValueError, "number 3 at position 1 is outside the vocabulary of 3"),
         (lambda: Vocabulary("abc").decode([-1]), ValueError, "number -1 at position 0"),

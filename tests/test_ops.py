@@ -13,9 +13,11 @@ from op_references import CASES, Case, draw
 import tinygrad_rnn as tr
 from tinygrad_rnn.functions import FUNCTIONS
 from tinygrad_rnn.ops import TABLE
+from tinygrad_rnn.ops.draws import DECLARED
 
 # Rows that are tested by a test of their own below.
-LEAVES = {"ref", "const", "data", "position", "last", "count", "dropout_mask"}
+LEAVES = {"ref", "const", "data", "position", "last", "count", "dropout_mask", "noise"}
+DRAWN = {*DECLARED, "draw_class"}
 WITH_POSITIONS = {"take", "scatter"}
 PARAMETERS = [pytest.param(name, k, id=f"{name}-{k}") for name, cases in CASES.items() for k in range(len(cases))]
 # Tensors have no named indices, and their dropout always acts.
@@ -23,7 +25,7 @@ ON_TENSORS = [p for p in PARAMETERS if p.values[0] != "dropout" and not CASES[p.
 
 
 def test_every_row_is_tested():
-    assert set(TABLE) == set(CASES) | LEAVES | WITH_POSITIONS
+    assert set(TABLE) == set(CASES) | LEAVES | DRAWN | WITH_POSITIONS
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -206,7 +206,7 @@ def test_a_carried_state_is_no_gradient():
                          dtype="float64")
     x = np.random.default_rng(0).normal(size=(2, 4, 2))
     state = model.run(x=x, want="loss").state
-    assert set(state) == {"h"}
+    assert set(state) == {"h", "[t]"} and list(state["[t]"]) == [4, 4]
     for _ in range(2):  # nothing of the run before is left over
         assert not model.value_and_grad(x=x, state=state)[1]["h0"].any()
         model.value_and_grad(x=x)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .data.buckets import Bucketed
+from .data.rows import examples, is_ragged
+from .data.sequences import are_sequences
 from .errors import BadType, BadValue
 from .system import System
 
@@ -19,14 +22,8 @@ class Batches:
     def __init__(self, data: Mapping[str, Any], size: int, shuffle: bool, seed: int):
         if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
             raise BadValue(f"batch_size is a whole number, at least 1, not {size!r}")
-        counts = {name: len(a) for name, a in _leaves(data)}
-        if not counts or 0 in counts.values():
-            raise BadValue("there are no examples to train on")
-        if len(set(counts.values())) > 1:
-            raise BadValue(f"the arrays have different numbers of examples: "
-                           f"{', '.join(f'{k} {v}' for k, v in counts.items())}")
         self.data, self.size, self.shuffle, self.seed = dict(data), size.__index__(), shuffle, seed
-        self.examples = next(iter(counts.values()))
+        self.examples = examples(data)
 
     def count(self) -> int:
         """How many batches an epoch has."""
@@ -45,7 +42,10 @@ class Batches:
 
 
 class Stream:
-    """Batches that somebody else makes: any iterable of dicts."""
+    """Batches that somebody else makes: any iterable of dicts.
+
+    One with a method `epoch(number)` is asked for the batches of each epoch, so it may shuffle and yet be resumed.
+    """
 
     def __init__(self, batches: Iterable[Batch]):
         self.batches = batches
@@ -57,34 +57,34 @@ class Stream:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one epoch, in the order in which they come."""
+        if hasattr(self.batches, "epoch"):
+            yield from _dicts(self.batches.epoch(number))
+            return
         if self._started and iter(self.batches) is self.batches:
             raise BadValue("these batches can be gone through only once; give a list, or an object whose iter() begins "
                            "anew, for more than one epoch")
         self._started = True
-        for batch in self.batches:
-            if not isinstance(batch, Mapping):
-                raise BadType(f"a batch is a dict of arrays by input name, not {type(batch).__name__}")
-            yield dict(batch)
+        yield from _dicts(self.batches)
 
 
-def as_batches(data: Any, size: int, shuffle: bool, seed: int) -> Batches | Stream:
-    """A dict of arrays or an iterable of dicts as batches."""
+def _dicts(batches: Iterable[Any]) -> Iterator[Batch]:
+    for batch in batches:
+        if not isinstance(batch, Mapping):
+            raise BadType(f"a batch is a dict of arrays by input name, not {type(batch).__name__}")
+        yield dict(batch)
+
+
+def as_batches(data: Any, size: int, shuffle: bool, seed: int, system: System) -> Batches | Stream:
+    """A dict of arrays, or of lists of sequences of different lengths, or an iterable of dicts, as batches."""
+    if isinstance(data, Mapping) and any(is_ragged(value) for value in data.values()):
+        over = {name: system.quantities[name].slots for name, value in data.items()
+                if name in system.quantities and are_sequences(value)}
+        return Stream(Bucketed(data, size, over=over, seed=seed if shuffle else None))
     if isinstance(data, Mapping):
         return Batches(data, size, shuffle, seed)
     if isinstance(data, (str, bytes)) or not isinstance(data, Iterable):
         raise BadType(f"data is a dict of arrays, or an iterable of such dicts, not {type(data).__name__}")
     return Stream(data)
-
-
-def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in data.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}[{k}]", np.asarray(v)) for k, v in value.items())
-        else:
-            array = np.asarray(value)
-            if array.ndim == 0:
-                raise BadType(f"{name} is a single number; an array with one row per example is expected")
-            yield name, array
 
 
 def _rows(value: Any, rows: Any) -> Any:

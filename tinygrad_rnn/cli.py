@@ -1,17 +1,17 @@
-"""The command line: train, sample, draw, gallery, grad, models."""
+"""The command line: train, sample, draw, gallery, grad, models, examples."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, data, text_model
+from . import catalogue, data, showcase, text_model
 from .backends import use_backend
-from .errors import Error
-from .model import Model
+from .errors import BadValue, Error
+from .model import Model, equations
 
 EXAMPLES = """examples:
   tinygrad-rnn train                                   the English of Python's own documentation
@@ -22,9 +22,13 @@ EXAMPLES = """examples:
   tinygrad-rnn draw mycell.txt -o mycell.pdf           a file of equations
   tinygrad-rnn draw gru -o gru.html                    one page to walk through, which needs nothing else
   tinygrad-rnn draw book/model.safetensors --view unrolled --data batch.npz -o run.svg
-  tinygrad-rnn gallery -o pictures                     every model in every view
+  tinygrad-rnn gallery lstm luong -o pictures          models in every view
   tinygrad-rnn grad gru --latex
   tinygrad-rnn models
+  tinygrad-rnn models bahdanau                         its source, options, equations and sizes
+  tinygrad-rnn models --pages docs/models              a page of each: picture, equations, weights, training
+  tinygrad-rnn examples                                what there is to run
+  tinygrad-rnn examples hello --out hello              train one, and leave pictures and figures
 """
 MODEL_HELP = "a name that `tinygrad-rnn models` lists, a file of equations, or a saved model (.safetensors)"
 
@@ -43,14 +47,21 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--prime", help="text that the model reads first")
     _draw_arguments(_command(commands, "draw", "draw a model", _draw))
-    gallery = _command(commands, "gallery", "draw every model in every view, with an index page", _gallery)
+    gallery = _command(commands, "gallery", "draw models in every view, with an index page", _gallery)
+    gallery.add_argument("models", nargs="*", metavar="MODEL", help=f"names (default: {' '.join(catalogue.first())})")
     gallery.add_argument("-o", "--output", type=Path, required=True, help="a folder")
     gallery.add_argument("--sheet", type=Path, help="also a contact sheet of all pictures, .png or .pdf")
     grad = _command(commands, "grad", "print the derived equations of the gradient", _grad)
     grad.add_argument("model", help=MODEL_HELP)
     grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
     grad.add_argument("--latex", action="store_true", help="as an aligned LaTeX environment")
-    _command(commands, "models", "list what can be drawn and trained", _models)
+    listed = _command(commands, "models", "list the ready models, tell of one, or make a page of each", _models)
+    listed.add_argument("name", nargs="?", help="tell of this model: its source, options, equations and sizes")
+    listed.add_argument("--pages", type=Path, help="a folder for a page of each: picture, equations, weights, training")
+    shown = _command(commands, "examples", "list the examples, or run one", _examples)
+    shown.add_argument("name", nargs="?", help="run this example")
+    shown.add_argument("arguments", nargs=argparse.REMAINDER, help="what it is given: --quick, --out DIR, --seed N, "
+                       "--help")
     return top
 
 
@@ -68,6 +79,9 @@ def _draw_arguments(draw: argparse.ArgumentParser) -> None:
     draw.add_argument("model", help=MODEL_HELP)
     draw.add_argument("-o", "--output", type=Path, required=True,
                       help="ends in .svg, .png, .pdf, .tex (TikZ), .html, .dot or .mmd (Mermaid)")
+    draw.add_argument("--size", action="append", default=[], metavar="NAME=SIZE", help="of a file of equations a size "
+                      "that it does not give, such as h=64 or V=10,64; of a ready model one of its own, such as "
+                      "hidden=64; may be given several times")
     draw.add_argument("--view", help="folded, unrolled, backward, cell, attention or equations (default: folded; of "
                       "an .html unrolled)")
     draw.add_argument("--of", help="draw the derived equations of this scalar's gradient in place of the model")
@@ -86,7 +100,7 @@ def _draw_arguments(draw: argparse.ArgumentParser) -> None:
 def _train_arguments(train: argparse.ArgumentParser) -> None:
     standard = text_model.Settings()
     train.add_argument("textfile", nargs="?", type=Path, help="UTF-8 text; default: the English of Python's docs")
-    train.add_argument("--cell", choices=sorted(catalogue.models()), default="lstm")
+    train.add_argument("--cell", choices=catalogue.layered(), default="lstm")
     train.add_argument("--hidden", type=int, default=128, help="units of each layer (default: 128)")
     train.add_argument("--layers", type=int, default=1)
     train.add_argument("--epochs", type=int, default=standard.epochs, help=f"(default: {standard.epochs})")
@@ -120,11 +134,36 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    model = catalogue.model_of(args.model)
+    model = _sized(args.model, dict(map(_size, args.size)))
     model = model if args.of is None else model.grad(args.of)
     names = ("view", "steps", "elide", "detail", "notation", "colour", "example", "focus", "quantity")
     values = None if args.data is None else _computed(model, args.data)
     _say(str(model.draw(args.output, values=values, **{name: getattr(args, name) for name in names})))
+
+
+def _size(given: str) -> tuple[str, int | tuple[int, ...]]:
+    """h=64 as a name and a number, V=10,64 as a name and a shape."""
+    name, _, value = given.partition("=")
+    numbers = value.strip("()").rstrip(",").split(",")
+    if not name.strip() or not all(n.strip().isdecimal() for n in numbers):
+        raise BadValue(f"--size is a name and a size, such as h=64 or V=10,64, not {given!r}")
+    shape = tuple(int(n) for n in numbers)
+    return name.strip(), shape[0] if len(shape) == 1 else shape
+
+
+def _sized(name: str, sizes: Mapping[str, Any]) -> Model:
+    """The model of that name or file, with sizes that are given beside it."""
+    path = Path(name)
+    if not sizes or (name not in catalogue.models() and not path.exists()):
+        return catalogue.model_of(name)
+    if name in catalogue.models():
+        for size in sizes:
+            if not catalogue.takes(name, size):
+                raise BadValue(f"the model {name} has no size {size!r}; see `tinygrad-rnn models {name}`")
+        return catalogue.make(name, **sizes)
+    if path.suffix == ".safetensors":
+        raise BadValue(f"{name} is a saved model, whose sizes are those of its weights; leave --size out")
+    return equations(data.read_text(path), name=path.stem, **sizes)
 
 
 def _computed(model: Model, path: Path) -> Any:
@@ -138,7 +177,7 @@ def _computed(model: Model, path: Path) -> Any:
 def _gallery(args: argparse.Namespace) -> None:
     from . import gallery  # it needs what draws, which others do without
 
-    entries = gallery.draw_gallery(args.output)
+    entries = gallery.draw_gallery(args.output, args.models)
     _say(str(args.output / "index.html"))
     if args.sheet is not None:
         _say(str(gallery.contact_sheet(entries, args.sheet)))
@@ -150,9 +189,26 @@ def _grad(args: argparse.Namespace) -> None:
 
 
 def _models(args: argparse.Namespace) -> None:
-    for name, make in catalogue.models().items():
-        first = (make.__doc__ or "").strip().splitlines()[0]
-        _say(f"{name:<10} {first}")
+    if args.name is not None and args.name not in catalogue.models():
+        raise catalogue.unknown(args.name)
+    if args.pages is not None:
+        from . import pages  # it needs what draws, which others do without
+
+        _say(str(pages.write_pages(args.pages, [args.name] if args.name else None, _say)))
+    elif args.name is not None:
+        model = catalogue.make(args.name)
+        options = [f"{key}: {', '.join(map(repr, values))}" for key, values in catalogue.choices(args.name).items()]
+        _say("\n\n".join([catalogue.description(args.name), *options, str(model), model.summary()]))
+    else:
+        for name in catalogue.models():
+            _say(f"{name:<14} {catalogue.summary(name)}")
+
+
+def _examples(args: argparse.Namespace) -> None:
+    if args.name is None:
+        _say(showcase.listing())
+    else:
+        showcase.run(args.name, args.arguments)
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
@@ -38,21 +39,43 @@ def key_of(seed: int, step: int, name: str) -> int:
     return _mixed(_mixed(_mixed(seed & _MASK) ^ (step & _MASK)) ^ zlib.crc32(name.encode()))
 
 
+def _drawn(xp: Any, out: Any, labels: tuple[str, ...], batched: bool, node: Any, feed: Any, key: str) -> Any:
+    """Uniform numbers for an array whose axes are labels, features, batch."""
+    at = dict(node.attr("at"))
+    axes = []
+    for k, size in enumerate(out.shape):
+        axis = xp.arange(size).reshape([-1 if j == k else 1 for j in range(out.ndim)])
+        if batched and k == out.ndim - 1:
+            axis = axis + feed.first_example
+        before = feed.offset.get(labels[k], 0) + feed.behind.get(labels[k], 0) if k < len(labels) else 0
+        axes.append(axis + before)
+    positions = {**at, **dict(zip(labels, axes, strict=False))}
+    # The example, the positions by index name, the features: the order of mixing is part of the draw.
+    coordinates = [axes.pop()] if batched else []
+    coordinates += [positions[i] for i in sorted(positions)] + axes[len(labels):]
+    return uniform(xp, key_of(feed.seed, feed.step, key), coordinates)
+
+
 def fill_mask(xp: Any, out: Any, labels: tuple[str, ...], batched: bool, node: Any, feed: Any) -> None:
     """out = 0 with probability `rate`, else 1 / (1 - rate); its axes are labels, features, batch.
 
     Source: Srivastava et al. 2014, "Dropout", in the inverted form.
     """
-    rate, at = node.attr("rate"), dict(node.attr("at"))
-    key = key_of(feed.seed, feed.step, node.attr("key"))
-    axes = []
-    for k, size in enumerate(out.shape):
-        offset = feed.first_example if batched and k == out.ndim - 1 else 0
-        offset += feed.offset.get(labels[k], 0) if k < len(labels) else 0
-        axes.append((xp.arange(size) + offset).reshape([-1 if j == k else 1 for j in range(out.ndim)]))
-    positions = {**at, **dict(zip(labels, axes, strict=False))}
-    # The example, the positions by index name, the features: the order of mixing is part of the draw.
-    coordinates = [axes.pop()] if batched else []
-    coordinates += [positions[i] for i in sorted(positions)] + axes[len(labels):]
-    u = uniform(xp, key, coordinates)
+    rate = node.attr("rate")
+    u = _drawn(xp, out, labels, batched, node, feed, node.attr("key"))
     xp.copyto(out, xp.where(u < rate, 0.0, 1.0 / (1.0 - rate)), "unsafe")
+
+
+def fill_noise(xp: Any, out: Any, labels: tuple[str, ...], batched: bool, node: Any, feed: Any) -> None:
+    """out = uniform numbers in [0, 1), or standard normal ones by the method of Box and Muller (1958)."""
+    key = node.attr("key")
+    u = _drawn(xp, out, labels, batched, node, feed, key)
+    if node.attr("kind") == "normal":
+        angle = _drawn(xp, out, labels, batched, node, feed, key + ", the angle")
+        u = xp.sqrt(-2.0 * xp.log1p(-u)) * xp.cos(2.0 * math.pi * angle)
+    else:
+        u = xp.minimum(u, 1.0 - 2.0**-24)  # as float32 it would be rounded to 1
+    xp.copyto(out, u, "unsafe")
+
+
+FILLS = {"dropout_mask": fill_mask, "noise": fill_noise}

@@ -12,7 +12,7 @@ from typing import Any
 from . import classes, ragged
 from .config import Feed
 from .contract import Copies, contract
-from .draw import fill_mask
+from .draw import FILLS
 from .layout import Env, Layout
 from .node import BATCH, At, Node, walk
 from .ops import TABLE
@@ -20,7 +20,8 @@ from .program import Recorder
 from .schedule import Item, Loop, Vertex
 from .system import Equation
 
-LEAVES = {"position", "last", "count", "dropout_mask"}
+REARRANGED = {"patches", "reshape", "flatten", "transpose", "expand", "slice", "pick"}  # zero where what they read is
+LEAVES = {"position", "last", "count", *FILLS}
 FILL = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf"), "log_softmax": -float("inf")}
 
 
@@ -38,6 +39,7 @@ class Emitter:
         self.copies: dict[tuple[Any, ...], Copies] = {}
         self.prelude: list[Any] = []
         self.drawn = False  # is anything new drawn for each run?
+        self.counted: set[str] = set()  # indices whose positions enter: a state says how many are behind it
         self._storage([item for segment in segments for item in segment])
         self.segments = [self._emitted(segment) for segment in segments]
 
@@ -96,28 +98,37 @@ class Emitter:
         if op == "position":
             index = node.attr("index")
             positions = xp.arange(1, self.layout.size(index) + 1).astype(dtype)
-            self._count_on(positions, index)
             if BATCH in node.indices:
                 positions = xp.broadcast_to(positions[:, None], (*positions.shape, self.layout.config.batch))
+                self.counted.add(index)
+            positions = self._counted_on(positions, index, BATCH in node.indices)
             self.values[node] = (positions, (index,))
         elif op == "last":
             value = xp.zeros(self.layout.config.batch, dtype)
             self.values[node] = (value, ())
-            lengths = self.layout.ends[self.layout.system.range_of(node.attr("index"))]
-            self.prelude.append(lambda feed: xp.copyto(value, lengths, "unsafe"))
+            index = node.attr("index")
+            lengths = self.layout.ends[self.layout.system.range_of(index)]
+            self.prelude.append(lambda feed: xp.copyto(value, lengths + _behind(feed, index), "unsafe"))
         elif op == "count":
             self._count(node, dtype)
         else:
             self._allocate(node, self.layout.labels(node))
             array, labels = self.values[node]
             self.drawn = True
-            self.prelude.append(lambda feed: fill_mask(xp, array, labels, BATCH in node.indices, node, feed))
+            self.counted |= set(labels) - set(self.layout.system.static) if op == "noise" else set()
+            self.prelude.append(lambda feed: FILLS[op](xp, array, labels, BATCH in node.indices, node, feed))
 
-    def _count_on(self, positions: Any, index: str) -> None:
-        """In a segment of time, positions count on from where it begins."""
-        if self.layout.system.range_of(index) in self.layout.config.cut:
-            local = positions.copy()
-            self.prelude.append(lambda feed: self.xp.add(local, feed.offset[index], positions))
+    def _counted_on(self, local: Any, index: str, by_example: bool) -> Any:
+        """In a segment of time positions count on from where it begins, and those of examples from the state."""
+        if not self.layout.config.carried and self.layout.system.range_of(index) not in self.layout.config.cut:
+            return local
+        positions = self.xp.array(local)
+
+        def fill(feed: Feed) -> None:
+            self.xp.add(local, feed.offset.get(index, 0) + (_behind(feed, index) if by_example else 0), positions)
+
+        self.prelude.append(fill)
+        return positions
 
     def _count(self, node: Node, dtype: str) -> None:
         xp, over = self.xp, node.attr("over")
@@ -295,6 +306,8 @@ class Emitter:
         return view, [*labels, *("." + c for c in letters), *[BATCH] * batched], copies
 
     def _zero_in_padding(self, node: Node) -> bool:
+        while node.op in REARRANGED:
+            node = node.args[0]
         return node.op == "ref" and all(s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
 
     def _emit_contract(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
@@ -304,6 +317,11 @@ class Emitter:
         b, lb, cb = self._operand(node.args[1], right, env, over)
         lo = [*labels, *("." + c for c in goal), *[BATCH] * (BATCH in node.indices)]
         contract(self.do, out, lo, a, la, b, lb, (ca, cb))
+
+
+def _behind(feed: Feed, index: str) -> Any:
+    """How many positions of each example came before, where bare positions count on from there."""
+    return feed.behind.get(index, 0) if feed.counted else 0
 
 
 SPECIAL = {"contract": Emitter._emit_contract, "pick_class": classes.emit_pick, "scatter_class": classes.emit_scatter}

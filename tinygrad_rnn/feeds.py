@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import whole
 from .config import Config, Feed
 from .demand import demand
 from .errors import BadName, BadType, BadValue
@@ -14,9 +15,11 @@ from .ops.table import near
 from .system import Equation, Quantity, System
 
 
-def check_names(system: System, data: Iterable[str]) -> None:
-    """Raise where a name is not an input of the model."""
+def check_names(system: System, data: Iterable[str], declared: Iterable[str] = ()) -> None:
+    """Raise where a name is not an input of the model, nor declared as data."""
     for name in data:
+        if name in declared:
+            continue
         q = system.quantities.get(name)
         if q is None:
             raise BadName(f"the model has no input {name!r}{near(name, system.of_role('input'))}; "
@@ -37,7 +40,8 @@ def check_memory(memory: Any, check: bool = False) -> None:
 
 def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, lengths: Any = None,
              steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
-             step: int = 0, check: bool = False, memory: str | None = None) -> tuple[Config, Feed]:
+             step: int = 0, check: bool = False, memory: str | None = None,
+             batch: int | None = None, counted: bool = False) -> tuple[Config, Feed]:
     """The plan's key and its feed. Raises `Error` for anything that cannot be right."""
     check_memory(memory, check)
     for name in want:
@@ -51,7 +55,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
     arrays = {name: _array(name, data[name]) for name in names}
     coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
-    batch, sizes = _sizes(system, arrays, coded, steps, state, lengths)
+    batch, sizes = _sizes(system, arrays, steps, state, lengths, batch)
     _need_sizes(system, what.equations, sizes)
     by_range = _lengths(system, lengths, sizes, batch)
     _check_classes(system, what.targets & coded, arrays, by_range)
@@ -60,7 +64,14 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
             _check_finite(system.quantities[name], arrays[name], system, by_range)
     config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None,
                     check, memory)
-    return config, Feed(arrays, by_range, dict(state or {}), seed, step)
+    state = dict(state or {})
+    behind = {i: np.asarray(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
+    return config, Feed(arrays, by_range, state, seed, step, behind=behind, counted=counted)
+
+
+def position_key(index: str) -> str:
+    """Under which a state says how many positions of an index are behind it, per example."""
+    return f"[{index}]"
 
 
 def _array(name: str, value: Any) -> Any:
@@ -96,11 +107,11 @@ def _is_coded(system: System, q: Quantity, array: Any) -> bool:
     raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
 
 
-def _sizes(system: System, arrays: Mapping[str, Any], coded: frozenset[str], steps: Any,
-           state: Mapping[str, Any] | None, lengths: Any) -> tuple[int, dict[str, int]]:
+def _sizes(system: System, arrays: Mapping[str, Any], steps: Any, state: Mapping[str, Any] | None, lengths: Any,
+           batch: int | None) -> tuple[int, dict[str, int]]:
     sizes = {system.range_of(i): size for i, size in system.static.items()}
     given = {r: f"{i}={sizes[r]}" for i in system.static for r in [system.range_of(i)]}
-    batch, batch_from = None, ""
+    batch, batch_from = None if batch is None else whole("batch", batch, at_least=1), "batch="
     for name, array in arrays.items():
         q = system.quantities[name]
         if batch is not None and array.shape[0] != batch:
@@ -119,7 +130,7 @@ def _sizes(system: System, arrays: Mapping[str, Any], coded: frozenset[str], ste
         batch = len(next(iter(state.values())))
     for values in [] if lengths is None else lengths.values() if isinstance(lengths, Mapping) else [lengths]:
         batch = np.size(values) if batch is None else batch
-    for index, count in _steps(system, steps).items():
+    for index, count in steps_by_index(system, steps).items():
         r = system.range_of(index)
         if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
             raise BadValue(f"steps is a whole number, at least 1, not {count!r}")
@@ -129,7 +140,8 @@ def _sizes(system: System, arrays: Mapping[str, Any], coded: frozenset[str], ste
     return 1 if batch is None else batch, sizes
 
 
-def _steps(system: System, steps: Any) -> dict[str, Any]:
+def steps_by_index(system: System, steps: Any) -> dict[str, Any]:
+    """steps= as the number of positions by index."""
     if steps is None:
         return {}
     if isinstance(steps, Mapping):
@@ -137,6 +149,11 @@ def _steps(system: System, steps: Any) -> dict[str, Any]:
             _index(system, index, "steps")
         return dict(steps)
     return {_only_index(system, "steps"): steps}
+
+
+def dynamic_slots(system: System, name: str) -> list[str]:
+    """The indices of a quantity whose range was not given with the model."""
+    return [i for i in system.quantities[name].slots if i not in system.static]
 
 
 def _index(system: System, index: Any, what: str) -> None:

@@ -19,6 +19,7 @@ from . import backends
 from .batches import Batch, Batches, Stream, as_batches, positions, segments
 from .clipping import ClipNorm, global_norm
 from .errors import BadFile, BadType, BadValue
+from .feeding import Feeding
 from .feeds import check_memory, prepared
 from .files import load_checkpoint, replacing, save_checkpoint
 from .node import refs
@@ -53,22 +54,27 @@ class History:
 
 def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: int = 1, of: str = "loss",
         wrt: Iterable[str] | None = None, valid: Any = None, clip: Any = None, carry_state: bool = False,
-        truncate: int | None = None, memory: str | None = None, batch_size: int = 32, shuffle: bool = True,
+        truncate: int | None = None, memory: str | None = None, scheduled_sampling: Any = None, batch_size: int = 32,
+        shuffle: bool = True,
         patience: int | None = None, seed: int = 0, progress: bool = True, log: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None, save_every: float = 30.0, resume: bool = False,
         meta: Mapping[str, str] | None = None, on_epoch: Callable[[dict[str, float]], None] | None = None) -> History:
     """Minimise `of` over the data; the weights change in place.
 
-    data: a dict of arrays (and "lengths"), cut into shuffled batches of `batch_size`, or an iterable of such dicts.
+    data: a dict of arrays (and "lengths"), cut into shuffled batches of `batch_size`; or of lists of sequences, sorted
+    into buckets by length and padded; or an iterable of such dicts.
     optimizer: Adam(1e-3) by default. clip: a number (global norm), ClipNorm or ClipValue. wrt: the weights to
     train, all by default. carry_state: each batch goes on from the state that the one before it left (no gradient
     passes). truncate: cut batches into segments of so many steps with the state carried between them (truncated
     BPTT). memory: "sqrt" for long sequences: only the states between segments of about sqrt(T) steps are kept, and each
     segment is computed again on the way back; the same gradients in memory in proportion to sqrt(T), for one more pass
-    forward. It takes models that read no future. valid: data whose loss is taken after each epoch. patience: stop
-    after so many epochs without a better loss, and put the best weights back. log: a CSV file, one row per update.
-    checkpoint: a safetensors file, written beside and renamed, every `save_every` seconds and after each epoch;
-    resume: go on from it exactly. on_epoch: called with the row of each epoch.
+    forward. It takes models that read no future. scheduled_sampling: the share of declared data, such as
+    w[t] = categorical(p[t]), that is fed back as drawn by the model rather than as given: a number, or a function of
+    the number of updates done (Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural
+    Networks", section 2.4); the loss is of the given data always. valid: data whose loss is taken after each epoch.
+    patience: stop after so many epochs without a better loss, and put the best weights back. log: a CSV file, one row
+    per update. checkpoint: a safetensors file, written beside and renamed, every `save_every` seconds and after each
+    epoch; resume: go on from it exactly. on_epoch: called with the row of each epoch.
     Raises `Error` for data that do not fit the model, and where the loss is no longer finite.
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
@@ -77,9 +83,9 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     if isinstance(epochs, bool) or not hasattr(epochs, "__index__") or epochs < 0:
         raise BadValue(f"epochs is a whole number, at least 0, not {epochs!r}")
     trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed,
-                       memory)
-    trainer.batches = as_batches(data, batch_size, shuffle, seed)
-    trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed)
+                       memory, scheduled_sampling)
+    trainer.batches = as_batches(data, batch_size, shuffle, seed, model.system)
+    trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed, model.system)
     trainer.files = _Files(checkpoint, save_every, log, dict(meta or {}))
     trainer.carry_over = carry_state
     if resume:
@@ -107,20 +113,22 @@ class _Trainer:
     carry_over: bool
 
     def __init__(self, model: Model, optimizer: Optimizer, of: str, wrt: Iterable[str] | None, clip: Any, carries: bool,
-                 truncate: int | None, seed: int, memory: str | None = None):
+                 truncate: int | None, seed: int, memory: str | None = None, scheduled_sampling: Any = None):
         self.model, self.optimizer, self.of, self.seed = model, optimizer, of, seed
         self.clip = ClipNorm(clip) if isinstance(clip, (int, float)) and not isinstance(clip, bool) else clip
         if self.clip is not None and not callable(self.clip):
             raise BadType(f"clip is a number, ClipNorm or ClipValue, not {clip!r}")
         self.names = list(model.weights) if wrt is None else list(wrt)
-        self.derived = model.grad(of, self.names)
+        self.seen = model.observing()
+        self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
+        self.derived = (self.seen if self.feeding is None else self.feeding.model).grad(of, self.names)
         self.carries, self.truncate = carries, truncate
         if carries:
-            _check_carries(model, of)
+            _check_carries(self.seen, of)
         self.memory = memory
         check_memory(memory)
         if memory is not None:
-            check_cut(model.system, of, carries)
+            check_cut(self.seen.system, of, carries)
         self.weights = {name: model.weights.arrays[name] for name in self.names}
         optimizer.start(self.weights, backends.current().xp)
         self.epoch, self.done, self.step = 0, 0, 0  # epochs finished, batches of this one done, updates
@@ -168,12 +176,12 @@ class _Trainer:
     def _batch(self, batch: Batch) -> None:
         if not self.carry_over:
             self.state = None
-        for part in segments(self.model.system, batch, self.truncate):
+        for part in segments(self.seen.system, batch, self.truncate):
             lengths = part.pop("lengths", None)
             if self.state is not None and any(len(v) != len(next(iter(part.values()))) for v in self.state.values()):
                 raise BadValue("a batch has another number of examples than the one whose state it goes on from")
             loss, norm = self._update(part, lengths)
-            count = positions(self.model.system, {**part, **({} if lengths is None else {"lengths": lengths})})
+            count = positions(self.seen.system, {**part, **({} if lengths is None else {"lengths": lengths})})
             self.totals[0] += loss * count
             self.totals[1] += count
             self.step += 1
@@ -182,6 +190,8 @@ class _Trainer:
     def _update(self, data: Batch, lengths: Any) -> tuple[float, float]:
         derived, adjoints = self.derived, self.derived.adjoints
         want = (self.of, *(adjoints[name] for name in self.names))
+        if self.feeding is not None:
+            data = self.feeding.mixed(data, self.step)
         config, feed = prepared(derived.system, want, data, lengths=lengths, state=self.state, training=True,
                                 seed=self.seed, step=self.step, memory=self.memory)
         plan = derived._plans.get(derived.system, config, self.model.weights)
@@ -225,9 +235,9 @@ class _Trainer:
         for batch in batches.epoch(0):
             lengths = batch.get("lengths")
             data = {k: v for k, v in batch.items() if k != "lengths"}
-            out, _ = self.model._ran(data, (self.of,), state, lengths=lengths, memory=self.memory)
+            out, _ = self.seen._ran(data, (self.of,), state=state, lengths=lengths, memory=self.memory)
             state = out.state if self.carry_over else None
-            weight = positions(self.model.system, batch)
+            weight = positions(self.seen.system, batch)
             total, count = total + float(out[self.of]) * weight, count + weight
         if not count:
             raise BadValue("there are no validation batches")

@@ -100,6 +100,33 @@ class _LayerNorm(Function):
         return y + args[2] if len(args) > 2 else y
 
 
+class _Convolution(Function):
+    """A convolution of an image with a kernel, and perhaps a bias, (channels,), that is added everywhere.
+
+    conv2d(x, k[, bias]): y[o, i, j] = sum over c, a, b of k[o, c, a, b] x[c, i s + a - p, j s + b - p], for an image x
+    (in, H, W) and a kernel k (out, in, kh, kw); stride s and padding p, zeros at either side, are one number or a pair.
+    y has shape (out, H', W') with H' = (H + 2 p - kh) // s + 1. The kernel is not turned round: a cross-correlation.
+
+    conv2d_transpose(y, k[, bias]): the adjoint, from (out, H', W') to (in, H, W). With a stride s there are s heights
+    that fit, and widths; `shape`, (H, W), says which, by default the smallest.
+
+    Axes before the channels only number images. Source: Dumoulin and Visin 2016, "A guide to convolution arithmetic for
+    deep learning", relationships 6 and 14.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, TABLE[name])
+        self.arity, self.__doc__ = None, type(self).__doc__
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        if not 2 <= len(args) <= 3:
+            raise BadType(f"{self.name} takes an image, a kernel and perhaps a bias, not {len(args)} operands")
+        operands, attrs = self._bind(list(args), attrs)
+        build = owner(operands)
+        y = build(self.name, *operands[:2], **attrs)
+        return build("add_bias", y, operands[2]) if len(operands) > 2 else y
+
+
 class _Einsum(Function):
     """einsum("ij,j->i", a, b): the sum of the product over every label that the result lacks.
 
@@ -144,8 +171,9 @@ def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
     return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in itertools.pairwise(edges))
 
 
-_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum()}
-_HIDDEN = {"ref", "const", "data", "position", "last", "count"}
+_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum(),
+            **{name: _Convolution(name) for name in ("conv2d", "conv2d_transpose")}}
+_HIDDEN = {"ref", "const", "data", "position", "last", "count", "noise", "draw_class"}
 FUNCTIONS: dict[str, Function] = {
     name: _SPECIAL.get(name) or Function(name, row) for name, row in TABLE.items() if name not in _HIDDEN
 }

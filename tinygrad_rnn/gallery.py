@@ -1,8 +1,8 @@
-"""Every ready model in every view, in a folder with an index page and a contact sheet."""
+"""Ready models in every view, in a folder with an index page and a contact sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .catalogue import models
+from .catalogue import first, make, takes
 from .errors import BadFile, BadValue
 from .model import Model
+from .tasks import given
 
 SIZES = {"inputs": 8, "hidden": 6, "outputs": 8}
 STEPS, MANY = 4, 60
@@ -40,22 +41,26 @@ class Entry:
     page: Path
 
 
-def draw_gallery(folder: Path) -> list[Entry]:
-    """Draw everything into the folder, which is made where it is missing. Raises `BadFile` where it cannot be."""
+def draw_gallery(folder: Path, names: Iterable[str] = ()) -> list[Entry]:
+    """Draw models into the folder, which is made where it is missing: those of the names, else the plainest.
+
+    Raises `BadFile` where the folder cannot be made, `BadValue` for a name that no model has.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadFile(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
-    entries = [_entry(title, model, folder) for title, model in _models()]
+    entries = [_entry(title, model, folder) for title, model in _models(tuple(names) or first())]
     (folder / "index.html").write_text(_index(entries, folder), encoding="utf-8")
     return entries
 
 
-def _models() -> Iterator[tuple[str, Model]]:
-    for name, make in models().items():
-        yield name, make(**SIZES)
-    for name, make in models().items():
-        yield f"{name}, two layers", make(**SIZES, layers=2)
+def _models(names: Iterable[str]) -> Iterator[tuple[str, Model]]:
+    for name in names:
+        yield name, make(name, **SIZES)
+    for name in names:
+        if takes(name, "layers"):
+            yield f"{name}, two layers", make(name, **SIZES, layers=2)
 
 
 def _entry(title: str, model: Model, folder: Path) -> Entry:
@@ -73,10 +78,13 @@ def _entry(title: str, model: Model, folder: Path) -> Entry:
 
 
 def _inputs(model: Model) -> dict[str, Any]:
-    """Classes for every input, as of a text."""
-    rng = np.random.default_rng(0)
-    return {name: rng.integers(0, model.system.quantities[name].type.shape[0], (1, STEPS))
-            for name in model.system.of_role("input")}
+    """Classes for every vector that goes in, as of a text; for numbers and images draws of a normal distribution."""
+    rng, found = np.random.default_rng(0), {}
+    for name in given(model):
+        q = model.system.quantities[name]
+        lead, shape = (1, *[STEPS] * len(q.slots)), q.type.shape
+        found[name] = rng.integers(0, shape[0], lead) if len(shape) == 1 else rng.standard_normal((*lead, *shape))
+    return found
 
 
 def _index(entries: list[Entry], folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from .errors import BadValue, Error, located
 from .node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
 from .ops import TABLE
+from .ops.draws import DECLARED
 from .ops.positional import check_rate
 from .ops.table import make, near
 from .shapes import Cell, Solver
@@ -77,6 +78,8 @@ class _Resolver:
                 done.append(replace(eq, rhs=Node("dropout_mask", (), {**dict(eq.rhs.attrs), "key": eq.name}.items())))
                 continue
             for node in walk([eq.rhs]):
+                if node.op in DECLARED and (node is not eq.rhs or eq.is_boundary):
+                    raise BadValue(f"declared data are a quantity of their own: w[t] = {node.op}(...)\n{eq.show(node)}")
                 if node.op == "dropout_mask":
                     raise BadValue("a mask is a quantity of its own: m[t] = dropout_mask(0.5)\n" + eq.show(node))
             if not any(node.op == "dropout" for node in walk([eq.rhs])):
@@ -249,6 +252,8 @@ class _Resolver:
         attrs = dict(node.attrs)
         if op == "dropout_mask":
             return frozenset([BATCH])
+        if op in DECLARED:
+            return joint | {BATCH}
         row = TABLE[op]
         if row.kind == "axes" and row.params.keys() >= {"over", "axis"}:
             over, axis = attrs["over"], attrs["axis"]
@@ -332,7 +337,9 @@ class _Resolver:
         eq, node = next(((eq, r) for eq in self.equations for r in refs([eq.rhs]) if r.attr("name") == first),
                         (next((eq for eq in self.equations if eq.name == first), self.equations[0]), None))
         slots = ",".join(s.index for s in (eq.slots if node is None else node.attr("slots")) if s.index)
-        line = f"{first}[{slots}]: 8" if slots else f"{first}: 8"
+        shape = tuple(8 if s is None else s for s in names[first].sizes())
+        size = shape if len(shape) > 1 else 8
+        line = f"{first}[{slots}]: {size}" if slots else f"{first}: {size}"
         raise BadValue(f"the size of {', '.join(unknown)} is not determined; give it: {first}=..., or in the text a "
                        f"line such as {line}\n{eq.show(node)}")
 

@@ -174,6 +174,7 @@ def initial(
     rules: Mapping[str, Rule] | None = None,
     seed: int = 0,
     stacked: int = 0,
+    kernel: bool = False,
 ) -> np.ndarray:
     """The initial value of the weight `name`, float64.
 
@@ -181,6 +182,8 @@ def initial(
     (as of file names: * ? [...]) that matches. Without a rule a matrix is Orthogonal where it is recurrent
     (multiplies a state of another step) and Glorot elsewhere, and a vector or scalar is zero.
     stacked: how many leading axes only number copies, such as the layer l of `b[l]`, which is a vector each.
+    kernel: whether it slides over images; (out, in, height, width) is then drawn as the matrix (out, in height width)
+    that it multiplies each patch by.
     Raises BadType or BadValue where a rule is no initialiser or its array has another shape or is not finite.
     """
     whole("seed", seed, at_least=0)
@@ -188,10 +191,12 @@ def initial(
     if rule is None:
         rank = len(shape) - stacked
         rule = Zeros() if rank < 2 else Orthogonal() if recurrent else Glorot()
-    value = rule(stream(seed, name), shape) if callable(rule) else _given(name, rule, shape)
+    drawn = (*shape[:-3], math.prod(shape[-3:])) if kernel and callable(rule) else shape
+    value = rule(stream(seed, name), drawn) if callable(rule) else _given(name, rule, shape)
     value = np.asarray(value, dtype=np.float64)
-    if value.shape != shape:
-        raise BadValue(f"the initial value of {name} has shape {value.shape}; {shape} was expected")
+    if value.shape != drawn:
+        raise BadValue(f"the initial value of {name} has shape {value.shape}; {drawn} was expected")
+    value = value.reshape(shape)
     if not np.isfinite(value).all():
         raise BadValue(f"the initial value of {name} is not finite")
     return value

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from .node import At, Node, walk
 from .ops import TABLE
-from .symbols import GREEK, symbol
+from .symbols import GREEK, scientific, symbol
 from .system import Equation, System
+from .typeset import typeset
 
-ATOM, PRODUCT, SUM, COMPARISON = 100, 20, 10, 5
+ATOM, PRODUCT, TOTAL, SUM, COMPARISON = 100, 20, 15, 10, 5
 TIGHTNESS = {"add": SUM, "subtract": SUM, "negative": SUM + 5, "multiply": PRODUCT, "matmul": PRODUCT, "dot": PRODUCT,
-             "outer": PRODUCT, "power": 30, "transpose": 40, "less": COMPARISON, "less_equal": COMPARISON,
+             "outer": PRODUCT, "conv2d": PRODUCT, "conv2d_transpose": PRODUCT, "conv2d_kernel": PRODUCT,
+             "add_bias": SUM, "power": 30, "transpose": 40, "less": COMPARISON, "less_equal": COMPARISON,
              "greater": COMPARISON, "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON}
+LETTERS_APART = 2  # xf is x and f, out is a word
+CALL = ATOM + 1  # brackets even around a single name
+# How tightly the arguments of these must bind, the last for all further ones: 0 where brackets or bars are around them.
+NEEDED: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("divide", "where", "maximum", "minimum", "abs", "sqrt", "exp", "concat", "stack", "clip", "einsum",
+                     "cross_entropy", "binary_cross_entropy", "sigmoid_cross_entropy"), (0,)),
+    "squared_error": (0, SUM + 1), "softmax_cross_entropy": (CALL, 0), "slice": (ATOM,), "pick": (ATOM,),
+    "embed": (ATOM, 0)}
+# In place of those in the table of operations, which say less.
+TEMPLATES = {"einsum": r"\operatorname{{einsum}}_{{{spec}}}({args})",
+             "reshape": r"\operatorname{{reshape}}_{{{shape}}} {0}"}
+WORD = r"\mathrm"  # beside a word, names need a space
+RAISED = {"power": 0, "transpose": 0, "outer": 1}  # which argument gets a superscript
 
 
 def name_latex(name: str) -> str:
@@ -19,8 +37,15 @@ def name_latex(name: str) -> str:
     word = s.base.replace("_", r"\_")
     base = rf"\{word}" if word in GREEK else word if len(word) == 1 else rf"\mathrm{{{word}}}"
     base = rf"\{s.accent}{{{base}}}" if s.accent else base
-    whole = f"{base}_{{{s.subscript}}}" if s.subscript else base
+    below = ",".join(map(_below, s.subscript.split(",")))
+    whole = f"{base}_{{{below}}}" if below else base
     return rf"\delta {whole}" if s.adjoint else whole
+
+
+def _below(part: str) -> str:
+    """A part of a subscript: a Greek letter, letters that each mean something, or a word."""
+    word = part.isalpha() and len(part) > LETTERS_APART
+    return rf"\{part}" if part in GREEK else rf"\mathrm{{{part}}}" if word else part
 
 
 def slots_latex(slots: tuple[At, ...]) -> str:
@@ -41,9 +66,7 @@ def _term(node: Node, args: list[tuple[str, int]]) -> tuple[str, int]:
     if op == "ref":
         return name_latex(attrs["name"]) + slots_latex(attrs["slots"]), ATOM
     if op == "const":
-        value = attrs["value"]
-        shown = {float("inf"): r"\infty", float("-inf"): r"-\infty"}.get(value)
-        return shown or f"{value:g}", ATOM if value >= 0 else SUM
+        return _number(float(attrs["value"]))
     if op == "position":
         return attrs["index"], ATOM
     if op == "last":
@@ -51,25 +74,49 @@ def _term(node: Node, args: list[tuple[str, int]]) -> tuple[str, int]:
     if op == "count":
         return rf"\left|{','.join(attrs['over'])}\right|", ATOM
     own = TIGHTNESS.get(op, ATOM)
-    held = [_held(text, tight, _needed(op, own, k)) for k, (text, tight) in enumerate(args)]
+    held = [_held(text, tight, _needed(node, own, k)) for k, (text, tight) in enumerate(args)]
+    if op in RAISED:  # TeX knows no second superscript
+        k = RAISED[op]
+        held[k] = f"{{{held[k]}}}" if "^" in held[k] else held[k]
     if op in ("sum", "mean", "max", "softmax", "log_softmax", "logsumexp") and attrs.get("over"):
-        return _over(node, held[0]), PRODUCT
-    row = TABLE[op]
-    over = ",".join(held)
-    shown = row.latex or rf"\operatorname{{{op}}}({{args}})"
-    return shown.format(*held, args=over, **{k: v for k, v in attrs.items() if k != "args"}), own
+        return _over(node, held[0]), TOTAL if op == "sum" else PRODUCT
+    template = TEMPLATES.get(op) or TABLE[op].latex or rf"\operatorname{{{op}}}({{args}})"
+    if op == "matmul" and any(WORD in text for text in held):
+        template = r"{0} \, {1}"
+    options = {name: _option(name, value) for name, value in attrs.items()}
+    return template.format(*held, **{**options, "args": ", ".join(held)}), own
 
 
-def _needed(op: str, own: int, k: int) -> int:
+def _option(name: str, value: Any) -> str:
+    """An attribute as it stands in a template."""
+    if value is None:
+        return ""
+    if name == "shape":
+        return r" \times ".join(map(str, value))
+    return str(value).replace("->", r" \to ")
+
+
+def _number(value: float) -> tuple[str, int]:
+    if math.isinf(value):
+        return (r"\infty", ATOM) if value > 0 else (r"-\infty", SUM)
+    digits, power = scientific(value)
+    sign = "" if digits in ("", "-") else r" \cdot "
+    return f"{digits}{sign}10^{{{power}}}" if power else digits, SUM if value < 0 else PRODUCT if power else ATOM
+
+
+def _needed(node: Node, own: int, k: int) -> int:
     """How tightly an argument must bind to stand without brackets; functions always take brackets around terms."""
-    if op in ("divide", "where", "maximum", "minimum", "squared_error", "abs", "sqrt", "exp", "concat", "stack",
-              "cross_entropy", "softmax_cross_entropy", "binary_cross_entropy", "sigmoid_cross_entropy"):
-        return 0
+    op = node.op
+    if op in NEEDED:
+        return NEEDED[op][min(k, len(NEEDED[op]) - 1)]
     if op == "power":
-        return ATOM if k == 0 else 0
+        base = node.args[0]
+        return 0 if k else ATOM + (base.op not in ("ref", "const") or bool(dict(base.attrs).get("slots")))
+    if op == "sum" and dict(node.attrs).get("over"):
+        return PRODUCT
     if op in TIGHTNESS:
         return own + (k > 0)
-    return ATOM + 1  # tanh(...), softmax(...): brackets even around a single name
+    return CALL  # tanh(...), softmax(...)
 
 
 def _held(text: str, tight: int, needed: int) -> str:
@@ -85,7 +132,7 @@ def _over(node: Node, inner: str) -> str:
 
 def equation_latex(eq: Equation) -> str:
     """One row of an aligned environment."""
-    return rf"{name_latex(eq.name)}{slots_latex(eq.slots)} &= {expression_latex(eq.rhs)}"
+    return rf"{name_latex(eq.name)}{slots_latex(eq.slots)} &= {expression_latex(typeset(eq).rhs)}"
 
 
 def system_latex(system: System) -> str:

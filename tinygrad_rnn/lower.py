@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from .node import Node, Type, ordered, rebuild
-from .ops import TABLE, f
+from .ops import TABLE, apply, f
 from .ops.table import floating, keep, promote
 from .rewrite import ONE, remade
 from .system import Equation, System
@@ -38,12 +38,31 @@ def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str]
         if node.op == "ref" and node.attr("name") in masks:
             return ONE
         node = remade(node, args)
+        composed = TABLE[node.op].composed
+        if composed is not None:
+            return composed(lower, *node.args, **dict(node.attrs))
         rule = rules.get(node.op)
         return rule(node) if rule is not None else node
 
+    lower = _Lowered(rules)
     equations = list(equations)
     new = rebuild((eq.rhs for eq in equations), change)
     return [replace(eq, rhs=ONE if eq.name in masks else new[eq.rhs]) for eq in equations]
+
+
+class _Lowered:
+    """As `f`, with what it makes lowered at once."""
+
+    def __init__(self, rules: dict[str, Callable[[Node], Node]]):
+        self.rules = rules
+
+    def __getattr__(self, name: str) -> Callable[..., Node]:
+        return lambda *args, **attrs: self.rules.get(name, lambda node: node)(apply(name, *args, **attrs))
+
+
+def _one_hot(node: Node) -> Node:
+    """What is a one-hot vector already stays, and with it that only its class is stored."""
+    return node.args[0] if is_coded(node.args[0]) and node.args[0].shape == node.shape else node
 
 
 def _mean(node: Node) -> Node:
@@ -156,6 +175,6 @@ def _layer_norm(node: Node) -> Node:
 
 SHARED: dict[str, Callable[[Node], Node]] = {"layer_norm": _layer_norm, "rstd": _rstd}
 RULES: dict[str, Callable[[Node], Node]] = {
-    "mean": _mean, "sum": _sum, "multiply": _multiply,
+    "mean": _mean, "sum": _sum, "multiply": _multiply, "one_hot": _one_hot,
     "matmul": _contract, "dot": _contract, "outer": _contract, "einsum": _contract, "embed": _contract,
 }

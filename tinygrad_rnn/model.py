@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import backends, jit, latex
 from .autodiff import gradient
 from .declare import Symbol
+from .declared import Pose, Sampling, declared, observed, posed
 from .demand import demand
 from .errors import BadFile, BadName, BadType, BadValue
 from .feeds import check_names, prepared
 from .files import load_checkpoint, save_checkpoint
+from .generate import generated
 from .infer import Declarations, resolve
 from .node import At
 from .ops.table import as_node, near
@@ -78,6 +80,8 @@ class Model:
         self._plans = PlanCache()
         self._replays: dict[Any, Replay] = {}
         self._gradients: dict[tuple[str, tuple[str, ...]], Model] = {}
+        self._poses: dict[Pose, PosedModel] = {}
+        self._data: list[str] | None = None
 
     # -- declaring ---------------------------------------------------------------------------------
 
@@ -131,7 +135,8 @@ class Model:
         """The typed system of equations; resolved at first use."""
         if self._system is None:
             self._system = resolve(self._declared)
-            schedule(needed(self._system, self._system.by_name))  # a cycle without an order is told at once
+            seen = observed(self._system)
+            schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
             _warn_of_twins(self._system.of_role("weight"))
         return self._system
 
@@ -149,8 +154,30 @@ class Model:
     def weights(self) -> Weights:
         """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
         if self._weights is None:
-            self._weights = Weights(self.system)
+            self._weights = Weights(observed(self.system))
         return self._weights
+
+    @property
+    def declared(self) -> list[str]:
+        """The names of declared data: `w[t] = categorical(p[t])`."""
+        if self._data is None:
+            self._data = declared(self.system)
+        return self._data
+
+    def posed(self, pose: Pose) -> PosedModel:
+        """The model in which declared data are given or drawn, as the pose says; it shares this model's weights."""
+        if pose not in self._poses:
+            self._poses[pose] = PosedModel.of_pose(self, pose)
+        return self._poses[pose]
+
+    def observing(self, data: Iterable[str] | None = None) -> Model:
+        """The model in which declared data that are among the given names, or all, are inputs, with a loss."""
+        if not self.declared:
+            return self
+        given = frozenset(self.declared if data is None else [n for n in self.declared if n in data])
+        if not given and "loss" not in self.system.quantities:
+            raise BadValue(f"the loss is of observed data; give {' or '.join(self.declared)}=...")
+        return self.posed(Pose(given))
 
     def initialise(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> Model:
         """Draw every weight anew: matrices inside a loop orthogonal, others Glorot, vectors zero, but for `rules`.
@@ -192,21 +219,35 @@ class Model:
 
     def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
             steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
-            check: bool = False, **inputs: Any) -> Result:
+            check: bool = False, batch: int | None = None, stop: Any = None, temperature: float = 1.0,
+            top_k: int | None = None, top_p: float | None = None, **inputs: Any) -> Result:
         """Compute named quantities at every position.
 
         inputs: arrays (batch, indices in left-hand order, features), or integers for one-hot vectors.
         want: names; by default everything that the given inputs determine. lengths: per example, for t or by
         index. steps: how far an index runs that no input carries. state: what an earlier run left. training:
-        dropout acts. check: a NaN raises, named with where it first appears.
+        dropout acts. check: a NaN raises, named with where it first appears. batch: how many examples, where no input
+        says it.
+
+        Declared data, w[t] = categorical(p[t]), are observed where they are given, and drawn where they are not; if
+        they are given for fewer positions than there are, they are kept and the rest is drawn. seed: of the draws.
+        stop: a class (or a dict of them by name) that ends an example, inclusive; `lengths` of the result say where.
+        temperature: of the draws, 0 for the likeliest; top_k, top_p: only the k likeliest classes, or those that
+        together have that share, are drawn from.
         """
         data = self._inputs(data, inputs)
-        names = self._want(want, data)
-        return self._ran(data, names, state, lengths=lengths, steps=steps, training=training, seed=seed, check=check)[0]
+        options = {"lengths": lengths, "steps": steps, "training": training, "seed": seed, "check": check,
+                   "batch": batch, "state": state}
+        sampling = Sampling(temperature, top_k, top_p)
+        if self.declared:
+            return generated(self, data, want, stop, sampling, **options)
+        if stop is not None or sampling != Sampling():
+            raise BadValue("stop=, temperature=, top_k= and top_p= are for models that draw; this one declares no "
+                           "data, such as w[t] = categorical(p[t])")
+        return self._ran(data, self.asked_for(want, data), **options)[0]
 
-    def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], state: Mapping[str, Any] | None,
-             **options: Any) -> tuple[Result, Plan]:
-        plan = self._computed(names, data, state=state, **options)
+    def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
+        plan = self._computed(names, data, counted=options.get("memory") is None, **options)
         to_host = backends.current().to_host
         result = Result({name: to_host(plan.result(name)) for name in names})
         result.state = {name: to_host(value) for name, value in plan.state().items()}
@@ -226,10 +267,11 @@ class Model:
         if data is not None and not isinstance(data, Mapping):
             raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
         merged = {**(data or {}), **inputs}
-        check_names(self.system, merged)
+        check_names(self.system, merged, self.declared)
         return merged
 
-    def _want(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
+    def asked_for(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of `want`; by default what the data determine."""
         if isinstance(want, str):
             return (want,)
         if want is not None:
@@ -253,6 +295,10 @@ class Model:
         segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`.
         """
         merged = inputs if data is None else self._inputs(data, inputs)
+        if self.declared:
+            return self.observing(merged).value_and_grad(
+                merged, of=of, wrt=wrt, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
+                check=check, memory=memory)
         plain = lengths is None and steps is None and state is None and memory is None and not check
         again = signature(merged) if plain else None
         if again is not None:
@@ -280,13 +326,16 @@ class Model:
         `draw(values=...)` shows it. Arguments otherwise as in `run`.
         """
         given = {k: v for k, v in options.items() if k in self.system.quantities}
-        return trace(self, self._inputs(data, given), of, **{k: v for k, v in options.items() if k not in given})
+        data = self._inputs(data, given)
+        return trace(self.observing(data), data, of, **{k: v for k, v in options.items() if k not in given})
 
     def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
         """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.
 
         Its `adjoints` name the adjoint of each quantity. It shares this model's weights.
         """
+        if self.declared:
+            return self.observing().grad(of, wrt)
         names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         for name in (of, *names):
             if name not in self.system.quantities:
@@ -305,11 +354,27 @@ class Model:
 
         return UnrolledModel(self, steps)
 
-    def stepper(self, batch: int = 1, want: Iterable[str] | None = None) -> Any:
-        """For online use, the state kept inside: `step(x=x1)["y"]` computes one step; x1 is (batch, features)."""
+    def stepper(self, batch: int = 1, want: Iterable[str] | None = None, **options: Any) -> Any:
+        """For online use, the state kept inside: `step(x=x1)["y"]` computes one step; x1 is (batch, features).
+
+        Inputs that have no index of time, such as the sentence to translate, are given here: `stepper(batch=8, x=X)`.
+        Declared data that a step is not given are drawn. Options as of `tinygrad_rnn.stepper.Stepper`.
+        """
         from .stepper import Stepper
 
-        return Stepper(self, batch, want)
+        return Stepper(self, batch, want, **options)
+
+    def stream(self, data: Mapping[str, Any] | None = None, /, **options: Any) -> Iterator[dict[str, Any]]:
+        """Draw declared data step by step: see `tinygrad_rnn.decode.stream`, whose arguments these are."""
+        from .decode import stream
+
+        return stream(self, data, **options)
+
+    def beam_search(self, data: Mapping[str, Any] | None = None, /, **options: Any) -> Any:
+        """The likeliest declared data by beam search: see `tinygrad_rnn.decode.beam_search`."""
+        from .decode import beam_search
+
+        return beam_search(self, data, **options)
 
     def fit(self, data: Any, **options: Any) -> Any:
         """Train: see `tinygrad_rnn.fit.fit`, whose arguments these are."""
@@ -336,7 +401,8 @@ class Model:
         """
         from .profile import profile
 
-        return profile(self, self._inputs(data, inputs), of=of, wrt=wrt, gradient=gradient, repeat=repeat,
+        data = self._inputs(data, inputs)
+        return profile(self.observing(data), data, of=of, wrt=wrt, gradient=gradient, repeat=repeat,
                        lengths=lengths, steps=steps, training=training, seed=seed)
 
     # -- files -------------------------------------------------------------------------------------
@@ -360,7 +426,8 @@ class Model:
         The file's ending says the format; steps: how many columns. Further options as in `tinygrad_rnn.viz.draw`:
         `values=` what `run` or `trace` gave, to colour by it.
         """
-        return _viz().draw(self, path, view=view, steps=steps, **options)
+        seen = self.observing() if view == "backward" else self  # a gradient is of what was observed
+        return _viz().draw(seen, path, view=view, steps=steps, **options)
 
     def to_networkx(self) -> Any:
         """The folded graph: quantities, and arrows with their shifts, as a networkx.MultiDiGraph."""
@@ -373,6 +440,24 @@ class Model:
         page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{_viz().svg(self)}'
                 f"<pre>{escape(str(self))}</pre></div>")
         return {"text/html": page, "text/plain": str(self), "text/latex": self.latex()}
+
+
+class PosedModel(Model):
+    """A model whose declared data are given or drawn, as a pose says."""
+
+    begun: dict[str, tuple[str, str]]
+    peeks: dict[str, str]
+    hidden: frozenset[str]
+    score: str | None
+
+    @classmethod
+    def of_pose(cls, model: Model, pose: Pose) -> PosedModel:
+        """The model in that pose, sharing the weights."""
+        found = posed(model.system, pose)
+        made = cls.of_system(found.system, model.weights)
+        assert isinstance(made, PosedModel)
+        made.begun, made.peeks, made.hidden, made.score = found.begun, found.peeks, found.hidden, found.score
+        return made
 
 
 def _viz() -> Any:

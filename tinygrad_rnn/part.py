@@ -9,6 +9,7 @@ from typing import Any
 from .config import Config, Feed
 from .emit import Emitter
 from .errors import BadValue
+from .feeds import position_key
 from .layout import Layout
 from .levels import Level
 from .program import Interpreted
@@ -25,7 +26,8 @@ class Part:
         items = [item for level in levels for item in level.items]
         self.layout = Layout(system, config, equations, items, weights, backend, whole, first)
         emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
-        self.prelude, self.drawn = emitter.prelude, emitter.drawn
+        self.prelude, self.drawn, self.counted = emitter.prelude, emitter.drawn, emitter.counted
+        self.behind: Mapping[str, Any] = {}  # index -> how many positions come before those of the last run
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self._plain: dict[str, Any] = {}
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
@@ -55,13 +57,16 @@ class Part:
         if self.config.batch == self.whole:
             return feed
         cut = slice(self.first, self.last)
-        state = {k: v[cut] if self.layout.system.quantities[k].batched else v for k, v in feed.state.items()}
+        quantities = self.layout.system.quantities
+        state = {k: v[cut] if k not in quantities or quantities[k].batched else v for k, v in feed.state.items()}
         return replace(feed, inputs={k: v[cut] for k, v in feed.inputs.items()}, state=state,
+                       behind={k: v[cut] for k, v in feed.behind.items()},
                        lengths={k: v[cut] for k, v in feed.lengths.items()},
                        first_example=feed.first_example + self.first)
 
     def _fill(self, feed: Feed, whole: Feed) -> None:
         xp, layout = self.xp, self.layout
+        self.behind = feed.behind
         for r, pad in layout.pads.items():
             xp.copyto(layout.per_example[r], feed.lengths[r])
             xp.copyto(layout.whole_batch[r], whole.lengths[r])
@@ -106,9 +111,20 @@ class Part:
             return
         source = self.backend.asarray(array)
         for axis, low in [(axis, low) for other, axis, low in self.carried() if other == name]:
+            source = self._coded_alike(name, source)
             if low > source.shape[1]:
                 raise BadValue(f"the state of {name} holds {source.shape[1]} steps, {low} are needed")
             self.xp.copyto(self.by_step(name, axis)[:, :low], source[:, source.shape[1] - low :], "unsafe")
+
+    def _coded_alike(self, name: str, state: Any) -> Any:
+        """A state of classes as the buffer holds them, by number or as one-hot vectors; -1 is the zero vector."""
+        q = self.layout.system.quantities[name]
+        held, xp = state.ndim - 1 - len(q.slots), self.xp
+        if name in self.config.coded and held == 1:
+            return xp.where((state != 0).any(-1), state.argmax(-1), -1)
+        if name not in self.config.coded and held == 0 and q.type.rank == 1:
+            return state[..., None] == xp.arange(q.type.shape[0])
+        return state
 
     def carried(self) -> list[tuple[str, int, int]]:
         """Quantities that are read at earlier steps: the name, the axis of time, how many steps back."""
@@ -130,13 +146,18 @@ class Part:
     def state(self) -> dict[str, Any]:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
         found = {}
+        indices = set()
         for name, axis, low in self.carried():
+            indices.add(self.layout.system.quantities[name].slots[axis])
             q, values = self.layout.system.quantities[name], self.by_step(name, axis)
             if not q.batched:
                 found[name] = self.xp.array(values[:, self.layout.size(q.slots[axis]) :][:, :low])
                 continue
             lengths = self.layout.per_example[self.layout.system.range_of(q.slots[axis])]
             found[name] = self.xp.stack([values[self.layout.examples, lengths + k] for k in range(low)], axis=1)
+        for index in indices:
+            lengths = self.layout.per_example[self.layout.system.range_of(index)]
+            found[position_key(index)] = lengths + self.behind.get(index, 0)
         return found
 
     def result(self, name: str) -> Any:

@@ -122,7 +122,7 @@ class Plan:
         return self._joined(name, [part.result(name) for part in self.parts])
 
     def _joined(self, name: str, arrays: list[Any]) -> Any:
-        if len(arrays) == 1 or not self.system.quantities[name].batched:
+        if len(arrays) == 1 or (name in self.system.quantities and not self.system.quantities[name].batched):
             return arrays[0]
         return self.xp.concatenate(arrays)
 

@@ -122,9 +122,10 @@ def _short(node: Node, options: dict[str, Any], bare: bool) -> dict[str, Any]:
 
 def _option(value: Any) -> str:
     if isinstance(value, tuple):
-        inner = ", ".join(_option(v) for v in value)
+        names = [v if isinstance(v, str) else _option(v) for v in value]  # in a tuple a text is an index
+        inner = ", ".join(names)
         return inner if len(value) == 1 and isinstance(value[0], str) else f"({inner}{',' * (len(value) == 1)})"
-    return value if isinstance(value, str) else repr(value)
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def equation_text(eq: Equation) -> str:

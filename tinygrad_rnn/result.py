@@ -33,6 +33,9 @@ def trace(model: Model, data: Mapping[str, Any], of: str, **options: Any) -> Tra
     own = model.system.of_role("defined")
     adjoints = {name: derived.adjoints[name] for name in own if name in derived.adjoints}
     found = derived.run(data, want=(*own, *adjoints.values()), **options)
+    for name, adjoint in adjoints.items():
+        if found[adjoint].ndim < found[name].ndim:  # it is the same for every example
+            found[adjoint] = np.array(np.broadcast_to(found[adjoint], found[name].shape))
     inputs = {name: np.asarray(data[name]) for name in model.system.of_role("input") if name in data}
     result = Trace({**inputs, **found})
     result.state, result.lengths, result.adjoints = found.state, found.lengths, adjoints

@@ -80,7 +80,8 @@ def _folded(node: Node) -> Node | None:
 
 # Operations that are zero where one argument is.
 LINEAR = {"sum", "mean", "cumsum", "matmul", "dot", "outer", "einsum", "embed", "reshape", "transpose", "expand",
-          "slice", "place", "pick"}
+          "slice", "place", "pick", "flatten", "conv2d", "conv2d_transpose", "conv2d_kernel", "patches", "add_patches",
+          "avg_pool", "avg_unpool"}
 LIKE = {"ones_like", "zeros_like"}  # of their argument only the shape and the indices count
 SIMPLER: dict[str, Callable[..., Node | None]] = {
     "add": _add, "subtract": _subtract, "multiply": _multiply, "divide": _divide, "power": _power,

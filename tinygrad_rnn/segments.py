@@ -14,6 +14,7 @@ from typing import Any
 
 from .config import Config, Feed
 from .errors import BadValue
+from .feeds import position_key
 from .frames import Borders, Frames
 from .part import Part
 from .plan import Plan
@@ -81,6 +82,7 @@ class Segments:
         self.values: Frames = {}  # what has been computed, as buffers have it: without time, or wanted
         self.before: Frames = {}  # what is read before the first step
         self.last: Frames = {}  # the state after the last one
+        self.behind: dict[str, Any] = {}  # and how many positions are behind it
 
     # -- running -------------------------------------------------------------------------------------
 
@@ -89,6 +91,8 @@ class Segments:
         at, lengths = self.backend.asarray, feed.lengths.get(self.range)
         ends = self.xp.full(self.config.batch, self.steps, "int64") if lengths is None else at(lengths)
         feed = replace(feed, inputs={k: at(v) for k, v in feed.inputs.items()}, ends={self.range: ends})
+        index = next(i for i in self.system.ranges if self.system.range_of(i) == self.range)
+        self.behind = {position_key(index): ends + feed.behind.get(index, 0)}
         self.values = {}
         self._at_once(0, feed)
         self.before = self._start(feed)
@@ -263,4 +267,5 @@ class Segments:
 
     def state(self) -> dict[str, Any]:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
-        return {name: self.borders.by_step(name, frame) for name, frame in self.last.items()}
+        found = {name: self.borders.by_step(name, frame) for name, frame in self.last.items()}
+        return {**found, **self.behind} if found else found

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import whole
+from .config import Feed
+from .declared import Pose, Sampling, computable_ahead
 from .demand import demand
 from .errors import BadValue
+from .feeds import position_key
+from .generate import codes
 from .node import walk
 from .schedule import needed
 from .system import System
@@ -22,23 +28,33 @@ if TYPE_CHECKING:
 class Stepper:
     """`step(x=x1)` computes the next step of every quantity over the time index; x1 is (batch, features).
 
+    want: names; by default all that have the index of time alone. data: inputs without time, such as the sentence to
+    translate, given once; what follows from them alone is computed once. lengths: of their indices. Declared data that
+    a step is not given are drawn, by seed, temperature, top_k and top_p as in `Model.run`.
+
     The first two steps go through `Model.run`, which checks everything; from then on the plan of one step is replayed
     with its state left where it is.
     """
 
-    def __init__(self, model: Model, batch: int = 1, want: Iterable[str] | None = None):
-        if isinstance(batch, bool) or not hasattr(batch, "__index__") or batch < 1:
-            raise BadValue(f"batch is a whole number, at least 1, not {batch!r}")
-        self.model, self.batch = model, batch.__index__()
-        self.index = _time(model.system)
+    def __init__(self, model: Model, batch: int = 1, want: Iterable[str] | None = None,
+                 data: Mapping[str, Any] | None = None, /, *, lengths: Any = None, seed: int = 0,
+                 temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, **inputs: Any):
+        self.batch = whole("batch", batch, at_least=1)
+        self.model, self.index = model, time_of(model.system)
         self.want = None if want is None else tuple(want)
+        self.lengths, self.seed, self.sampling = lengths, seed, Sampling(temperature, top_k, top_p)
+        self._whole = {name: np.asarray(value) for name, value in model._inputs(data, inputs).items()}
+        for name in self._whole:
+            if self.index in model.system.quantities[name].slots:
+                raise BadValue(f"{name} has a value at each {self.index}: give it step by step, step({name}=...)")
+        self._ahead: dict[str, Any] | None = None
         self._state: dict[str, Any] | None = None
         self._live: _Live | None = None
 
     @property
     def state(self) -> dict[str, Any] | None:
         """What the next step goes on from, by name: (batch, steps, other indices, features); None at the beginning."""
-        return self._state if self._live is None else self._live.plan.state()
+        return self._state if self._live is None else self._live.state()
 
     @state.setter
     def state(self, state: dict[str, Any] | None) -> None:
@@ -51,17 +67,71 @@ class Stepper:
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """One step: inputs (batch, features), or (batch,) integers for classes; results likewise."""
         if self._live is not None and self._live.takes(inputs):
-            return self._live.step(inputs)
-        state, system = self.state, self.model.system
+            return self._done(self._live.step(inputs), inputs)
+        model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
+        state, system = self.state, model.system
+        data = {**self._given_ahead(), **self._with_time(inputs)}
         want = self.want or tuple(
-            name for name in system.of_role("defined") if system.quantities[name].slots == (self.index,)
-            and set(demand(system, [name]).inputs) <= set(inputs))
+            name for name in self.model.system.of_role("defined")
+            if system.quantities[name].role == "defined" and system.quantities[name].slots == (self.index,)
+            and set(demand(system, [name]).inputs) <= set(data))
         check_causal(system, want, self.index)
-        out, plan = self.model._ran(self._with_time(inputs), want, state)
+        want = tuple(n for n in want if system.quantities[n].role == "defined")
+        given = {n: data[n] for n in demand(system, want).inputs if n in data}
+        out, plan = model._ran(given, want, state=state, lengths=self.lengths_of(system, want), seed=self.seed,
+                               batch=self.batch, steps=self._one_step(system, want))
         self.state = out.state
-        if state is not None and len(plan.parts) == len(plan.levels) == 1 and not plan.parts[0].drawn:
-            self._live = _Live(self.model, plan, inputs, want)
-        return {name: value[:, 0] if system.quantities[name].batched else value[0] for name, value in out.items()}
+        if state is not None and len(plan.parts) == len(plan.levels) == 1 and not self.lengths:
+            self._live = _Live(model, plan, inputs, want, self.seed, out.state)
+        found = {name: value[:, 0] if system.quantities[name].batched else value[0] for name, value in out.items()}
+        return self._done(found, inputs)
+
+    def _done(self, found: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        drawn = [name for name in self.model.declared if name in found and name not in inputs]
+        return codes(self.model, drawn, found) if drawn else found
+
+    # -- what is computed once -----------------------------------------------------------------------
+
+    def _poses(self) -> bool:
+        return bool(self.model.declared or self._whole)
+
+    def pose(self, inputs: Iterable[str]) -> Pose:
+        """What is given, drawn, and there already."""
+        given = frozenset(n for n in self.model.declared if n in inputs or n in self._whole)
+        return Pose(given, sampling=self.sampling, ahead=frozenset(self._given_ahead()) - set(self._whole))
+
+    def _given_ahead(self) -> dict[str, Any]:
+        """The inputs without time, and what follows from them alone."""
+        if self._ahead is None:
+            self._ahead = dict(self._whole)
+            posed = self.model.posed(Pose(frozenset(n for n in self.model.declared if n in self._whole)))
+            names = [n for n in computable_ahead(posed.system, posed.system.equations, self.index)
+                     if n not in posed.hidden and n != "loss"
+                     and set(demand(posed.system, [n]).inputs) <= set(self._whole)] if self._whole else []
+            if names:
+                out = posed.run({n: self._whole[n] for n in demand(posed.system, names).inputs}, want=names,
+                                lengths=self.lengths_of(posed.system, names))
+                self._ahead |= out
+        return self._ahead
+
+    def lengths_of(self, system: System, want: Iterable[str]) -> Any:
+        """Of the lengths those whose index is in what is computed."""
+        if self.lengths is None:
+            return None
+        if not isinstance(self.lengths, Mapping):
+            others = [i for i in system.ranges if i not in system.static and i != self.index]
+            named = {others[0] if others else self.index: self.lengths}
+        else:
+            named = dict(self.lengths)
+        used = {system.range_of(i) for name in demand(system, tuple(want)).inputs
+                for i in system.quantities[name].slots}
+        return {i: n for i, n in named.items() if i not in system.ranges or system.range_of(i) in used} or None
+
+    def _one_step(self, system: System, want: tuple[str, ...]) -> dict[str, int] | None:
+        r = system.range_of(self.index)
+        carried = any(system.range_of(i) == r for name in demand(system, want).inputs
+                      for i in system.quantities[name].slots)
+        return None if carried else {self.index: 1}
 
     def _with_time(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as `run` takes them, one position long."""
@@ -79,7 +149,8 @@ class Stepper:
 class _Live:
     """A plan of one step whose buffers hold the state."""
 
-    def __init__(self, model: Model, plan: Plan, inputs: Mapping[str, Any], want: Iterable[str]):
+    def __init__(self, model: Model, plan: Plan, inputs: Mapping[str, Any], want: Iterable[str], seed: int,
+                 state: Mapping[str, Any]):
         self.model, self.plan, (part,) = model, plan, plan.parts
         quantities = model.system.quantities
         self._arrays = part.weights
@@ -89,7 +160,10 @@ class _Live:
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
         self._rolls = [(part.by_step(name, axis)[:, :low], part.by_step(name, axis)[:, 1 : 1 + low])
                        for name, axis, low in part.carried()]
-        self._run, self._compiled = part.program.run, plan.compiled
+        self._run, self._compiled, self._prelude = part.program.run, plan.compiled, part.prelude
+        self._moving = bool(part.counted)
+        self._behind = {i: state[position_key(i)] for i in model.system.ranges if position_key(i) in state}
+        self._feed, self._done = Feed({}, seed=seed), 0
 
     @staticmethod
     def _here(value: Any, q: Quantity) -> Any:
@@ -107,12 +181,21 @@ class _Live:
                 return False
         return True
 
+    def state(self) -> dict[str, Any]:
+        """What the next step goes on from."""
+        return {**self.plan.state(), **{position_key(i): n + self._done for i, n in self._behind.items()}}
+
     def step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Move the state back by one position, and compute the next."""
         for earlier, later in self._rolls:
             earlier[...] = later
         for name, target in self._inputs:
             target[...] = inputs[name]
+        if self._moving:
+            feed = replace(self._feed, counted=True, behind={i: n + self._done for i, n in self._behind.items()})
+            for fill in self._prelude:
+                fill(feed)
+        self._done += 1
         if self._compiled:
             self._run(0)
         else:
@@ -121,7 +204,8 @@ class _Live:
         return {name: array.copy() for name, array in self._results}
 
 
-def _time(system: System) -> str:
+def time_of(system: System) -> str:
+    """The index of time: t, or the only one whose range is open. Raises where there are others only."""
     dynamic = [i for i in system.ranges if i not in system.static]
     if "t" in dynamic:
         return "t"
@@ -132,13 +216,14 @@ def _time(system: System) -> str:
 
 def check_causal(system: System, want: Iterable[str], index: str) -> None:
     """Raise where a wanted quantity needs steps that have not arrived yet."""
+    r = system.range_of(index)
     for eq in needed(system, want):
         for node in walk([eq.rhs]):
             attrs = dict(node.attrs)
             late = node.op == "ref" and any(
-                (s.anchor == "free" and s.index == index and s.offset > 0) or (s.anchor == "last" and s.index == index)
-                for s in attrs["slots"])
-            if late or (node.args and index in (attrs.get("over") or ())) or (
-                    node.op == "last" and attrs["index"] == index):
+                (s.anchor == "free" and system.range_of(s.index) == r and s.offset > 0)
+                or (s.anchor == "last" and system.range_of(s.index) == r) for s in attrs["slots"])
+            over = any(system.range_of(i) == r for i in attrs.get("over") or ())
+            if late or (node.args and over) or (node.op == "last" and system.range_of(attrs["index"]) == r):
                 raise BadValue(f"{eq.left} needs the whole sequence, so it cannot be computed step by step or "
                                f"carried on from a state\n{eq.show()}")

@@ -1,4 +1,4 @@
-"""How a name is read as a mathematical symbol: W_hx, alpha, y_hat, h1, d_c."""
+"""How a name is read as a mathematical symbol: W_hx, alpha, y_hat, h1, d_c; and a number in powers of ten."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "
          "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ",
          "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω"}
 ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "dot": "\u0307"}  # Unicode's combining characters
+SHORT = range(-3, 6)  # powers of ten of numbers that are written out
+MOST_DIGITS = 5  # of numbers that are not
+LONGEST = 12  # letters below the line; of a name with more, the whole is a word
 _NUMBERED = re.compile(r"([^\W\d_]+)(\d+)")
 
 
@@ -31,4 +34,14 @@ def symbol(name: str) -> Symbol:
     numbered = _NUMBERED.fullmatch(head)
     if numbered and (len(numbered[1]) == 1 or numbered[1] in GREEK):
         head, rest = numbered[1], [numbered[2], *rest]
-    return Symbol(head, ",".join(x for x in rest if x), accent) if head else Symbol(name)
+    below = ",".join(x for x in rest if x)
+    return Symbol(head, below, accent) if head and len(below) <= LONGEST else Symbol(name)
+
+
+def scientific(value: float) -> tuple[str, int]:
+    """A number's digits and a power of ten; 0 where it is short without, and no digits where they would be 1."""
+    mantissa, _, exponent = f"{value:e}".partition("e")
+    digits, power = mantissa.rstrip("0").rstrip("."), int(exponent)
+    if not value or power in SHORT or len(digits) > MOST_DIGITS + 1 or float(f"{digits}e{power}") != value:
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value), 0
+    return {"1": "", "-1": "-"}.get(digits, digits), power

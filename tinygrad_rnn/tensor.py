@@ -17,6 +17,7 @@ from .errors import BadType, BadValue
 from .evaluate import evaluate
 from .node import Node, Operators, Type, walk
 from .ops import TABLE, apply
+from .ops.draws import DECLARED
 from .ops.feature import sliced
 from .ops.table import as_node
 from .rewrite import ONE
@@ -74,6 +75,8 @@ class Tensor(Operators):
         """op applied to tensors, arrays and numbers, with the array API's broadcasting."""
         if op == "dropout":
             return _dropout(*args, **attrs)
+        if op in DECLARED:
+            raise BadType(f"{op} declares data of a model, w[t] = {op}(...); tensors are filled by numpy.random")
         tensors = [a if isinstance(a, (Tensor, bool, int, float)) else Tensor(a) for a in args]
         nodes = [a.node if isinstance(a, Tensor) else as_node(a, op) for a in tensors]
         if op == "one_hot":

@@ -98,7 +98,7 @@ def train(make: Callable[[int], Model], text: str, out: Path, settings: Settings
     opening = first_of(vocabulary)
     if not resume:
         say(f"-- a sample before training --\n{sample(model, vocabulary, 120, seed=settings.seed, prime=opening)}\n")
-    meta = {"vocabulary": json.dumps(vocabulary.symbols), "settings": json.dumps(vars(settings))}
+    meta = {"vocabulary": vocabulary.to_json(), "settings": json.dumps(vars(settings))}
     history = model.fit(batches, optimizer=Adam(Cosine(settings.lr, settings.epochs * len(batches))),
                         epochs=settings.epochs, valid=test, clip=settings.clip, carry_state=True, seed=settings.seed,
                         progress=progress, log=out / "log.csv", checkpoint=checkpoint, resume=resume, meta=meta,
@@ -125,7 +125,7 @@ def _settings(checkpoint: Path, vocabulary: Vocabulary) -> Settings:
     _, meta = load_checkpoint(checkpoint)
     if "settings" not in meta or "vocabulary" not in meta:
         raise BadFile(f"{checkpoint} was not written by training on a text, so it cannot be resumed")
-    if json.loads(meta["vocabulary"]) != vocabulary.symbols:
+    if Vocabulary.from_json(meta["vocabulary"]) != vocabulary:
         raise BadValue(f"{checkpoint} was trained on a text with other characters; resume with the same text")
     return Settings(**json.loads(meta["settings"]))
 
@@ -135,7 +135,7 @@ def load_sampler(path: Path) -> tuple[Model, Vocabulary]:
     _, meta = load_checkpoint(path)
     if "vocabulary" not in meta:
         raise BadFile(f"{path} holds no vocabulary; sample from a checkpoint that `train` wrote")
-    return load(path), Vocabulary(json.loads(meta["vocabulary"]))
+    return load(path), Vocabulary.from_json(meta["vocabulary"])
 
 
 def draw(model: Model, history: History, out: Path) -> None:
@@ -143,7 +143,7 @@ def draw(model: Model, history: History, out: Path) -> None:
     for ending in (".svg", ".png"):
         curve(history, out / f"loss{ending}")
     for view, ending in VIEWS:
-        model.draw(out / f"{view}{ending}", view=view, steps=3)
+        model.draw(out / f"{view}{ending}", view=view, steps=None if view == "folded" else 3)
 
 
 def curve(history: History, path: Path) -> None:

@@ -134,7 +134,7 @@ class _Unroller:
             return self._last(node.attr("index"))
         if node.op == "count":
             return self._count(node.attr("over"))
-        if node.op == "dropout_mask":
+        if node.op in ("dropout_mask", "noise"):
             at = tuple((i, env[i] - 1) for i in node.indices if i != BATCH)
             kind = Type(tuple(i for i in node.indices if i == BATCH), node.shape, node.dtype)
             return Node(node.op, (), {**dict(node.attrs), "at": at}.items(), kind)

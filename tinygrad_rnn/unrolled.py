@@ -11,8 +11,10 @@ import numpy as np
 from . import backends
 from .autodiff import gradient
 from .config import Config, Feed
+from .declared import Pose
 from .errors import BadValue
-from .feeds import _steps, prepared
+from .feeds import prepared, steps_by_index
+from .generate import codes
 from .plan import Plan
 from .printer import system_text
 from .system import System
@@ -29,7 +31,7 @@ class UnrolledModel:
         self.model = model
         base = model.system
         self.sizes = {base.range_of(i): size for i, size in base.static.items()}
-        for index, count in _steps(base, steps).items():
+        for index, count in steps_by_index(base, steps).items():
             if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
                 raise BadValue(f"steps is a whole number, at least 1, not {count!r}")
             self.sizes[base.range_of(index)] = count.__index__()
@@ -38,6 +40,7 @@ class UnrolledModel:
             raise BadValue(f"unroll needs the number of positions of {missing[0]}: "
                            f"unroll({{{', '.join(repr(i) + ': ...' for i in base.ranges if i not in base.static)}}})")
         self._flat: dict[frozenset[str], Unrolled] = {}
+        self._poses: dict[Pose, UnrolledModel] = {}
 
     def _unrolled(self, ragged: frozenset[str] = frozenset()) -> Unrolled:
         if ragged not in self._flat:
@@ -59,7 +62,9 @@ class UnrolledModel:
             training: bool = False, seed: int = 0, **inputs: Any) -> dict[str, Any]:
         """As `Model.run`, computed on the flat graph."""
         data = self.model._inputs(data, inputs)
-        names = self.model._want(want, data)
+        if self.model.declared:
+            return self._drawn(data, want, lengths=lengths, training=training, seed=seed)
+        names = self.model.asked_for(want, data)
         flat, config, feed = self._prepared(names, data, lengths, training, seed)
         plan = self._plan(flat.system, self._flat_names(flat, names), config)
         plan.run(self._feed(flat, feed))
@@ -68,8 +73,16 @@ class UnrolledModel:
     def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                        wrt: Iterable[str] | None = None, lengths: Any = None, training: bool = False, seed: int = 0,
                        **inputs: Any) -> tuple[Any, dict[str, Any]]:
-        """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted."""
+        """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted.
+
+        The flat graph computes at the padding as well, before it selects it away: with lengths, a quotient by what is
+        zero there gives NaN, unlike in the model.
+        """
         data = self.model._inputs(data, inputs)
+        if self.model.declared:
+            given = Pose(frozenset(n for n in self.model.declared if n in data))
+            return self._posed(given).value_and_grad(data, of=of, wrt=wrt, lengths=lengths, training=training,
+                                                     seed=seed)
         names = self.model.system.of_role("weight") if wrt is None else list(wrt)
         flat, config, feed = self._prepared((of,), data, lengths, training, seed)
         flat_of = flat.names[of, ()]
@@ -82,6 +95,23 @@ class UnrolledModel:
             return plan.result(adjoints[name])
 
         return plan.result(flat_of)[()], {n: self._collected(flat, n, adjoint, config.batch, feed) for n in names}
+
+    def _posed(self, pose: Pose) -> UnrolledModel:
+        """The same steps of the model in a pose."""
+        if pose not in self._poses:
+            base = self.model.system
+            self._poses[pose] = UnrolledModel(self.model.posed(pose), {
+                i: self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static})
+        return self._poses[pose]
+
+    def _drawn(self, data: Mapping[str, Any], want: Iterable[str] | None, **options: Any) -> dict[str, Any]:
+        """Declared data are observed where given, else drawn."""
+        model = self.model
+        pose = Pose(frozenset(n for n in model.declared if n in data))
+        posed = self._posed(pose)
+        hidden = model.posed(pose).hidden
+        names = [n for n in posed.model.asked_for(want, data) if n not in hidden]
+        return codes(model, [n for n in model.declared if n not in data], posed.run(data, want=names, **options))
 
     def draw(self, path: Any, **options: Any) -> Path:
         """The unrolled view of the model, or with view="ops" every operation, framed by step and quantity.

@@ -38,6 +38,13 @@ def recurrent(system: System) -> set[str]:
             and any(r in walk([a]) and all(x.op != "ref" or x is r for x in walk([a])) for a in p.args)}
 
 
+def kernels(system: System) -> set[str]:
+    """Weights that slide over images, as K does in h[t] = conv2d(x[t], K)."""
+    nodes = walk(eq.rhs for eq in system.equations)
+    second = [node.args[1] for node in nodes if node.op in ("conv2d", "conv2d_transpose")]
+    return {k.attr("name") for k in second if k.op == "ref"} & set(system.of_role("weight"))
+
+
 def _in_one(xp: Any, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Copies of the arrays as slices of one, so that clipping and an update are single passes."""
     flat = xp.empty(sum(a.size for a in arrays.values()), dtype)
@@ -81,7 +88,9 @@ class Weights(MutableMapping[str, Any]):
         xp = backends.current().xp
         loops = recurrent(self._system)
         quantities = self._system.quantities
-        values = {name: initial(name, shape, name in loops, self.rules, self.seed, len(quantities[name].slots))
+        slid = kernels(self._system)
+        values = {name: initial(name, shape, name in loops, self.rules, self.seed, len(quantities[name].slots),
+                                name in slid)
                   for name, shape in self.shapes.items()}
         return _in_one(xp, values, self._system.dtype)
 

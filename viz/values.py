@@ -39,7 +39,7 @@ class Values:
     def _checked(self, name: str, array: np.ndarray, q: Quantity) -> np.ndarray:
         batched = q.batched or q.role == "input"
         needed = len(q.slots) + batched
-        coded = q.role == "input" and array.dtype.kind in "iu"  # classes, each for a vector
+        coded = array.dtype.kind in "iu" and len(q.type.shape) == 1 and array.ndim == needed  # a class for a vector
         if array.ndim < needed or array.shape[needed:] != (() if coded else q.type.shape):
             raise BadValue(f"the values of {name} have shape {array.shape}; {'batch, ' if batched else ''}"
                            f"{', '.join(q.slots) or 'no index'} and features of shape {q.type.shape} are expected")

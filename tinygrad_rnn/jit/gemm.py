@@ -155,7 +155,6 @@ def _variants() -> list[tuple[int, int]]:
     return sorted(narrow | {(r, v) for r in (1, 2) for v in range(1, WIDE + 1)})
 
 
-UNROLLED = 8
 WIDE = 6  # vectors of a tile of one or two rows
 
 
@@ -244,24 +243,58 @@ def _ceil(b: Builder, x: Any, y: Any) -> Any:
 
 
 def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
-    """Lay out columns of B as [k][panel], zeros after the last."""
+    """Lay out columns of B as [k][panel], zeros after the last: by square blocks, turned round in registers.
+
+    A column at a time would fetch a line of the cache for each number where columns lie far apart.
+    """
     b = Builder(module, name, ir.FunctionType(ir.VoidType(), [POINTER, POINTER] + [I64] * 7))
     b.function.linkage = "internal"
     source, goal, k2s, k1s, s_k2, s_k1, s_n, width, panel = b.function.args
-    kind, size = FLOATS[dtype], BYTES[dtype]
-    with b.loop(k2s) as k2, b.loop(k1s) as k1:
-        line = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(k1, s_k1))
-        row = b.ir.add(b.ir.mul(k2, k1s), k1)
-        out = b.offset(goal, b.ir.mul(b.ir.mul(row, panel), i64(size)))
-        whole = b.ir.mul(b.ir.sdiv(width, i64(UNROLLED)), i64(UNROLLED))
-        with b.loop(whole, step=UNROLLED) as first:
-            for n in range(UNROLLED):
-                column = b.ir.add(first, i64(n))
-                value = b.ir.load(b.offset(line, b.ir.mul(column, s_n)), typ=kind, align=size)
-                b.ir.store(value, b.offset(out, b.ir.mul(column, i64(size))), align=size)
-        with b.loop(panel, start=whole) as column:
-            inside = b.ir.icmp_signed("<", column, width)
-            value = b.ir.load(b.offset(line, b.ir.mul(b.ir.select(inside, column, i64(0)), s_n)), typ=kind, align=size)
-            value = b.ir.select(inside, value, ir.Constant(kind, 0.0))
-            b.ir.store(value, b.offset(out, b.ir.mul(column, i64(size))), align=size)
+    kind, size, side = FLOATS[dtype], BYTES[dtype], lanes(dtype)
+    vector = ir.VectorType(kind, side)
+    row_bytes = b.ir.mul(panel, i64(size))
+    contiguous = b.ir.icmp_signed("==", s_k1, i64(size))
+    blocks = b.ir.sdiv(panel, i64(side))
+    with b.loop(k2s) as k2, b.loop(_ceil(b, k1s, i64(side))) as high, b.loop(blocks) as wide:
+        k1, n = b.ir.mul(high, i64(side)), b.ir.mul(wide, i64(side))
+        start = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(k1, s_k1))
+        rows = b.offset(goal, b.ir.mul(b.ir.add(b.ir.mul(k2, k1s), k1), row_bytes))
+        rows = b.offset(rows, b.ir.mul(n, i64(size)))
+        height = least(b, i64(side), b.ir.sub(k1s, k1))
+
+        def column(c: Any) -> tuple[Any, Any]:
+            """Whether there is such a column, and where it begins."""
+            at = b.ir.add(n, c)
+            inside = b.ir.icmp_signed("<", at, width)
+            return inside, b.offset(start, b.ir.mul(b.ir.select(inside, at, i64(0)), s_n))
+
+        whole = b.ir.and_(contiguous, b.ir.icmp_signed("==", height, i64(side)))
+        with b.ir.if_else(whole) as (turned, one_by_one):
+            with turned:
+                columns = [column(i64(c)) for c in range(side)]
+                block = [b.ir.select(inside, b.load(where, vector), ir.Constant(vector, None))
+                         for inside, where in columns]
+                for k, row in enumerate(_transposed(b, block)):
+                    b.store(row, b.offset(rows, b.ir.mul(row_bytes, i64(k))))
+            with one_by_one, b.loop(height) as k, b.loop(i64(side)) as c:
+                inside, where = column(c)
+                value = b.ir.load(b.offset(where, b.ir.mul(k, s_k1)), typ=kind, align=size)
+                value = b.ir.select(inside, value, ir.Constant(kind, 0.0))
+                out = b.offset(b.offset(rows, b.ir.mul(k, row_bytes)), b.ir.mul(c, i64(size)))
+                b.ir.store(value, out, align=size)
     return b.finish()
+
+
+def _transposed(b: Builder, rows: list[Any]) -> list[Any]:
+    """The transpose of a square block, a vector a row: blocks of 1, 2, 4, ... change places across the diagonal."""
+    rows, side, step = list(rows), len(rows), 1
+    while step < side:
+        kept = [k if not k & step else side + k - step for k in range(side)]
+        other = [k + step if not k & step else side + k for k in range(side)]
+        for i in range(side):
+            if not i & step:
+                pair = rows[i], rows[i | step]
+                rows[i], rows[i | step] = (b.ir.shuffle_vector(*pair, ir.Constant(ir.VectorType(ir.IntType(32), side),
+                                                                                  mask)) for mask in (kept, other))
+        step *= 2
+    return rows

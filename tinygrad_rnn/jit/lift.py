@@ -261,14 +261,21 @@ def _multiplied(out: Operand, a: Operand, b: Operand, lo: Sequence[str], la: Seq
     return [Map("multiply", (spread(a, la), spread(b, lb)), between), *_folded("sum", between, axes, out)]
 
 
+AXES = 6  # that a kernel can walk over: a row, a column, two of those that are summed, and two more of any kind
+
+
 def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: list[dict[str, int]],
              sizes: dict[str, int]) -> list[Instruction] | None:
+    from .gemm import CHUNK
+
     sa, sb, sc = strides
     summed = sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x]))
     rows = _merged([x for x in order if x in sa and x not in sb], sizes, [sa, sc])
     columns = _merged([x for x in order if x in sb and x not in sa], sizes, [sb, sc])
-    inner = _merged(summed, sizes, [sa, sb])
     stack = _merged([x for x in order if x in sa and x in sb], sizes, [sa, sb, sc])
+    inner = _merged(summed, sizes, [sa, sb], CHUNK)
+    if len(inner) + len(rows) + len(columns) + len(stack) > AXES:
+        inner = _merged(summed, sizes, [sa, sb])
     row = max(rows, key=lambda axis: axis[0], default=(1, (0, 0)))
     rows = [r for r in rows if r is not row]
     *columns, column = columns
@@ -303,12 +310,14 @@ def _scratch(fields: dict[str, int], size: int) -> int:
 Axis = tuple[int, tuple[int, ...]]
 
 
-def _merged(labels: list[str], sizes: dict[str, int], strides: list[dict[str, int]]) -> list[Axis]:
-    """Axes as (size, strides in each array), neighbours that are one run in all arrays made one."""
+def _merged(labels: list[str], sizes: dict[str, int], strides: list[dict[str, int]], most: float = math.inf
+            ) -> list[Axis]:
+    """Axes as (size, strides in each array), neighbours that are one run in all arrays made one of at most so many."""
     found: list[Axis] = []
     for x in labels:
         n, own = sizes[x], tuple(s[x] for s in strides)
-        if found and all(before == n * s for before, s in zip(found[-1][1], own, strict=True)):
+        one_run = found and all(before == n * s for before, s in zip(found[-1][1], own, strict=True))
+        if one_run and found[-1][0] * n <= most:
             found[-1] = (found[-1][0] * n, own)
         else:
             found.append((n, own))

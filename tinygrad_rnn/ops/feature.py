@@ -52,6 +52,27 @@ def _reshape(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], shape:
     do(do.xp.copyto, out.reshape(a.shape), a)
 
 
+def _flatten_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    (a,) = args
+    u.rank(out, 1)
+    if a.rank is None and u.guess:
+        u.rank(a, 1)
+    total, sizes = (out.dims or [])[0], a.sizes()
+    if a.dims is None:
+        return
+    if None not in sizes:
+        u.size(total, math.prod(s for s in sizes if s is not None))
+    elif sizes.count(None) == 1 and total.root().size is not None:
+        whole, rest = total.root().size, math.prod(s for s in sizes if s is not None)
+        if rest == 0 or whole is None or whole % rest:
+            raise BadValue(f"a value of shape {a} cannot have {whole} numbers")
+        u.size(a.dims[sizes.index(None)], whole // rest)
+
+
+def _flatten(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...]) -> None:
+    do(do.xp.copyto, out.reshape(a.shape), a)
+
+
 # -- transpose, expand -----------------------------------------------------------------------------
 
 
@@ -319,6 +340,8 @@ def _scatter(do: Do, out: Any, g: Any, i: Any, lead: int, ranks: tuple[int, ...]
 register(
     Op("reshape", "feature", _reshape_shape, (lambda g, y, a, shape: f.reshape(g, shape=a.shape),), _reshape,
        params={"shape": REQUIRED}, dtype="first", canon=_reshape_canon, latex=r"\operatorname{{reshape}} {0}"),
+    Op("flatten", "feature", _flatten_shape, (lambda g, y, a: f.reshape(g, shape=a.shape),), _flatten, dtype="first",
+       symbol="flat", latex=r"\operatorname{{flatten}} {0}"),
     Op("transpose", "feature", _transpose_shape, (lambda g, y, a, axes: f.transpose(g, axes=_inverse(axes)),),
        _transpose, params={"axes": None}, dtype="first", canon=_transpose_canon, symbol="ᵀ", latex=r"{0}^\top"),
     Op("expand", "feature", _expand_shape, (lambda g, y, a, axis, size: f.sum(g, axis=axis),), _expand,

@@ -24,6 +24,9 @@ class Do(Protocol):
     def temp(self, shape: tuple[int, ...], dtype: Any) -> Any: ...
 
 
+Kind = tuple[str, Callable[[Any], bool]]  # what a parameter may be, in words and as a test
+
+
 @dataclass(frozen=True)
 class Op:
     """One operation.
@@ -32,6 +35,8 @@ class Op:
     vjp: one line per argument, (g, y, *args, **attrs) -> node, with g the adjoint of the result y.
          None stands for "no gradient"; then `no_gradient` says why.
     array: array code, (do, out, *arrays, **attrs); out is preallocated and aliases no argument.
+    composed: the same value from simpler rows, (f, *args, **attrs) -> node, of a row without array code.
+    takes: what its parameters may be, as in KINDS, where it is not what KINDS says of that name.
     kind: how arguments are laid out for the array code:
           "elementwise": broadcast against the result; "axes": `axes` lists the array axes worked over;
           "contract": a contraction by labels (`labels`); "feature": feature axes start at axis `lead`;
@@ -53,6 +58,8 @@ class Op:
     no_gradient: str = ""
     canon: Callable[..., dict[str, Any]] | None = None
     labels: Callable[..., tuple[list[str], str]] | None = None
+    composed: Callable[..., Node] | None = None
+    takes: dict[str, Kind] = field(default_factory=dict)
     leading: bool = False  # its one required parameter is written before the arguments (einsum)
 
     def __repr__(self) -> str:
@@ -87,13 +94,25 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-# What an argument of that name may be, in words and as a test; axes are counted and checked by the rows.
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+def pairs(least: int) -> Kind:
+    """A whole number for height and width alike, or a pair of them."""
+
+    def fits(value: Any) -> bool:
+        each = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+        return all(_whole(v) and least <= v <= MOST for v in each)
+
+    return f"a whole number from {least} on, or a pair (height, width) of them,", fits
+
+
+# What an argument of that name may be; axes are counted and checked by the rows.
+KINDS: dict[str, Kind] = {
     "shape": ("a tuple of sizes with at most one -1", lambda v: (_whole(v) and v >= -1) or (
         _wholes(v) and min(v, default=0) >= -1 and v.count(-1) <= 1)),
     "axes": ("a tuple of whole numbers", lambda v: v is None or _wholes(v)),
     "size": (f"a whole number from 0 to {MOST}", lambda v: _whole(v) and 0 <= v <= MOST),
     "at": ("a whole number", _whole),
+    "stride": pairs(1),
+    "padding": pairs(0),
     "start": ("a whole number", lambda v: v is None or _whole(v)),
     "stop": ("a whole number", lambda v: v is None or _whole(v)),
     "step": ("a whole number other than 0", lambda v: v is None or (_whole(v) and v != 0)),
@@ -127,9 +146,9 @@ def apply(name: str, *args: Any, **attrs: Any) -> Node:
     for key in attrs:
         if key not in row.params:
             raise BadType(f"{name} has no argument {key!r}; it takes {', '.join(row.params) or 'none'}")
-        words, fits = KINDS.get(key, ("", None))
-        if fits is not None and row.kind != "leaf" and not fits(attrs[key]):
-            raise BadValue(f"{name} takes {words} as {key}, not {attrs[key]!r}")
+        kind = row.takes.get(key) or KINDS.get(key)
+        if kind is not None and row.kind != "leaf" and not kind[1](attrs[key]):
+            raise BadValue(f"{name} takes {kind[0]} as {key}, not {attrs[key]!r}")
     return make(row, nodes, attrs)
 
 

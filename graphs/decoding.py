@@ -1,0 +1,11 @@
+"""What decoders share: how the classes w[t] that they write are told to the model."""
+
+from __future__ import annotations
+
+# Each y[t] is the distribution of w[t] given those before it: w is observed where it is given, else drawn.
+OBSERVED = "w[t] = categorical(y[t])"
+
+
+def classes(outputs: int, eos: bool) -> int:
+    """The size of w: with `eos` one class more, the last, which ends a sequence."""
+    return outputs + 1 if eos else outputs

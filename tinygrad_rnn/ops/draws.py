@@ -1,0 +1,75 @@
+"""Rows of declared data, `w[t] = categorical(p[t])`, and of what drawing them is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..shapes import elementwise, scalar, signature
+from .positional import leaf
+from .table import Do, Op, register
+
+DECLARED = ("categorical", "bernoulli", "normal")
+DRAWS = "no gradient passes a draw"
+
+
+def drawn_class(xp: Any, p: Any, u: Any, axis: int, temperature: float = 1.0, top_k: int | None = None,
+                top_p: float | None = None) -> Any:
+    """One-hot vectors along `axis`: class k where u, in [0, 1), falls into its share of p.
+
+    temperature: p ** (1 / temperature), 0 takes the largest; top_k: only the k largest are kept; top_p: only the fewest
+    of the largest that together have this share (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration").
+    What is not a distribution gives NaN.
+    """
+    p = xp.moveaxis(xp.asarray(p), axis, -1).astype("float64")
+    bad = ~(xp.isfinite(p).all(-1) & (p >= 0).all(-1) & (p.sum(-1) > 0))
+    p = xp.where(bad[..., None], 1.0, p)
+    if temperature == 0:
+        top_k, temperature = 1, 1.0
+    if temperature != 1.0:
+        p = (p / p.max(-1, keepdims=True)) ** (1.0 / temperature)
+    if top_k is not None or top_p is not None:
+        p = xp.where(_among_the_largest(xp, p, top_k, top_p), p, 0.0)
+    whole = xp.cumsum(p, -1)
+    code = (whole <= (xp.asarray(u) * whole[..., -1])[..., None]).sum(-1)
+    last = p.shape[-1] - 1 - xp.argmax(p[..., ::-1] > 0, -1)
+    hot = (xp.arange(p.shape[-1]) == xp.minimum(code, last)[..., None]).astype("float64")
+    return xp.moveaxis(xp.where(bad[..., None], xp.nan, hot), -1, axis)
+
+
+def _among_the_largest(xp: Any, p: Any, top_k: int | None, top_p: float | None) -> Any:
+    """Which classes are among the k largest, and among the fewest that have the share top_p; ties go to the first."""
+    order = xp.argsort(-p, -1, kind="stable")
+    ranked = xp.take_along_axis(p, order, -1)
+    kept = xp.ones(p.shape, bool)
+    if top_k is not None:
+        kept &= xp.arange(p.shape[-1]) < top_k
+    if top_p is not None:
+        before = xp.cumsum(ranked, -1) - ranked
+        kept &= before < top_p * ranked.sum(-1, keepdims=True)
+    found = xp.zeros(p.shape, bool)
+    xp.put_along_axis(found, order, kept, -1)
+    return found
+
+
+def _draw_class(do: Do, out: Any, p: Any, u: Any, lead: int, ranks: tuple[int, ...], temperature: float,
+                top_k: int | None, top_p: float | None) -> None:
+    do(_draw_into, p, u, out, do.xp, lead, temperature, top_k, top_p)
+
+
+def _draw_into(p: Any, u: Any, out: Any, xp: Any, axis: int, temperature: float, top_k: int | None,
+               top_p: float | None) -> None:
+    out[...] = drawn_class(xp, p, u, axis, temperature, top_k, top_p)
+
+
+register(
+    Op("categorical", "macro", signature("(k)->(k)"), (None,), None, symbol="categorical",
+       latex=r"\operatorname{{Categorical}}({0})", no_gradient=DRAWS),
+    Op("bernoulli", "macro", elementwise, (None,), None, symbol="bernoulli",
+       latex=r"\operatorname{{Bernoulli}}({0})", no_gradient=DRAWS),
+    Op("normal", "macro", elementwise, (None, None), None, arity=2, symbol="normal",
+       latex=r"\mathcal{{N}}({0}, {1}^2)", no_gradient=DRAWS),
+    leaf("noise", r"\varepsilon", DRAWS, "kind", shape=scalar, key="", at=()),
+    Op("draw_class", "feature", signature("(k),()->(k)"), (None, None), _draw_class, arity=2,
+       params={"temperature": 1.0, "top_k": None, "top_p": None}, symbol="draw",
+       latex=r"\operatorname{{draw}}({0}, {1})", no_gradient=DRAWS),
+)
