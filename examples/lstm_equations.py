@@ -27,8 +27,8 @@ lstm = tr.equations("""
 def main(folder: Path) -> None:
     """Draw the three views, print the derived gradient, and compute both on random data."""
     folder.mkdir(parents=True, exist_ok=True)
-    for view in ("folded", "unrolled", "backward"):
-        print(lstm.draw(folder / f"lstm_{view}.svg", view=view, steps=3))
+    for view, steps in (("folded", None), ("unrolled", 3), ("backward", 3)):
+        print(lstm.draw(folder / f"lstm_{view}.svg", view=view, steps=steps))
     print(lstm.grad("loss"))
     rng = np.random.default_rng(0)
     data = {"x": rng.integers(0, 27, (16, 50)), "target": rng.integers(0, 27, (16, 50))}

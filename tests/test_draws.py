@@ -413,3 +413,14 @@ def test_what_is_no_distribution_is_told():
         model.run(x=x)
     out = model.run(x=np.where(x < 0, np.nan, x), lengths=[4, 2])
     assert (out["w"][1, 2:] == 0).all()
+
+
+def test_lengths_may_stand_in_the_data():
+    model, (_, data) = translator(), MODELS["translator"]
+    batch = {**data, "lengths": {"s": np.array([6, 3, 4])}}
+    apart = model.run(data, lengths=batch["lengths"], steps=4)
+    np.testing.assert_array_equal(model.run(batch, steps=4)["w"], apart["w"])
+    np.testing.assert_array_equal(np.stack([s["w"] for s in model.stream(batch, steps=4)], 1), apart["w"])
+    assert model.beam_search(batch, steps=4).codes.shape == (3, 4, 4)
+    with pytest.raises(tr.Error, match="lengths are given twice"):
+        model.run(batch, steps=4, lengths={"s": [6, 6, 6]})

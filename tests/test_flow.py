@@ -55,6 +55,11 @@ def model(text: str, **sizes: Any) -> tr.Model:
     return made
 
 
+def zeroed(m: tr.Model, name: str) -> tr.Model:
+    m.weights[name] = np.zeros(m.weights.shapes[name])
+    return m
+
+
 def data(steps: int = T) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
     return {"x": rng.standard_normal((N, steps, X)), "z": rng.standard_normal((N, H))}
@@ -256,6 +261,44 @@ def test_a_cell_takes_its_colour_when_the_gradient_arrives(models: dict[str, tr.
                 assert np.abs(frame[y, x] - expected).max() <= 6, (label, cell.step, k)
 
 
+EVERY = "loss = mean(squared_error(h[t], y[t]))"
+LAST = "loss = mean(squared_error(h[T], z[n]))"
+WAYS = [
+    ("h[t] = tanh(W @ x[t] + U @ h[t-1])\n" + LAST, (1,), [7]),
+    ("h[t] = tanh(W @ x[t] + U @ h[t-1])\n" + EVERY, (1,), [1, 2, 3, 4, 5, 6, 7]),
+    ("h[t] = tanh(W @ x[t] + U @ h[t-2])\n" + LAST, (2,), [7]),
+    ("h[t] = tanh(W @ x[t] + U @ h[t-1] + V @ h[t-3])\nloss = mean(squared_error(h[t-1], y[t]))", (1, 3),
+     [1, 2, 3, 4, 5, 6]),
+    ("h[t] = tanh(W @ x[t] + U @ h[t+1])\nloss = mean(squared_error(sum(where(t == 1, h[t], 0), over=t), z[n]))", (1,),
+     [1]),
+    ("h[t] = tanh(W @ x[t] + U @ h[t-1])\nk[t] = h[t] + 0.5 * k[t-1]\n" + LAST.replace("h[", "k["), (1,),
+     [1, 2, 3, 4, 5, 6, 7]),
+]
+
+
+@pytest.mark.parametrize("text, distances, entries", WAYS)
+def test_the_gradient_takes_the_ways_of_the_equations(text: str, distances: tuple[int, ...], entries: list[int],
+                                                     tmp_path: Path) -> None:
+    m = model(text)
+    given = {"x": data()["x"], "z": data()["z"], "y": np.random.default_rng(2).standard_normal((N, T, H))}
+    given = {k: v for k, v in given.items() if k in m.system.quantities}
+    [flow] = flows({"m": m}, given, "loss", "h", None)
+    assert flow.distances == distances and list(flow.entries or ()) == entries
+    picture = Picture((flow,), "")
+    [row] = picture.rows
+    for cell in row.cells:
+        sources = {cell.step + row.loss_at * d for d in distances} & set(range(1, T + 1))
+        arrows = picture.gradient(row, cell)
+        assert len(arrows) == len(picture.forward(row, cell)) == len(sources) + (cell.step in entries)
+        box, middles = picture.box(row), {c.step: c.x for c in row.cells}
+        starts = sorted(w.points[0][0] for w in arrows)
+        ends = [middles[s] for s in sources] + [box.centre[0]] * (cell.step in entries)
+        reach = max(picture.diameter, box.w) / 2 + 1
+        assert all(abs(a - b) <= reach for a, b in zip(starts, sorted(ends), strict=True))
+        assert all(abs(w.points[-1][0] - cell.x) <= picture.diameter / 2 for w in arrows)
+    assert len(frames(fading({"m": m}, given, tmp_path / "a.gif", state="h"))) == T + 1
+
+
 def test_up_to_thirty_steps_all_are_shown_and_then_some_and_it_says_so(tmp_path: Path) -> None:
     def picture(steps: int) -> Picture:
         return Picture((Flow("m", "loss", "h", "t", 1, np.geomspace(1e-3, 1, steps)),), "")
@@ -284,7 +327,8 @@ def test_nothing_of_the_picture_overlaps_or_leaves_it() -> None:
         for a, b in combinations(boxes, 2):
             assert a.x + a.w < b.x or b.x + b.w < a.x
         for c, after in pairwise(row.cells):
-            assert width(picture.readout(c).label, 11) + width(picture.readout(after).label, 11) < 2 * (after.x - c.x)
+            wide = sum(width(picture.readout(row, cell).label, 11) for cell in (c, after))
+            assert wide < 2 * (after.x - c.x)
     assert string(picture.ticks()[-1][1]).startswith("≤")  # 1e-30 lies below the scale
 
 
@@ -395,7 +439,11 @@ BAD: list[tuple[dict[str, Any], type[tr.Error], str]] = [
     ({"state": 3}, BadType, "state is the name of a quantity"),
     ({"state": {"B": "h"}}, BadName, "state is given for 'B'"),
     ({"models": {"A": model("k[t] = tanh(P @ x[t] + Q @ k[t-1])\n" + RNN, k=2)}, "state": "k"}, BadValue,
-     "with respect to k is zero at every step"),
+     "with respect to k is zero at every step: loss does not depend on it; name another with state=, such as 'h'"),
+    ({"models": {"A": model(RNN.replace("h[T], z", "where(h[T] > 0, 1, 0), z"))}}, BadValue,
+     "zero at every step: loss depends on it only through what has no derivative"),
+    ({"models": {"A": zeroed(model(RNN.replace("h[T], z", "V @ h[T], z"), V=(H, H)), "V")}}, BadValue,
+     "zero at every step: V, between it and loss, is all zero"),
     ({"example": N}, BadValue, "example is one of 0 to 4, not 5"),
     ({"example": 0.5}, BadType, "example is a whole number"),
     ({"title": 3}, BadType, "title is text"),

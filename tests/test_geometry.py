@@ -221,7 +221,7 @@ def notes_clear(p: Picture) -> Iterator[str]:
 
 
 def a_grid(p: Picture) -> Iterator[str]:
-    """A column a step, with the same offsets in each; rows from the bottom up."""
+    """A column a step, with the same offsets in each of a range; rows from the bottom up."""
     corner: dict[str, tuple[float, float, float, float]] = {}
     for keys, found in ((p.panel_owner, p.panel_boxes), (p.owner, p.boxes)):
         for key, (left, top, right, low) in zip(keys, found.tolist(), strict=True):
@@ -233,7 +233,9 @@ def a_grid(p: Picture) -> Iterator[str]:
         rows.setdefault(box.row, []).append((top, low))
         if box.column is not None and box.column >= 0 and box.position and p.view.columns[box.column] != "…":
             steps.setdefault(box.column, {})[box.key.rsplit(".", 1)[0]] = left, top
-    for before, here in pairwise(steps[k] for k in sorted(steps)):
+    segments = p.view.segments or ((0, len(p.view.columns) - 1),)
+    within = [sorted(k for k in steps if first <= k <= last) for first, last in segments]
+    for before, here in ((steps[a], steps[b]) for of in within for a, b in pairwise(of)):
         if before.keys() != here.keys():
             yield f"steps differ in {before.keys() ^ here.keys()}"
         elif np.ptp([here[k][0] - before[k][0] for k in here]) > NEAR:

@@ -11,18 +11,20 @@ from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import viz
-from tinygrad_rnn.errors import BadFile, BadType, BadValue
+from tinygrad_rnn.errors import BadFile, BadName, BadType, BadValue
 from tinygrad_rnn.node import rebuild, ref
 from tinygrad_rnn.system import System
 from tinygrad_rnn.viz.api import make_scene, make_view
 from tinygrad_rnn.viz.roles import roles
-from tinygrad_rnn.viz.scene import Scene, Shape
+from tinygrad_rnn.viz.scene import Scene, Shape, Wire
 from tinygrad_rnn.viz.style import FILLS
-from tinygrad_rnn.viz.text import width
+from tinygrad_rnn.viz.text import string, width
+from tinygrad_rnn.viz.values import Values
 
 LSTM = """
     i{k}[t] = sigmoid(W_xi{k} @ {x}[t] + W_hi{k} @ h{k}[t-1] + b_i{k})
@@ -190,14 +192,16 @@ def test_one_column_a_step(name: str, view: str) -> None:
     """What recurs stands at equal distances, at one height, with the same inside in every column."""
     scene = make_scene(MODELS[name], view, 5)
     system = MODELS[name].system
-    column = next(b.column for b in roles(system).blocks if b.column)
+    ranges = {system.range_of(b.column) for b in roles(system).blocks if b.column}
     view_ = make_view(MODELS[name], view, 5)
-    assert view_.columns == ["1", "2", "3", "4", "5"]
+    assert [label for label in view_.columns if label] == ["1", "2", "3", "4", "5"] * len(ranges)
+    assert [b - a for a, b in view_.segments] == [4] * len(ranges)
     rows: dict[tuple[int, str], list[float]] = {}
     for box in view_.boxes.values():
         if box.column is not None and box.column >= 0 and box.position:
             rows.setdefault((box.row, box.key.rsplit(".", 1)[0]), []).append(box.column)
-    assert rows and all(cols == [0, 1, 2, 3, 4] for cols in rows.values()), column
+    segments = [list(range(a, b + 1)) for a, b in view_.segments]
+    assert rows and all(cols in segments for cols in rows.values())
     by_label: dict[str, list[Shape]] = {}
     for s in scene.shapes:
         text = "".join(p.text for p in s.label)
@@ -221,6 +225,95 @@ def test_elision() -> None:
     assert steps(12, elide=False) == [str(k) for k in range(1, 13)]
     text = viz.svg(MODELS["attention"], "unrolled", 20)
     assert "⟨T⟩" in text and "⟨S⟩" in text and "· · ·" in text
+
+
+SEQ2SEQ = tr.equations("""
+    h[s] = tanh(U @ h[s-1] + W @ x[s] + b)
+    g[0] = h[S]
+    g[t] = tanh(A @ g[t-1] + P @ w[t-1] + c)
+    y[t] = softmax(V @ g[t] + d)
+    loss = mean(cross_entropy(y[t], w[t]))""", x=5, h=4, g=4, w=3, y=3)
+
+
+def test_ranges_stand_side_by_side_each_as_long_as_it_is() -> None:
+    """The encoder's columns, then the decoder's; what is handed over goes straight from one to the other."""
+    view = make_view(SEQ2SEQ, "unrolled", {"s": 5, "t": 3})
+    assert view.columns == ["1", "2", "3", "4", "5", "", "1", "2", "3"]
+    assert view.segments == ((0, 4), (6, 8)) and view.ends == {5: 1}
+    where = {key: box.column for key, box in view.boxes.items()}
+    assert [where[f"h.{k}"] for k in range(5)] == [0, 1, 2, 3, 4] and [where[f"y.{k}"] for k in range(3)] == [6, 7, 8]
+    assert where["g:g[0]"] == 5 and view.boxes["h.4"].row == view.boxes["g:g[0]"].row == view.boxes["g.0"].row
+    assert view.boxes["loss"].spot == (6, 8) and "h.5" not in where and "y.3" not in where
+    scene = make_scene(SEQ2SEQ, "unrolled", {"s": 5, "t": 3})
+    (over,) = [w for w in scene.wires if w.name == "h.4 -> g:g[0]"]
+    assert len(over.points) == 2 and over.points[0][1] == over.points[1][1]
+    assert make_view(SEQ2SEQ, "unrolled", {"s": 20, "t": 3}).columns == ["1", "2", "…", "S", "", "1", "2", "3"]
+    assert make_view(SEQ2SEQ, "backward", {"t": 2}).columns == ["1", "2", "3", "4", "", "1", "2"]
+
+
+def test_a_run_is_as_long_as_each_of_its_ranges() -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.standard_normal((2, 5, 5)), "w": rng.integers(0, 3, (2, 4))}
+    run = SEQ2SEQ.run(inputs, lengths={"s": [5, 2], "t": [4, 3]})
+    for example, (s, t) in enumerate([(5, 4), (2, 3)]):
+        view = make_view(SEQ2SEQ, "unrolled", values=Values(SEQ2SEQ.system, run, example=example))
+        assert [b - a + 1 for a, b in view.segments] == [s, t]
+
+
+def test_all_steps_of_one_range_are_read_by_all_of_the_other() -> None:
+    view = make_view(MODELS["attention"], "unrolled", {"s": 5, "t": 3})
+    links = {(li.source, li.target) for li in view.links if li.out == "k"}
+    assert {(f"k.{s}", f"e.{t}") for s in range(5) for t in range(3)} <= links
+
+
+def test_what_is_given_stands_beside_the_way_of_what_passes_it() -> None:
+    """A target, a mask: to the right of the state's line, which goes straight up."""
+    model = tr.equations("""
+        h[t] = tanh(W @ x[t] + U @ h[t-1])
+        y[t] = V @ dropout(h[t], 0.5)
+        loss = mean(squared_error(h[t], target[t])) + mean(y[t])""", x=3, h=4, y=2)
+    view = make_view(model, "unrolled", 3, detail="closed")
+    scene = make_scene(model, "unrolled", 3, detail="closed")
+    rows = {name: view.boxes[f"{name}.0"].row for name in ("h", "mask_y", "y")}
+    assert rows["h"] < rows["mask_y"] < rows["y"]
+    for name in ("h.0 -> y.0", "h.1 -> y.1"):
+        (wire,) = [w for w in scene.wires if w.name == name]
+        assert len(wire.points) == 2 and abs(wire.points[0][0] - wire.points[1][0]) < 0.01
+    for k in (1, 2, 3):
+        middle = next(s.centre[0] for s in scene.shapes if s.name == f"h⟨{k}⟩")
+        assert all(s.x > middle for s in scene.shapes if s.name in (f"mask_y⟨{k}⟩", f"target⟨{k}⟩"))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 20])
+def test_labels_stand_at_their_own_wires(steps: int) -> None:
+    """The label of a weight is nearer to a wire that the weight multiplies than to any other of the states'."""
+    model = tr.equations("h[t] = tanh(U_1 @ h[t-1] + U_2 @ h[t-2] + W @ x[t] + b)", x=3, h=4)
+    scene = make_scene(model, "unrolled", steps)
+    wires = [w for w in scene.wires if w.style == "h"]
+
+    def off(wire: Wire, x: float, y: float) -> float:
+        return min(max(max(min(a[0], b[0]) - x, x - max(a[0], b[0]), 0.0), max(min(a[1], b[1]) - y, y - max(a[1], b[1]),
+                                                                           0.0)) for a, b in pairwise(wire.points))
+
+    assert sum(bool(n.label) for n in scene.notes) >= 2
+    for note in scene.notes:
+        own = min(off(w, note.x, note.y) for w in wires if w.label == note.label)
+        others = [off(w, note.x, note.y) for w in wires if w.label != note.label]
+        assert all(own + 3 < other for other in others), string(note.label)
+
+
+@pytest.mark.parametrize("detail", ["closed", "gates", "ops"])
+def test_every_loop_and_initial_value_of_a_folded_cell_is_named(detail: str) -> None:
+    model = tr.equations("""
+        a[0] = tanh(A @ img[n])
+        p[0] = tanh(P @ img[n])
+        q[0] = tanh(Q @ img[n])
+        a[t] = tanh(U @ a[t-1] + W @ x[t])
+        p[t] = a[t] * p[t-1] + q[t-1]
+        q[t] = tanh(V @ p[t] + R @ q[t-1] + C @ a[t-1])""", img=4, a=4, p=4, q=4, x=3)
+    scene = make_scene(model, "folded", detail=detail)
+    labels = {part for n in scene.notes for part in string(n.label).split(", ")}
+    assert {"p⟨0⟩", "q⟨0⟩"} <= labels and sum("t−1" in label for label in labels) == 3
 
 
 def test_states_run_straight() -> None:
@@ -274,6 +367,12 @@ def test_roles_come_from_the_graph() -> None:
         "h1": 1, "r1": -1, "h2": 1, "r2": -1}
     block = roles(MODELS["layers"].system).blocks[0]
     assert (block.column, block.row) == ("t", "l")
+    trellis = tr.equations("""
+        h[t] = tanh(W @ x[t] + R @ h[t-1])
+        a[t,u] = dot(h[t], k[u]) + a[t-1,u] + a[t-1,u-1]
+        loss = mean(a[T,U])""", x=3, h=4, k=4, a=())
+    blocks = {b.name: (b.column, b.row) for b in roles(trellis.system).blocks}
+    assert blocks["h"] == blocks["x"] == ("t", "") and blocks["a"] == ("t", "u")  # the time of one is that of the other
 
 
 def test_to_networkx() -> None:
@@ -292,7 +391,7 @@ def test_to_networkx() -> None:
                                           ("dot", b"digraph")])
 def test_every_ending(tmp_path, monkeypatch, view: str, ending: str, magic: bytes) -> None:
     monkeypatch.setenv("PATH", "")  # no Graphviz
-    file = viz.draw(MODELS["gru"], tmp_path / f"a.{ending}", view=view, steps=3)
+    file = viz.draw(MODELS["gru"], tmp_path / f"a.{ending}", view=view, steps=None if view == "folded" else 3)
     assert file == tmp_path / f"a.{ending}"
     data = file.read_bytes()
     assert data.startswith(magic)
@@ -308,7 +407,7 @@ def test_the_same_model_gives_the_same_text(tmp_path, name: str) -> None:
     again = tr.equations(text, **sizes)
     for view in ("folded", "unrolled", "backward"):
         assert viz.svg(MODELS[name], view, 3) == viz.svg(again, view, 3)
-        one, two = (viz.draw(m, tmp_path / "a.dot", view, 3).read_text() for m in (MODELS[name], again))
+        one, two = (viz.draw(m, tmp_path / "a.dot", view).read_text() for m in (MODELS[name], again))
         assert one == two
 
 
@@ -347,7 +446,7 @@ def test_hostile_names_are_escaped(tmp_path, view: str) -> None:
     assert tags <= {"svg", "title", "rect", "circle", "path", "g", "text", "tspan"}
     assert HOSTILE[0] in "".join(root.itertext()) and "<script" not in text
     for ending in ("png", "pdf", "dot"):
-        assert viz.draw(model, tmp_path / f"a.{ending}", view, 3).stat().st_size > 200
+        assert viz.draw(model, tmp_path / f"a.{ending}", view).stat().st_size > 200
     dot = (tmp_path / "a.dot").read_text(encoding="utf-8")
     assert '"\\\\\\"]; }' in dot  # backslash and quote are both escaped
 
@@ -355,7 +454,7 @@ def test_hostile_names_are_escaped(tmp_path, view: str) -> None:
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's dot is not installed")
 @pytest.mark.parametrize("view", ["folded", "unrolled", "backward"])
 def test_graphviz_reads_the_dot_text(tmp_path, view: str) -> None:
-    file = viz.draw(MODELS["attention"], tmp_path / "a.dot", view, 3)
+    file = viz.draw(MODELS["attention"], tmp_path / "a.dot", view)
     assert subprocess.run(["dot", "-Tsvg", file], capture_output=True).returncode == 0
 
 
@@ -375,6 +474,21 @@ def test_mistakes(tmp_path) -> None:
     for steps in (2.5, "3", True):
         with pytest.raises(BadType, match="steps is a whole number"):
             viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=steps)
+    for steps, error, said in (({"t": 0}, BadValue, "steps of t is at least 1"), ({"t": "3"}, BadType, "whole number"),
+                               ({"s": 3}, BadName, "steps names 's'; the indices that have steps are t")):
+        with pytest.raises(error, match=said):
+            viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=steps)
+    shared = MODELS["self_attention"]
+    with pytest.raises(BadValue, match="t and s run over the same range, which cannot have both 3 and 4 steps"):
+        viz.draw(shared, tmp_path / "a.svg", view="unrolled", steps={"t": 3, "s": 4})
+    for view in ("folded", "cell", "equations"):
+        with pytest.raises(BadValue, match="steps= goes with the view 'unrolled' or 'backward' or 'attention'"):
+            viz.draw(m, tmp_path / "a.svg", view=view, steps=3)
+        with pytest.raises(BadValue, match="elide= goes with"):
+            viz.draw(m, tmp_path / "a.svg", view=view, elide=False)
+    for elide in ("no", 0):
+        with pytest.raises(BadType, match="elide is True or False, not "):
+            viz.draw(m, tmp_path / "a.svg", view="unrolled", elide=elide)
     with pytest.raises(BadType, match="a picture's path is"):
         viz.draw(m, 7)
     with pytest.raises(BadType, match="draw a model"):

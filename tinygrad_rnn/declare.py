@@ -10,7 +10,7 @@ from .ops import apply
 from .ops.table import as_node
 
 if TYPE_CHECKING:
-    from .model import Model
+    from .declaring import Declaring
 
 
 def index(name: str) -> Node:
@@ -48,7 +48,7 @@ class Symbol(Operators):
 
     __slots__ = ("model", "name", "role")
 
-    def __init__(self, model: Model, name: str, role: str):
+    def __init__(self, model: Declaring, name: str, role: str):
         self.model, self.name, self.role = model, name, role
 
     def as_node(self) -> Node:

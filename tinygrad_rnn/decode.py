@@ -13,6 +13,7 @@ from .arguments import real, whole
 from .declared import Pose, Sampling
 from .demand import demand
 from .errors import BadValue
+from .feeds import apart
 from .generate import kind_of, one_by_one, stop_classes, stop_index
 from .schedule import needed
 from .stepper import Stepper, check_causal, time_of
@@ -31,6 +32,7 @@ def stream(model: Model, data: Mapping[str, Any] | None = None, /, *, steps: int
     example has met its stop; without any of them it does not end. A model that looks at all that was drawn before (by
     attention, say) is computed anew at each step. Raises `Error` as `Model.run` does.
     """
+    data, lengths = apart(model.system, data, lengths)
     given = model._inputs(data, inputs)
     if not model.declared:
         raise BadValue("this model declares no data to draw, such as w[t] = categorical(p[t])")
@@ -129,6 +131,7 @@ def beam_search(model: Model, data: Mapping[str, Any] | None = None, /, *, steps
     equation 14). Declared data that are given are a prefix. The model declares one sequence of classes.
     Raises `Error` for other models.
     """
+    data, lengths = apart(model.system, data, lengths)
     given = model._inputs(data, inputs)
     open_names = [n for n in model.declared if n not in given or n in stop_names(model)]
     if len(open_names) != 1 or kind_of(model, open_names[0]) != "categorical":

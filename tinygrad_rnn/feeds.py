@@ -29,6 +29,15 @@ def check_names(system: System, data: Iterable[str], declared: Iterable[str] = (
             raise BadName(f"{name} is {what}, not an input")
 
 
+def apart(system: System, data: Mapping[str, Any] | None, lengths: Any) -> tuple[Mapping[str, Any] | None, Any]:
+    """data, and the lengths that may stand in it as they do in batches of `fit`. Raises where they are given twice."""
+    if not isinstance(data, Mapping) or "lengths" not in data or "lengths" in system.quantities:
+        return data, lengths
+    if lengths is not None:
+        raise BadValue("lengths are given twice, in the data and as lengths=")
+    return {name: value for name, value in data.items() if name != "lengths"}, data["lengths"]
+
+
 def check_memory(memory: Any, check: bool = False) -> None:
     """Raise where `memory` is none of the ways that there are."""
     if memory is not None and memory != "sqrt":

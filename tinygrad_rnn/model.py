@@ -4,51 +4,34 @@ from __future__ import annotations
 
 import importlib
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import backends, jit, latex
 from .autodiff import gradient
-from .declare import Symbol
-from .declared import Pose, Sampling, declared, observed, posed
+from .declared import Pose, Sampling, observed, posed
+from .declaring import Declaring
 from .demand import demand
 from .errors import BadFile, BadName, BadType, BadValue
-from .feeds import check_names, prepared
+from .feeds import apart, check_names, prepared
 from .files import load_checkpoint, save_checkpoint
 from .generate import generated
-from .infer import Declarations, resolve
-from .node import At
-from .ops.table import as_node, near
+from .ops.table import near
 from .plan import Plan
 from .plans import PlanCache
 from .printer import system_text
 from .reader import read
 from .replay import MOST, Replay, signature
 from .result import Result, Trace, trace
-from .schedule import needed, schedule
-from .system import Equation, System
+from .system import System
 from .weights import Weights, shapes
 
 if TYPE_CHECKING:
     from .profile import Profile
 
-LARGEST_SIZE = 2**31
 
-
-def size_tuple(name: str, size: Any) -> tuple[int, ...]:
-    """64 -> (64,); a tuple of sizes; () for a scalar."""
-    sizes = size if isinstance(size, (tuple, list)) else (size,)
-    for s in sizes:
-        if isinstance(s, bool) or not hasattr(s, "__index__"):
-            raise BadType(f"the size of {name} is a whole number or a tuple of them, not {size!r}")
-        if not 1 <= s < LARGEST_SIZE:
-            raise BadValue(f"the size of {name} must be at least 1 and below {LARGEST_SIZE}, not {s}")
-    return tuple(s.__index__() for s in sizes)
-
-
-class Model:
+class Model(Declaring):
     """A recurrent network as its equations.
 
     Declared by `tr.equations(text)`, or in Python:
@@ -61,8 +44,7 @@ class Model:
     """
 
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
-        self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
-        self._forget()
+        super().__init__(name, dtype, **sizes)
         self.adjoints: dict[str, str] = {}  # of a derived model: name -> the name of its adjoint
 
     @classmethod
@@ -74,51 +56,12 @@ class Model:
         return model
 
     def _forget(self) -> None:
-        """What follows from the equations is made anew after one is added."""
-        self._system: System | None = None
+        super()._forget()
         self._weights: Weights | None = None
         self._plans = PlanCache()
         self._replays: dict[Any, Replay] = {}
         self._gradients: dict[tuple[str, tuple[str, ...]], Model] = {}
         self._poses: dict[Pose, PosedModel] = {}
-        self._data: list[str] | None = None
-
-    # -- declaring ---------------------------------------------------------------------------------
-
-    def input(self, name: str, size: Any = None) -> Symbol:
-        """An input: data given at each position (`x[t]`) or for each example (`img[n]`)."""
-        return self._symbol(name, size, "input")
-
-    def state(self, name: str, size: Any = None) -> Symbol:
-        """A quantity with an equation of its own: `h[t] = ...`."""
-        return self._symbol(name, size, "defined")
-
-    quantity = state
-
-    def weight(self, name: str, size: Any = None) -> Symbol:
-        """A weight; its shape follows from where it stands, or is given."""
-        return self._symbol(name, size, "weight")
-
-    def _symbol(self, name: str, size: Any, role: str) -> Symbol:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise BadValue(f"a quantity's name is an identifier, not {name!r}")
-        if size is not None:
-            self._declared.sizes[name] = size_tuple(name, size)
-            self._forget()
-        return Symbol(self, name, role)
-
-    def __getitem__(self, name: str) -> Symbol:
-        return Symbol(self, name, "defined")
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        """m["loss"] = mean(...): an equation without an index. (m["h"][t] = ... has set its own already.)"""
-        if not isinstance(value, Symbol):
-            self.define(name, (), value)
-
-    def define(self, name: str, slots: tuple[At, ...], value: Any) -> None:
-        """Add the equation name[slots] = value."""
-        self._declared.equations.append(Equation(name, slots, as_node(value, name)))
-        self._forget()
 
     def extend(self, text: str, /, **sizes: Any) -> Model:
         """A model with the equations of this one and those of the text; weights of the same name keep their values."""
@@ -131,38 +74,11 @@ class Model:
     # -- what it is --------------------------------------------------------------------------------
 
     @property
-    def system(self) -> System:
-        """The typed system of equations; resolved at first use."""
-        if self._system is None:
-            self._system = resolve(self._declared)
-            seen = observed(self._system)
-            schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
-            _warn_of_twins(self._system.of_role("weight"))
-        return self._system
-
-    @property
-    def name(self) -> str:
-        """The name in titles and files."""
-        return self._declared.name
-
-    @property
-    def dtype(self) -> str:
-        """"float32" or "float64"."""
-        return self.system.dtype
-
-    @property
     def weights(self) -> Weights:
         """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
         if self._weights is None:
             self._weights = Weights(observed(self.system))
         return self._weights
-
-    @property
-    def declared(self) -> list[str]:
-        """The names of declared data: `w[t] = categorical(p[t])`."""
-        if self._data is None:
-            self._data = declared(self.system)
-        return self._data
 
     def posed(self, pose: Pose) -> PosedModel:
         """The model in which declared data are given or drawn, as the pose says; it shares this model's weights."""
@@ -223,11 +139,11 @@ class Model:
             top_k: int | None = None, top_p: float | None = None, **inputs: Any) -> Result:
         """Compute named quantities at every position.
 
-        inputs: arrays (batch, indices in left-hand order, features), or integers for one-hot vectors.
-        want: names; by default everything that the given inputs determine. lengths: per example, for t or by
-        index. steps: how far an index runs that no input carries. state: what an earlier run left. training:
-        dropout acts. check: a NaN raises, named with where it first appears. batch: how many examples, where no input
-        says it.
+        inputs: arrays (batch, indices in left-hand order, features), or integers for one-hot vectors; data: a dict of
+        them, which may hold the lengths too. want: names; by default everything that the given inputs determine.
+        lengths: per example, for t or by index. steps: how far an index runs that no input carries. state: what an
+        earlier run left. training: dropout acts. check: a NaN raises, named with where it first appears. batch: how
+        many examples, where no input says it.
 
         Declared data, w[t] = categorical(p[t]), are observed where they are given, and drawn where they are not; if
         they are given for fewer positions than there are, they are kept and the rest is drawn. seed: of the draws.
@@ -235,6 +151,7 @@ class Model:
         temperature: of the draws, 0 for the likeliest; top_k, top_p: only the k likeliest classes, or those that
         together have that share, are drawn from.
         """
+        data, lengths = apart(self.system, data, lengths)
         data = self._inputs(data, inputs)
         options = {"lengths": lengths, "steps": steps, "training": training, "seed": seed, "check": check,
                    "batch": batch, "state": state}
@@ -294,6 +211,7 @@ class Model:
         Gradients have the shapes of what they are gradients of. memory: "sqrt" keeps only the states between
         segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`.
         """
+        data, lengths = apart(self.system, data, lengths)
         merged = inputs if data is None else self._inputs(data, inputs)
         if self.declared:
             return self.observing(merged).value_and_grad(
@@ -326,6 +244,7 @@ class Model:
         `draw(values=...)` shows it. Arguments otherwise as in `run`.
         """
         given = {k: v for k, v in options.items() if k in self.system.quantities}
+        data, options["lengths"] = apart(self.system, data, options.get("lengths"))
         data = self._inputs(data, given)
         return trace(self.observing(data), data, of, **{k: v for k, v in options.items() if k not in given})
 
@@ -463,17 +382,6 @@ class PosedModel(Model):
 def _viz() -> Any:
     """The diagrams stand over the engine, so they are looked up only when asked for."""
     return importlib.import_module("tinygrad_rnn.viz")
-
-
-def _warn_of_twins(names: list[str]) -> None:
-    """b_f and b_F are rarely both meant."""
-    seen: dict[str, str] = {}
-    for name in names:
-        plain = name.lower().replace("_", "")
-        if plain in seen:
-            warnings.warn(f"the weights {seen[plain]} and {name} have nearly the same name; is one a slip of the pen?",
-                          stacklevel=4)
-        seen[plain] = name
 
 
 def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **sizes: Any) -> Model:

@@ -26,17 +26,18 @@ from . import (
     write_tikz,
 )
 from . import unrolled as unrolledview
+from .arguments import known_only
 from .blocks import DETAILS
 from .files import replaced, target
 from .grid import layout
 from .lines import with_twins
 from .roles import Roles, roles
 from .scene import Scene
+from .segments import USUAL, Totals, counted
 from .values import Values
 from .view import View
 
 Steps = int | Mapping[str, int] | None
-STEPS = 4  # columns, where neither `steps` nor values say how many
 
 
 class HasSystem(Protocol):
@@ -61,10 +62,12 @@ class Options:
     quantity: str | None = None
 
     @property
-    def columns(self) -> int:
-        """How many steps are drawn."""
-        found = self.values.steps if self.steps is None and self.values is not None else self.steps
-        return STEPS if found is None else found
+    def columns(self) -> Totals:
+        """How many steps are drawn, of all ranges or by range; what nothing says is left to the view."""
+        if isinstance(self.steps, int):
+            return self.steps
+        found = {} if self.values is None else {self.values.system.range_of(i): n for i, n in self.values.sizes.items()}
+        return {**found, **(self.steps or {})}
 
 
 # Views that are boxes and links on a grid, and may be written as text for other programs to lay out.
@@ -77,14 +80,15 @@ GRAPHS: dict[str, Callable[[Roles, Options], View]] = {
 PICTURES: dict[str, Callable[[Roles, Options], Scene]] = {
     "cell": lambda r, o: cellview.cell_scene(r),
     "attention": lambda r, o: attentionview.attention_scene(
-        r, o.values, o.focus, STEPS if o.steps is None else o.steps, o.quantity),
+        r, o.values, o.focus, USUAL if o.steps is None else o.steps, o.quantity),
     "equations": lambda r, o: equationview.beside(
         with_twins(layout(foldedview.folded(r, None, o.detail or "ops"))), r),
 }
 VIEWS = (*GRAPHS, *PICTURES)
 # Which arguments only some views have.
 ONLY = {"shares": ("folded",), "focus": ("attention",), "quantity": ("attention",),
-        "detail": ("folded", "unrolled", "backward", "equations")}
+        "detail": ("folded", "unrolled", "backward", "equations"),
+        "steps": ("unrolled", "backward", "attention"), "elide": ("unrolled", "backward")}
 
 
 def _written(make: Callable[[Scene], str]) -> Callable[[Scene, Path], None]:
@@ -110,26 +114,27 @@ PAGE = ".html"
 ENDINGS = (*SCENES, *TEXTS, PAGE)
 
 
-def make_view(model: HasSystem, view: str = "folded", steps: int | None = None, elide: bool = True,
+def make_view(model: HasSystem, view: str = "folded", steps: Steps = None, elide: bool = True,
               **options: Any) -> View:
     """What a view of boxes and links shows, before it is laid out; options as of `draw`."""
     found = roles(_system(model))
     return _view(found, view, _checked(found.system, view, Options(steps, elide, **options)))
 
 
-def make_scene(model: HasSystem, view: str = "folded", steps: int | None = None, elide: bool = True,
+def make_scene(model: HasSystem, view: str = "folded", steps: Steps = None, elide: bool = True,
                **options: Any) -> Scene:
     """A view with every box and wire at its place, and coloured by its values; options as of `draw`."""
     found = roles(_system(model))
     return _scene(found, view, _checked(found.system, view, Options(steps, elide, **options)))
 
 
-def svg(model: HasSystem, view: str = "folded", steps: int | None = None, elide: bool = True,
+def svg(model: HasSystem, view: str = "folded", steps: Steps = None, elide: bool = True,
         **options: Any) -> str:
     """The picture of a model as the text of an SVG file; options as of `draw`."""
     return write_svg.svg(make_scene(model, view, steps, elide, **options))
 
 
+@known_only
 def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None, steps: Steps = None,
          elide: bool | None = None, detail: str | None = None, notation: str = "superscript",
          values: Mapping[str, Any] | None = None, colour: str = "value", example: int = 0, focus: int | None = None,
@@ -141,10 +146,10 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     "backward" (with the gradient's arrows), "cell" (the inside of one step), "attention" (what is looked at, from
     where) or "equations" (beside the folded diagram).
 
-    steps: how many columns, by default as many as the values have, or 4; of "attention" also by index, as in
-    {"t": 3, "s": 5}; elide: above 8 steps show 1, 2, … and T, by default in everything but .html; detail: how much of
-    a cell's inside is shown: "closed", "gates" (its quantities) or "ops" (its operations); notation: positions as a
-    "superscript", h⟨t⟩, or a "subscript".
+    steps: how many columns, by default as many as the values have, or 4; also by index, as in {"s": 5, "t": 3}, each
+    range of which has columns of its own; elide: above 8 steps show 1, 2, … and T, by default in everything but .html;
+    both only of views that have columns. detail: how much of a cell's inside is shown: "closed", "gates" (its
+    quantities) or "ops" (its operations); notation: positions as a "superscript", h⟨t⟩, or a "subscript".
 
     values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
     to draw its weights; colour: by "value" or by "gradient". focus, quantity: of "attention", the step that looks and
@@ -156,6 +161,8 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     found = roles(_system(model))
     if view is None:
         view = "unrolled" if ending == PAGE else "folded"
+    _one_of("view", view, VIEWS)
+    _check_goes_with(view, {"steps": steps, "elide": elide})
     run = None if values is None else Values(found.system, values, example=example)
     options = _checked(found.system, view, Options(
         steps, ending != PAGE if elide is None else elide, detail, notation, shares, run, colour, focus, quantity))
@@ -200,18 +207,18 @@ def _checked(system: System, view: str, o: Options) -> Options:
         raise BadValue(f"colour={o.colour!r} needs values=, which Model.trace gives")
     if o.detail is not None:
         _one_of("detail", o.detail, DETAILS)
-    for name, views in ONLY.items():
-        if getattr(o, name) is not None and view not in views:
-            raise BadValue(f"{name}= goes with the view {' or '.join(map(repr, views))}; view is {view!r}")
+    _check_goes_with(view, {name: getattr(o, name) for name in ("shares", "focus", "quantity", "detail")})
     if o.shares is not None:
         _check_shares(o.shares, system)
-    if o.steps is None or (view == "attention" and isinstance(o.steps, Mapping)):
-        return o
-    if isinstance(o.steps, bool) or not hasattr(o.steps, "__index__"):
-        raise BadType(f"steps is a whole number, not {o.steps!r}")
-    if o.steps.__index__() < 1:
-        raise BadValue(f"steps is at least 1, not {o.steps}")
-    return replace(o, steps=o.steps.__index__())
+    if not isinstance(o.elide, bool):
+        raise BadType(f"elide is True or False, not {o.elide!r}")
+    return o if o.steps is None else replace(o, steps=counted(o.steps, system))
+
+
+def _check_goes_with(view: str, given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value is not None and view not in ONLY[name]:
+            raise BadValue(f"{name}= goes with the view {' or '.join(map(repr, ONLY[name]))}; view is {view!r}")
 
 
 def _one_of(name: str, value: Any, known: Sequence[str]) -> None:

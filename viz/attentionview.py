@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -14,13 +13,16 @@ from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.node import At
 from tinygrad_rnn.printer import equation_text
 from tinygrad_rnn.system import System
+from tinygrad_rnn.typeset import typeset
 
-from .attentionview_graph import Attention, carried_over, chosen, scores
+from .attentionview_choice import Choice, chosen
+from .attentionview_graph import Attention, carried_over, scores
 from .attentionview_heat import Weights, heat_map, written
-from .attentionview_parts import MOST, Half, decoder_half, drawn, encoder_half
-from .grid import layout
+from .attentionview_parts import MOST, decoder_half, drawn, encoder_half
+from .attentionview_place import Placed, arrivals, beside
+from .attentionview_reach import reachable
 from .roles import Roles
-from .scene import Mark, Note, Point, Scene, Shape, Wire, moved, put
+from .scene import Mark, Note, Point, Scene, Shape, Wire, moved
 from .style import FAINT, LINES, MARGIN, PAPER, SMALL
 from .text import Label, Span, formula, plain, quantity, shortened, slot_text, width
 from .values import Values
@@ -29,11 +31,9 @@ THIN, PER_WEIGHT = 0.6, 4.0  # the width of a line: THIN + PER_WEIGHT * weight
 EQUAL, FAINTEST = 1.2, 0.9  # where there are no weights; of the steps that are not in focus
 PALE = 0.22  # how much of its colour a line has that is not of the step in focus
 LOW, HIGH, RISE = 110.0, 300.0, 0.22  # the height of the lines: at least, at most, and by how far they reach sideways
-ARC = 42.0  # degrees to either side of the lowest point of a context, within which the lines end
-SEEN = 70.0  # degrees around the direction of a line in which a round context lets it end
 PLATE = 0.36  # of a line's way up, where its weight is written
 LEGIBLE = 0.005  # smaller weights are not written, and their lines have no heads
-TAG, BESIDE, LINE = 13.0, 24.0, 17.0
+TAG, LINE = 13.0, 17.0
 ASKING = 1.3  # the width of the dashed lines to the contexts
 WIDE = 520.0  # at least so wide are equations under the picture
 
@@ -53,16 +53,16 @@ def attention_scene(roles: Roles, values: Values | None, focus: int | None = Non
 
 
 class _View:
-    def __init__(self, roles: Roles, values: Values | None, found: tuple[Attention, dict[str, int], list[Attention]],
-                 focus: int | None, steps: Any):
-        self.roles, self.system, self.values = roles, roles.system, values
-        self.attention, self.others, self.found = found
-        attention = self.attention
-        self.matrix = None if values is None else _matrix(values, attention, self.others)
+    def __init__(self, roles: Roles, values: Values | None, choice: Choice, focus: int | None, steps: Any):
+        self.roles, self.system, self.values, self.choice = roles, roles.system, values, choice
+        self.attention = attention = choice.attention
+        self.others = choice.at
+        self.matrix = None if values is None else _matrix(values, choice)
         if self.matrix is not None:
             rows, columns = self.matrix.shape
         else:
             rows, columns = (_steps(i, steps, self.system) for i in (attention.target, attention.source))
+        self.reached = self._reached(rows, columns)
         self.focus = _focus(focus, rows, attention)
         given = None if self.matrix is None else [float(v) for v in self.matrix[self.focus - 1]]
         self.top = 1.0 if self.matrix is None else _top(self.matrix)
@@ -75,7 +75,7 @@ class _View:
 
     def scene(self) -> Scene:
         """The decoder above, the encoder below, the lines between them; the heat map at the right."""
-        above, below = _Placed(self.above), _Placed(self.below)
+        above, below = Placed(self.above), Placed(self.below)
         if self.system.range_of(self.attention.source) == self.system.range_of(self.attention.target):
             pitch = max(above.pitch, below.pitch)
             above.spread(pitch)
@@ -96,18 +96,27 @@ class _View:
         scene.height = max([s.y + s.h for s in scene.shapes] + [n.y + n.size for n in scene.notes]) + MARGIN
         scene = moved(scene, self.tagged(scene, above, below))
         if self.matrix is not None:
-            _beside(scene, heat_map(self.weights()))
+            beside(scene, heat_map(self.weights()))
         self.captions(scene)
         return scene
 
     # -- lines -------------------------------------------------------------------------------------
 
-    def lines(self, above: _Placed, below: _Placed) -> list[Wire]:
-        """From every position to every context: pale ones first, then those of the focus, the widest last."""
+    def _reached(self, rows: int, columns: int) -> np.ndarray:
+        """Where there may be a weight, and where the run has one."""
+        at = {i: np.asarray(p) for i, p in self.others.items()}
+        at |= {self.attention.target: np.arange(1, rows + 1)[:, None], self.attention.source: np.arange(1, columns + 1)}
+        found = reachable(self.attention.weights, at, self.system)
+        return found if self.matrix is None else found | (self.matrix != 0)
+
+    def lines(self, above: Placed, below: Placed) -> list[Wire]:
+        """From every position to the contexts that may reach it: pale ones first, then those of the focus, the widest
+        last."""
         found = []
         for t, context in above.ends.items():
-            for (s, box), end in zip(below.ends.items(), _arrivals(context, below.ends.values()), strict=True):
-                found.append((t == self.focus, self.weight(t, s), self.line(t, s, box, end, context.name)))
+            for (s, box), end in zip(below.ends.items(), arrivals(context, below.ends.values()), strict=True):
+                if self.reached[t - 1, s - 1]:
+                    found.append((t == self.focus, self.weight(t, s), self.line(t, s, box, end, context.name)))
         return [wire for *_, wire in sorted(found, key=lambda f: f[:2])]
 
     def line(self, t: int, s: int, box: Shape, end: Point, context: str) -> Wire:
@@ -129,7 +138,7 @@ class _View:
         own = self.system.quantities[self.attention.weights].slots
         return Mark(self.attention.weights, tuple((i, at[i]) for i in own))
 
-    def plates(self, above: _Placed, below: _Placed) -> Iterator[Note]:
+    def plates(self, above: Placed, below: Placed) -> Iterator[Note]:
         """The weights of the focus, each on its line, all at one height."""
         if self.matrix is None:
             return
@@ -137,7 +146,7 @@ class _View:
         places = [b.centre[0] for b in below.ends.values()]
         room = min((b - a for a, b in pairwise(places)), default=100.0) * (1 - PLATE) - 6
         name = (*quantity(self.attention.weights), Span("="))
-        for (s, box), (x, y) in zip(below.ends.items(), _arrivals(context, below.ends.values()), strict=True):
+        for (s, box), (x, y) in zip(below.ends.items(), arrivals(context, below.ends.values()), strict=True):
             value = float(self.matrix[self.focus - 1, s - 1])
             if abs(value) < LEGIBLE * self.top:
                 continue
@@ -147,7 +156,7 @@ class _View:
             up = by - (by - context.y - context.h) * PLATE
             yield Note(bx + (x - bx) * (by - up) / (by - y), up, label, SMALL, LINES["attention"].colour)
 
-    def asking(self, above: _Placed) -> Iterator[Wire]:
+    def asking(self, above: Placed) -> Iterator[Wire]:
         """Dashed, from what the weights of a step are computed from, by the way left of the step's boxes."""
         taken: dict[int, list[str]] = {}
         for key, t, name in self.above.asked:
@@ -165,7 +174,7 @@ class _View:
 
     # -- words -------------------------------------------------------------------------------------
 
-    def classes(self, below: _Placed) -> Iterator[Note]:
+    def classes(self, below: Placed) -> Iterator[Note]:
         """The class numbers under inputs that were given as such."""
         for s in below.scene.shapes:
             if self.values is None or s.mark is None or self.roles.role.get(s.mark.name) != "input":
@@ -174,7 +183,7 @@ class _View:
             if found is not None and found.ndim == 0 and self.system.quantities[s.mark.name].type.shape:
                 yield Note(s.centre[0], s.y + s.h + 10, (Span(str(int(found)), italic=True),), SMALL, FAINT)
 
-    def tagged(self, scene: Scene, above: _Placed, below: _Placed) -> float:
+    def tagged(self, scene: Scene, above: Placed, below: Placed) -> float:
         """Name the rows at the left; how far all must move to the right for it."""
         lower, upper = next(iter(below.ends.values())), next(iter(above.ends.values()))
         same = self.system.range_of(self.attention.source) == self.system.range_of(self.attention.target)
@@ -192,7 +201,7 @@ class _View:
         """The equations of the attention, and what is not drawn."""
         inside = {*scores(self.attention, self.roles), *self.attention.contexts}
         room = max(scene.width - 2 * MARGIN, WIDE)
-        lines = [shortened(formula(equation_text(eq)), SMALL, room) for eq in self.system.equations
+        lines = [shortened(formula(equation_text(typeset(eq))), SMALL, room) for eq in self.system.equations
                  if eq.name in inside and not eq.is_boundary]
         lines += [self.carried_over(), *map(plain, self.remarks())]
         y = scene.height + 6
@@ -227,7 +236,12 @@ class _View:
             yield f"the widest line stands for a weight of {self.top:.3g}"
         for index, at in self.others.items():
             yield f"{index} = {at} is drawn; quantity=\"{a.weights}[…]\" chooses another"
-        others = [b.weights for b in self.found if b != a]
+        if a.features and self.matrix is not None:
+            numbers = " × ".join(map(str, a.features))
+            yield (f"number {', '.join(map(str, self.choice.head))} of {numbers} at each place is drawn"
+                   if self.choice.head else f"the mean of {numbers} numbers at each place is drawn; "
+                   f"quantity=\"{a.weights}[{', '.join(['1'] * (len(a.others) + len(a.features)))}]\" draws one")
+        others = [b.weights for b in self.choice.found if b != a]
         if others:
             yield f"further weights: {', '.join(others)}; quantity=\"{others[0]}\" draws them"
 
@@ -235,101 +249,9 @@ class _View:
         assert self.matrix is not None
         a = self.attention
         at = ",".join(str(self.others.get(i, i)) for i in self.system.quantities[a.weights].slots)
-        return Weights(self.matrix, quantity(a.weights, at), (Span(a.target, italic=True),),
+        mean = plain("mean of ") if a.features and not self.choice.head else ()
+        return Weights(self.matrix, (*mean, *quantity(a.weights, at)), (Span(a.target, italic=True),),
                        (Span(a.source, italic=True),), self.mark, self.focus)
-
-
-class _Placed:
-    """A half of the picture at its place. boxes: its shapes by key; ends: those that the lines attach to."""
-
-    def __init__(self, half: Half):
-        self.half, self.scene = half, layout(half.view)
-        self.find()
-
-    def find(self) -> None:
-        shapes = iter(self.scene.shapes)
-        self.all = {key: [next(shapes) for _ in box.template.shapes] for key, box in self.half.view.boxes.items()}
-        self.boxes = {key: found[0] for key, found in self.all.items()}
-        self.ends = {t: self.boxes[key] for t, key in self.half.ends.items()}
-        self.columns: dict[int, list[Shape]] = {}
-        for key, box in self.half.view.boxes.items():
-            if box.column is not None and box.column >= 0:
-                self.columns.setdefault(box.column, []).extend(self.all[key])
-
-    @property
-    def pitch(self) -> float:
-        """The distance of neighbouring columns."""
-        places = [s.centre[0] for s in self.ends.values()]
-        return min((b - a for a, b in pairwise(places)), default=0.0)
-
-    @property
-    def middle(self) -> float:
-        places = [s.centre[0] for s in self.ends.values()]
-        return (places[0] + places[-1]) / 2
-
-    @property
-    def right(self) -> float:
-        return max([s.x + s.w for s in self.scene.shapes] + [x for w in self.scene.wires for x, _ in w.points])
-
-    def left_of(self, t: int) -> float:
-        """The left border of a position's boxes."""
-        column = self.half.view.boxes[self.half.ends[t]].column
-        assert column is not None
-        return min(s.x for s in self.columns[column])
-
-    def move(self, dx: float, dy: float) -> None:
-        self.scene = moved(self.scene, dx, dy)
-        self.find()
-
-    def spread(self, pitch: float) -> None:
-        """Move the columns apart to that distance; what runs between them is stretched."""
-        at, to, moved, before = [], [], 0.0, None
-        for _, shapes in sorted(self.columns.items()):
-            left, right = min(s.x for s in shapes), max(s.x + s.w for s in shapes)
-            middle = (left + right) / 2
-            if before is not None:
-                moved += max(0.0, pitch - (middle - before))
-            before = middle
-            at += [left, right]
-            to += [left + moved, right + moved]
-
-        def place(x: float) -> float:
-            return x if x <= at[0] else x + moved if x >= at[-1] else float(np.interp(x, at, to))
-
-        def shifted(s: Shape) -> Shape:
-            return replace(s, x=place(s.centre[0]) - s.w / 2)
-
-        scene = self.scene
-        self.scene = replace(scene, shapes=[shifted(s) for s in scene.shapes],
-                             wires=[replace(w, points=tuple((place(x), y) for x, y in w.points)) for w in scene.wires])
-        self.find()
-
-
-def _beside(scene: Scene, other: Scene) -> None:
-    """Put another scene at the right, at half the height."""
-    height = max(scene.height, other.height + 2 * MARGIN)
-    if height > scene.height:
-        centred = moved(scene, 0.0, (height - scene.height) / 2)
-        scene.panels, scene.wires, scene.shapes, scene.notes = (centred.panels, centred.wires, centred.shapes,
-                                                               centred.notes)
-    placed = moved(other, scene.width + BESIDE, round((height - other.height) / 2))
-    put(scene, placed)
-    scene.width, scene.height = placed.width + MARGIN, height
-
-
-def _arrivals(context: Shape, sources: Collection[Shape]) -> list[Point]:
-    """Where lines from boxes below, from left to right, end at a box's border, so that none crosses another."""
-    (x, y), last = context.centre, max(1, len(sources) - 1)
-    ends = []
-    for k, source in enumerate(sources):
-        spread = 2 * k / last - 1 if len(sources) > 1 else 0.0
-        if context.kind == "circle":
-            towards = math.degrees(math.atan2(source.centre[0] - x, source.y - y))
-            turn = math.radians(min(max(ARC * spread, towards - SEEN), towards + SEEN))
-            ends.append((x + context.w / 2 * math.sin(turn), y + context.h / 2 * math.cos(turn)))
-        else:
-            ends.append((x + spread * context.w * 0.3, context.y + context.h))
-    return ends
 
 
 def blended(colour: str, share: float) -> str:
@@ -338,12 +260,16 @@ def blended(colour: str, share: float) -> str:
     return "#" + "".join(f"{round(c * share + p * (1 - share)):02X}" for c, p in parts)
 
 
-def _matrix(values: Values, attention: Attention, others: Mapping[str, int]) -> np.ndarray:
-    """The weights of one example, a row for each position that attends, without padding."""
-    found = values.at(Mark(attention.weights, tuple(others.items())))
+def _matrix(values: Values, choice: Choice) -> np.ndarray:
+    """The weights of one example, a row for each position that attends, without padding; of one head, or the mean."""
+    attention = choice.attention
+    found = values.at(Mark(attention.weights, tuple(choice.at.items())))
     if found is None:
         raise BadValue(f"the values have no {attention.weights}; run with want=[\"{attention.weights}\", ...] or trace")
     own = [i for i in values.system.quantities[attention.weights].slots if i not in attention.others]
+    for n in choice.head:
+        found = found[:, :, n - 1]
+    found = found.mean(axis=tuple(range(2, found.ndim)))
     matrix = found if own.index(attention.target) == 0 else found.T
     return matrix[: values.sizes[attention.target], : values.sizes[attention.source]].astype("float64")
 

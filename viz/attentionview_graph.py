@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.node import Node, refs, walk
 from tinygrad_rnn.system import Equation, System
 
-from .names import Arrow
+from .attentionview_reach import SAME_FEATURES
+from .names import PRODUCTS, Arrow
 from .roles import Roles
 
 CARRIERS = ("where", "multiply")  # an operation on weights that leaves them weights: a mask
-_NUMBERED = re.compile(r"(\w+)\[(\d+(?:\s*,\s*\d+)*)\]")
-NEEDED = "weights over two ranges, such as a[t,s] = softmax(..., over=s)"
+MULTIPLYING = ("multiply", *PRODUCTS)
 
 
 @dataclass(frozen=True)
 class Attention:
     """weights: their name; source, target: the indices of it that run over what is attended to and over who attends;
     others: its further indices, such as heads; contexts: the quantities that add up; read: what these weigh, or where
-    nothing adds up, what the weights are computed from."""
+    nothing adds up, what the weights are computed from; features: the shape of its value, () of a single number."""
 
     weights: str
     source: str
@@ -30,6 +28,7 @@ class Attention:
     others: tuple[str, ...]
     contexts: tuple[str, ...]
     read: tuple[str, ...]
+    features: tuple[int, ...] = ()
 
 
 def attentions(roles: Roles) -> list[Attention]:
@@ -38,39 +37,15 @@ def attentions(roles: Roles) -> list[Attention]:
     mains = [eq for eq in system.equations if not eq.is_boundary]
     axis: dict[str, int] = {}
     for eq in mains:
-        for index in _normalised(eq):
-            if _may_weigh(eq.name, system):
+        for index in normalised(eq):
+            if may_weigh(eq.name, system):
                 axis.setdefault(eq.name, [s.index for s in eq.slots].index(index))
     for eq in mains:
         for weighing in _weighings(eq, system):
-            axis.setdefault(weighing.name, weighing.axis)
+            if system.quantities[weighing.name].type.shape == ():
+                axis.setdefault(weighing.name, weighing.axis)
     found = [_attention(name, axis[name], mains, roles) for name in system.quantities if name in axis]
     return [a for a in found if a is not None]
-
-
-def chosen(roles: Roles, quantity: str | None) -> tuple[Attention, dict[str, int], list[Attention]]:
-    """The attention of that name, by default the first; the positions of its further indices; all that there are.
-
-    quantity: a name, or of several heads one, such as "a[2]". Raises `BadValue`, `BadName` or `BadType`.
-    """
-    found = {a.weights: a for a in attentions(roles)}
-    if not found:
-        raise BadValue(f"view='attention' needs {NEEDED}, and the model names none")
-    if quantity is None:
-        quantity = next(iter(found))
-    if not isinstance(quantity, str):
-        raise BadType(f"quantity is the name of the weights, such as {next(iter(found))!r}, not {quantity!r}")
-    numbered = _NUMBERED.fullmatch(quantity)
-    name, rest = numbered.groups() if numbered else (quantity, "")
-    if name not in found:
-        raise BadName(f"quantity {quantity!r} is no attention; the model's weights are {', '.join(found)}")
-    attention = found[name]
-    at = [int(n) for n in rest.split(",")] if rest else [1] * len(attention.others)
-    sizes = [roles.system.static.get(i) for i in attention.others]
-    if len(at) != len(sizes) or not all(1 <= n <= (size or n) for n, size in zip(at, sizes, strict=True)):
-        heads = ", ".join(f"{i} from 1 to {size or i.upper()}" for i, size in zip(attention.others, sizes, strict=True))
-        raise BadValue(f"quantity {quantity!r} chooses among {heads or 'no further index'}")
-    return attention, dict(zip(attention.others, at, strict=True)), list(found.values())
 
 
 @dataclass(frozen=True)
@@ -84,9 +59,10 @@ class _Weighing:
     others: tuple[Node, ...]
 
 
-def _may_weigh(name: str, system: System) -> bool:
+def may_weigh(name: str, system: System) -> bool:
+    """Is it computed, for several indices?"""
     q = system.quantities.get(name)
-    return q is not None and q.role == "defined" and q.type.shape == () and len(q.slots) > 1
+    return q is not None and q.role == "defined" and len(q.slots) > 1
 
 
 def _over(node: Node) -> str:
@@ -95,7 +71,7 @@ def _over(node: Node) -> str:
     return over[0] if len(over) == 1 else ""
 
 
-def _normalised(eq: Equation) -> Iterator[str]:
+def normalised(eq: Equation) -> Iterator[str]:
     """The indices of the left side over which the right side adds up to 1."""
     todo, own = [eq.rhs], {s.index for s in eq.slots}
     while todo:
@@ -115,7 +91,7 @@ def _weighings(eq: Equation, system: System) -> Iterator[_Weighing]:
             continue
         factors = _factors(node.args[0])
         for factor in factors:
-            if factor.op != "ref" or not _may_weigh(factor.attr("name"), system):
+            if factor.op != "ref" or not may_weigh(factor.attr("name"), system):
                 continue
             slots = factor.attr("slots")
             axis = next((k for k, s in enumerate(slots) if s.anchor == "free" and s.index == index), None)
@@ -130,7 +106,7 @@ def _factors(node: Node) -> list[Node]:
     found, todo = [], [node]
     while todo:
         part = todo.pop()
-        if part.op == "multiply":
+        if part.op in MULTIPLYING or part.op in SAME_FEATURES:
             todo += reversed(part.args)
         else:
             found.append(part)
@@ -153,7 +129,8 @@ def _attention(name: str, axis: int, mains: list[Equation], roles: Roles) -> Att
                 contexts.append(eq.name)
                 read += [r.attr("name") for r in refs(w.others) if any(s.index == w.index for s in r.attr("slots"))]
     others = tuple(i for i in rest if i != target)
-    found = Attention(name, own[axis], target, others, tuple(dict.fromkeys(contexts)), ())
+    found = Attention(name, own[axis], target, others, tuple(dict.fromkeys(contexts)), (),
+                      system.quantities[name].type.shape)
     read = read or [
         a.source for a in roles.arrows if a.target in scores(found, roles) and is_over(a.source, own[axis], system)
         and not is_matrix(a.source, found, system) and any(s.index == own[axis] for s in a.slots)]

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.typeset import typeset
 
+from .alike import collapsed
 from .cell import SINGLE, TWIN, Pitch, arrange
 from .inside import Inside, block_mark, block_position, by_operations, by_quantities, port_key, ports_of
 from .names import Arrow
@@ -22,6 +24,7 @@ GAP_WIDTH = 44.0
 SIDES = ("left", "right")
 DETAILS = ("closed", "gates", "ops")
 LONGEST, MOST_LINES = 380.0, 12  # of the equations inside a folded cell
+MOST_NAMES = 4  # in a cell's title
 
 
 def passed(block: Block, roles: Roles) -> list[str]:
@@ -53,6 +56,7 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
     if sum(i.style != "merge" for i in inside.inner.values()) < 2:
         return closed(block, roles)
     states = {key: port.name for key, port in inside.ports.items() if port.state}
+    inside = collapsed(inside, [*states.values(), *passed(block, roles)])
     pitch: Pitch = SINGLE if live is None else TWIN
     panel = PANELS[block.kind] + ("_backward" if block.direction < 0 else "")
     t = arrange(inside, states, passed(block, roles), title(block, roles) if numbered else carried(block, roles), panel,
@@ -62,13 +66,17 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
     return t.mirrored() if block.direction < 0 else t
 
 
+def carried_names(block: Block, roles: Roles) -> list[str]:
+    return [q for q in block.quantities if roles.role[q] == "state"] or list(block.quantities)
+
+
 def carried(block: Block, roles: Roles) -> Label:
     """c, h: what the block carries on, or else computes."""
-    names = [q for q in block.quantities if roles.role[q] == "state"] or list(block.quantities)
+    names = carried_names(block, roles)
     label: Label = ()
-    for k, name in enumerate(names[:4]):
+    for k, name in enumerate(names[:MOST_NAMES]):
         label += (*((Span(", "),) if k else ()), *quantity(name))
-    if len(names) > 4:
+    if len(names) > MOST_NAMES:
         label += plain(", …")
     return label
 
@@ -89,8 +97,9 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
         label = carried(block, roles)
+    name = string(label) if len(block.quantities) == 1 else ", ".join(carried_names(block, roles))
     marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
-    t = simple(style or fill(block, roles), label, string(label), below, side, list(block.quantities),
+    t = simple(style or fill(block, roles), label, name, below, side, list(block.quantities),
                block.direction if direction is None else direction, lines, stretch, marks[block.quantities[0]])
     t.marks = marks
     return t
@@ -109,27 +118,37 @@ def percent(share: float) -> str:
 def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] | None = None) -> Template:
     """The block closed, with its equations written inside and room for `loops` arcs; coloured by its share, if any."""
     lines: list[Label] = []
+    cut: list[str] = []  # equations that are not written whole
     share = None if shares is None else sum(shares.get(name, 0.0) for name in block.quantities)
     if block.kind != "single" or roles.role[block.quantities[0]] == "loss":
         apart = {b.name for b in roles.blocks if b.boundary}
         equations = [eq for eq in roles.system.equations if eq.name in block.quantities and eq.left not in apart]
         for eq in equations[:MOST_LINES]:
             own = plain(f"    {percent(shares.get(eq.name, 0.0))}") if shares and len(equations) > 1 else ()
-            lines.append((*shortened(formula(equation_text(eq)), SMALL, LONGEST), *own))
+            whole = formula(equation_text(typeset(eq)))
+            line = shortened(whole, SMALL, LONGEST)
+            cut += [] if line is whole else [equation_text(eq)]
+            lines.append((*line, *own))
+        cut += map(equation_text, equations[MOST_LINES:])
         if len(equations) > MOST_LINES:
             lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
     if share is not None:
         lines.append(plain(percent(share)))
     style = "" if share is None else heat(share)
-    return closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles), style=style,
-                  direction=-1)  # arcs are at the right, so what leaves sideways leaves at the left
+    t = closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles), style=style,
+               direction=-1)  # arcs are at the right, so what leaves sideways leaves at the left
+    t.shapes = [replace(s, name="\n".join([s.name, *cut])) for s in t.shapes]
+    return t
 
 
-def initial_ports(block: Block, roles: Roles) -> dict[str, Arrow]:
-    """What the block's boundary equations along the columns read: port key -> arrow."""
+def initial_ports(block: Block, roles: Roles) -> dict[str, list[Arrow]]:
+    """What the block's boundary equations along the columns read: port key -> its arrows, to all that it sets."""
     apart = {b.boundary for b in roles.blocks if b.boundary}
-    return {f"{port_key(a.source, a.slots)} -> {port_key(a.target, a.boundary)}": a for a in roles.arrows
-            if a.target in block.quantities and a.boundary and a.boundary not in apart and not block.boundary}
+    found: dict[str, list[Arrow]] = {}
+    for a in roles.arrows:
+        if a.target in block.quantities and a.boundary and a.boundary not in apart and not block.boundary:
+            found.setdefault(f"{port_key(a.source, a.slots)} ->", []).append(a)
+    return found
 
 
 def gap(t: Template) -> Template:

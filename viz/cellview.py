@@ -27,6 +27,7 @@ SEAM = 0.5  # by which one line reaches under what goes on from there, so that n
 OUTSIDE = 34.0  # of a line that enters or leaves, before the border
 BETWEEN = 26.0  # cells one above another
 TRIES = 8  # with more and more room
+PATIENCE = 1_000_000  # states that are looked at in all tries; several times what the largest cells need
 OFF_MIDDLE = 2.5  # of a line that meets a box a cell beside its middle
 BRIDGE = 4.5  # half the gap of a line that another crosses
 
@@ -56,15 +57,17 @@ class _Cell:
     def __init__(self, block: Block, roles: Roles):
         self.block, self.roles, self.title = block, roles, carried(block, roles)
         self.inner: Inner = inner_of(block, roles, passed(block, roles))
+        patience = PATIENCE
         for spread in range(TRIES):
             self.places = Places(self.inner, spread, self.title)
-            self.grid = Grid(self.places.width, self.places.height)
+            self.grid = Grid(self.places.width, self.places.height, patience)
             self.grid.lanes = self.places.lanes()
             self.nets = self._nets()
             if self.grid.route(self.nets):
                 return
+            patience = self.grid.patience
         raise BadValue(f"the cell {string(self.title)} is too dense to draw with view='cell'; use "
-                       "view='unrolled'")
+                       "view='unrolled', detail='closed'")
 
     # -- what lines run where ----------------------------------------------------------------------
 

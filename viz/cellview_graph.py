@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
+from .alike import collapsed
 from .inside import Inside, Port, block_position, by_operations
 from .roles import Block, Roles
 from .scene import Mark
@@ -63,12 +64,13 @@ class Inner:
 def inner_of(block: Block, roles: Roles, passed: list[str]) -> Inner:
     """The inside of a cell; passed: the quantities that other blocks read."""
     inside = by_operations(block, roles)
-    parts = _parts(inside, block, roles)
     states = {key: port.name for key, port in inside.ports.items() if port.state}
+    risen = [p.name for p in inside.ports.values() if p.name in block.quantities and not p.state]  # to the next layer
+    inside = collapsed(inside, [*states.values(), *passed, *risen])
+    parts = _parts(inside, block, roles)
     near = sorted(states, key=lambda key: (block.quantities.index(states[key]), abs(inside.ports[key].shift)))
     states = {key: states[key] for key in near}
     right = list(dict.fromkeys(states.values()))
-    risen = [p.name for p in inside.ports.values() if p.name in block.quantities and not p.state]  # to the next layer
     found = Inner(parts, inside.ports, states, inside.out, right, list(dict.fromkeys([*passed, *risen])))
     for name in sorted(right, key=lambda n: n not in roles.additive):
         _straighten(found, name, name in roles.additive)
@@ -87,12 +89,12 @@ def _parts(inside: Inside, block: Block, roles: Roles) -> dict[str, Part]:
             merged = s in inside.inner and inside.inner[s].style == "merge"
             sources += inside.inner[s].sources if merged else [s]
         label, caption = inner.label, inner.caption
-        if inner.shape == "box" and inner.name and label != quantity(inner.name):
+        if inner.shape == "box" and inner.name in roles.role and label != quantity(inner.name):
             own = len(quantity(inner.name)) + 1  # the name after the operation: beside the box instead
             label, caption = label[:-own], quantity(inner.name)
-        if caption and roles.role[inner.name] == "state":
+        if caption and roles.role.get(inner.name) == "state":
             caption = ()  # told by the line that leaves
-        elif caption:
+        elif caption and inner.name in roles.role:
             caption = own_label(inner.name, block, roles)
         kind = "box" if inner.shape == "box" or len(set(sources)) > MOST_ROUND else "circle"
         mark = inner.mark.placed({}) if inner.mark else None

@@ -1,13 +1,14 @@
 """Ways for lines on a grid: around what stands there, with few turns and few crossings, never along another line.
 
-The shortest way by A* (Hart, Nilsson, Raphael 1968) over (cell, direction), one line after another; each is then taken
-up and laid once more with all others in place.
+A short way by weighted A* (Pohl 1970) over (cell, direction), one line after another; each is then taken up and laid
+once more with all others in place.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -17,9 +18,9 @@ STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))
 TURN, CROSS, FORK, CORNER, AT_HEAD, BESIDE, STUB = 3.0, 7.0, 1.5, 1.0, 4.0, 0.6, 1.5
 OFF_LANE = (0.25, 0.02)  # a step along a row, and along a column, that is no lane
 ROUNDS = 2
+HASTE = 1.25  # by how much a way may cost more than the cheapest, for a search that is several times shorter
 
 Cell = tuple[int, int]
-Push = Callable[[float, Cell, int, tuple[Cell, int]], None]
 
 
 class End(NamedTuple):
@@ -58,10 +59,11 @@ class Net:
 
 
 class Grid:
-    """What stands where. flat, upright: cell -> the net that passes it that way, both at its turns and forks."""
+    """What stands where. flat, upright: cell -> the net that passes it that way, both at its turns and forks; patience:
+    how many states may be looked at before it gives up."""
 
-    def __init__(self, width: int, height: int):
-        self.width, self.height = width, height
+    def __init__(self, width: int, height: int, patience: int = 1 << 40):
+        self.width, self.height, self.patience = width, height, patience
         self.blocked: set[Cell] = set()
         self.stubs: set[Cell] = set()
         self.kept: dict[Cell, str] = {}  # cells that one net alone may pass
@@ -72,7 +74,7 @@ class Grid:
         self.blocked |= {(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)}
 
     def route(self, nets: list[Net]) -> bool:
-        """Lay all nets; False where one finds no way."""
+        """Lay all nets; False where one finds no way in time."""
         for net in nets:
             if not all(self.lay(net, goal) for goal in net.first):
                 return False
@@ -94,7 +96,7 @@ class Grid:
 
     def lay(self, net: Net, goal: str) -> bool:
         """Find the way from a net to one of its goals."""
-        found = self._search(net, net.goals[goal])
+        found = self._search(net, net.goals[goal]) if self.patience > 0 else None
         if found is None:
             return False
         path, end = found
@@ -107,85 +109,157 @@ class Grid:
         return True
 
     def _search(self, net: Net, goals: list[End]) -> tuple[list[Cell], End] | None:
-        """The cheapest way from a net's start, or from what is laid of it, to one of the ends."""
-        flat, upright = self.used
-        wanted = {(g.cell, g.way): g for g in goals}
-        best: dict[tuple[Cell, int], float] = {}
-        came: dict[tuple[Cell, int], tuple[Cell, int] | None] = {}
-        heap: list[tuple[float, int, float, Cell, int]] = []
-        own = net.cells()
+        """The cheapest way, or nearly so, from a net's start, or from what is laid of it, to one of the ends.
 
-        def rest(cell: Cell) -> float:
-            return min(abs(cell[0] - g.cell[0]) + abs(cell[1] - g.cell[1]) + g.cost for g in goals)
+        A state is a number, 4 * place + way, the place a cell's on a grid with a margin of one cell.
+        """
+        across, high = self.width + 3, self.height + 3
+        stride = (1, across, -1, -across)
+        wanted = {4 * self._place(g.cell) + g.way: g for g in goals}
+        own, targets = net.cells(), _targets(goals)
+        best = [math.inf] * (4 * across * high)
+        came: dict[int, int] = {}
+        rests: dict[int, float] = {}
+        tolls: list[float | None] = [None] * (2 * across * high)
+        heap: list[tuple[float, int, float, int]] = []
+        order = 0
 
-        def push(cost: float, cell: Cell, way: int, before: tuple[Cell, int] | None) -> None:
-            state = (cell, way)
-            if cost < best.get(state, 1e9):
-                best[state] = cost
-                came[state] = before
-                heapq.heappush(heap, (cost + rest(cell), len(came), cost, cell, way))
+        def push(cost: float, state: int, before: int) -> None:
+            nonlocal order
+            if cost >= best[state]:
+                return
+            best[state], came[state] = cost, before
+            rest = rests.get(state)
+            if rest is None:
+                rest = rests[state] = min([_least(self._cell(state >> 2), state & 3, t) for t in targets])
+            order += 1
+            heapq.heappush(heap, (cost + HASTE * rest, order, cost, state))
 
-        if not own:
-            for s in net.starts:
-                if s.cell not in flat and s.cell not in upright:
-                    push(s.cost, s.cell, s.way, None)
-        heads = {path[-2] for path in net.paths.values()}
-        for cell in own - {net.start.cell if net.start else (-1, -1)} - {e.cell for e in net.ends.values()}:
-            if self._owner(cell, 0) in (net.key, "") and self._owner(cell, 1) in (net.key, ""):
-                cost = FORK + (CORNER if self._owner(cell, 0) == self._owner(cell, 1) else 0)
-                cost += AT_HEAD if cell in heads else 0
-                for way in range(4):
-                    self._step(net, cell, way, cost, (cell, -1), own, wanted, push)
-                came[cell, -1] = None
-        while heap:
-            _, _, cost, cell, way = heapq.heappop(heap)
-            if cost > best[cell, way]:
-                continue
-            end = wanted.get((cell, way))
+        def step(place: int, way: int, cost: float, before: int) -> None:
+            """Go one cell on, if nothing is in the way."""
+            to = place + stride[way]
+            end = wanted.get(4 * to + way)
             if end is not None:
-                path: list[Cell] = []
-                at: tuple[Cell, int] | None = (cell, way)
-                while at is not None:
-                    path.append(at[0])
-                    at = came[at]
-                return path[::-1], end
-            for turned in (way, (way + 1) % 4, (way + 3) % 4):
-                if turned == way:
-                    self._step(net, cell, way, cost, (cell, way), own, wanted, push)
-                elif cell not in flat and cell not in upright and cell not in self.blocked:
-                    self._step(net, cell, turned, cost + TURN, (cell, way), own, wanted, push)
+                toll: float | None = self._toll(net, end.cell, way % 2, own, end)
+            else:
+                toll = tolls[2 * to + way % 2]
+                if toll is None:
+                    toll = tolls[2 * to + way % 2] = self._toll(net, self._cell(to), way % 2, own)
+            if toll is not None and toll < math.inf:
+                push(cost + toll, 4 * to + way, before)
+
+        for state, cost in self._begins(net, own):
+            if state < 0:  # of a cell from which all ways are open
+                for way in range(4):
+                    step(-state, way, cost, state)
+            else:
+                push(cost, state, 0)
+        while heap:
+            self.patience -= 1
+            _, _, cost, state = heapq.heappop(heap)
+            if cost > best[state]:
+                continue
+            if state in wanted:
+                return self._traced(came, state), wanted[state]
+            place, way = state >> 2, state & 3
+            step(place, way, cost, state)
+            if self._may_turn(place):
+                step(place, (way + 1) % 4, cost + TURN, state)
+                step(place, (way + 3) % 4, cost + TURN, state)
         return None
 
-    def _step(self, net: Net, cell: Cell, way: int, cost: float, before: tuple[Cell, int], own: set[Cell],
-              wanted: dict[tuple[Cell, int], End], push: Push) -> None:
-        """Go one cell on, if nothing is in the way."""
-        dx, dy = STEP[way]
-        x, y = cell[0] + dx, cell[1] + dy
-        to = (x, y)
-        end = wanted.get((to, way))
-        along, across = self.used[way % 2], self.used[1 - way % 2]
+    def _begins(self, net: Net, own: set[Cell]) -> Iterator[tuple[int, float]]:
+        """The states in which a way may begin, with their costs; a place with a minus where it forks off what is laid.
+        """
+        flat, upright = self.used
+        if not own:
+            yield from ((4 * self._place(s.cell) + s.way, s.cost) for s in net.starts
+                        if s.cell not in flat and s.cell not in upright)
+        heads = {path[-2] for path in net.paths.values()}
+        for cell in own - {net.start.cell if net.start else (-1, -1)} - {e.cell for e in net.ends.values()}:
+            owners = flat.get(cell, ""), upright.get(cell, "")
+            if all(o in (net.key, "") for o in owners):
+                yield -self._place(cell), (FORK + (CORNER if owners[0] == owners[1] else 0)
+                                           + (AT_HEAD if cell in heads else 0))
+
+    def _place(self, cell: Cell) -> int:
+        return (cell[1] + 1) * (self.width + 3) + cell[0] + 1
+
+    def _cell(self, place: int) -> Cell:
+        y, x = divmod(place, self.width + 3)
+        return x - 1, y - 1
+
+    def _may_turn(self, place: int) -> bool:
+        cell = self._cell(place)
+        return cell not in self.used[0] and cell not in self.used[1] and cell not in self.blocked
+
+    def _traced(self, came: dict[int, int], state: int) -> list[Cell]:
+        """The cells of a way, from its start."""
+        path: list[Cell] = []
+        while state > 0:
+            path.append(self._cell(state >> 2))
+            state = came[state]
+        return [*([self._cell(-state)] if state else []), *path[::-1]]
+
+    def _toll(self, net: Net, to: Cell, upright: int, own: set[Cell], end: End | None = None) -> float:
+        """What entering a cell costs, along a row or upright; infinite where something is in the way."""
+        x, y = to
+        along, across = self.used[upright], self.used[1 - upright]
         inside = to not in self.blocked and 0 < x < self.width and 0 < y < self.height
         if to in own or to in along or self.kept.get(to, net.key) != net.key:
-            return
+            return math.inf
         if to in across if end is not None else not inside:
-            return
-        cost += 1 + (CROSS if to in across else 0) + (end.cost if end else 0)
+            return math.inf
+        cost = 1 + (CROSS if to in across else 0) + (end.cost if end else 0)
         if to in self.stubs and end is None:
             cost += STUB
-        if to[1 - way % 2] not in self.lanes[way % 2]:
-            cost += OFF_LANE[way % 2]
+        if to[1 - upright] not in self.lanes[upright]:
+            cost += OFF_LANE[upright]
         for side in (-1, 1):
-            if (x + dy * side, y + dx * side) in along:
+            if ((x + side, y) if upright else (x, y + side)) in along:
                 cost += BESIDE
-        push(cost, to, way, before)
-
-    def _owner(self, cell: Cell, upright: int) -> str:
-        return self.used[upright].get(cell, "")
+        return cost
 
     def crossings(self) -> set[Cell]:
         """Where two nets cross."""
         flat, upright = self.used
         return {c for c in flat.keys() & upright.keys() if flat[c] != upright[c]}
+
+
+class Target(NamedTuple):
+    """Goals that are entered in one direction: the rectangle that they lie in, and the least cost of them."""
+
+    way: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    cost: float
+
+
+def _targets(goals: list[End]) -> list[Target]:
+    by_way: dict[int, list[End]] = {}
+    for g in goals:
+        by_way.setdefault(g.way, []).append(g)
+    return [Target(way, min(g.cell[0] for g in own), min(g.cell[1] for g in own), max(g.cell[0] for g in own),
+                   max(g.cell[1] for g in own), min(g.cost for g in own)) for way, own in by_way.items()]
+
+
+def _least(cell: Cell, way: int, t: Target) -> float:
+    """What a way from a cell, passed in a direction, to a target costs at least: its length and its turns."""
+    x, y = cell
+    right, left, down, up = t.right - x, x - t.left, t.bottom - y, y - t.top  # how far there are goals each way
+    length = max(-right, -left, 0) + max(-down, -up, 0)
+    ahead = (right, down, left, up)
+    turned = (t.way - way) % 4
+    if turned == 0:
+        inside = down >= 0 <= up if way % 2 == 0 else right >= 0 <= left
+        turns = 0 if inside and ahead[way] >= 0 else 2
+    elif turned == 2:
+        turns = 2
+    else:
+        turns = 1 if ahead[way] >= 0 <= ahead[t.way] else 3
+    return length + t.cost + TURN * turns
 
 
 def _far(net: Net, goal: str) -> int:

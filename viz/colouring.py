@@ -13,7 +13,7 @@ from tinygrad_rnn.errors import BadValue
 
 from .roles import Roles
 from .scene import Mark, Note, Scene, Shape
-from .style import FAINT, FILLS, MARGIN, RAMPS, SMALL, WRONG
+from .style import FAINT, FILLS, HATCHED, MARGIN, RAMPS, SMALL, WRONG
 from .text import Label, Span, plain, string, width
 from .values import Values
 
@@ -45,6 +45,7 @@ SCALES = {
                       lambda v, top: 1 + math.log10(v / top) / DECADES if v > 0 else 0.0, "{low:.0e}", "{top:.2g}"),
 }
 COLOURS = ("value", "gradient")
+WITHOUT = {"value": "a class, or no number here", "gradient": "no gradient here"}  # of what is hatched
 
 
 def colour_of(ramp: str, place: float) -> str:
@@ -59,7 +60,8 @@ def colour_of(ramp: str, place: float) -> str:
 
 
 def coloured(scene: Scene, roles: Roles, values: Values, colour: str = "value") -> Scene:
-    """The scene with every box whose quantity the run has in the colour of its number, and what the colours mean.
+    """The scene with every box whose quantity the run has in the colour of its number, all others hatched, and what the
+    colours mean.
 
     colour: "value" (root mean square, or for gates the mean) or "gradient" (the norm, relative to the largest).
     Raises `BadValue` where the run has nothing that the scene shows.
@@ -77,7 +79,7 @@ def coloured(scene: Scene, roles: Roles, values: Values, colour: str = "value") 
     tops = {name: max((v for n, v in found.values() if n == name and math.isfinite(v)), default=0.0) or 1.0
             for name in {n for n, _ in found.values()}}
     shapes = [_painted(s, found, tops) for s in scene.shapes]
-    return _with_legend(replace(scene, shapes=shapes), tops)
+    return _with_legend(replace(scene, shapes=shapes), tops, WITHOUT[colour])
 
 
 def _number(mark: Mark, roles: Roles, values: Values, colour: str) -> tuple[str, float] | None:
@@ -92,8 +94,10 @@ def _number(mark: Mark, roles: Roles, values: Values, colour: str) -> tuple[str,
 
 
 def _painted(shape: Shape, found: Mapping[Mark, tuple[str, float]], tops: Mapping[str, float]) -> Shape:
-    if shape.mark is None or shape.mark not in found or FILLS[shape.style].stroke == "none":
+    if FILLS[shape.style].stroke == "none":
         return shape
+    if shape.mark is None or shape.mark not in found:
+        return replace(shape, fill=HATCHED)
     name, number = found[shape.mark]
     scale = SCALES[name]
     if math.isnan(number):
@@ -108,8 +112,8 @@ def _name(shape: Shape) -> str:
     return f"{shape.mark.name}⟨{at}⟩" if at else shape.name or string(shape.label)
 
 
-def _with_legend(scene: Scene, tops: Mapping[str, float]) -> Scene:
-    """A bar for each scale, at the lower left."""
+def _with_legend(scene: Scene, tops: Mapping[str, float], without: str) -> Scene:
+    """A bar for each scale, at the lower left, and what hatched boxes are where there are some."""
     y = scene.height + 6
     shapes, notes, right = list(scene.shapes), list(scene.notes), scene.width
     titles = {name: plain(SCALES[name].title) for name in SCALES if name in tops and SCALES[name].ramp}
@@ -126,6 +130,11 @@ def _with_legend(scene: Scene, tops: Mapping[str, float]) -> Scene:
         end = x + SWATCHES * SWATCH + 6
         notes.append(Note(end, y, _written(high), SMALL, FAINT, "start"))
         right = max(right, end + width(plain(high), SMALL) + MARGIN)
+        y += 18
+    if any(s.fill == HATCHED for s in scene.shapes):
+        shapes.append(Shape("box", MARGIN, y - BAR / 2 - 2, 28, BAR + 4, "op", fill=HATCHED))
+        notes.append(Note(MARGIN + 36, y, plain(without), SMALL, FAINT, "start"))
+        right = max(right, MARGIN + 36 + width(plain(without), SMALL) + MARGIN)
         y += 18
     return replace(scene, shapes=shapes, notes=notes, width=right, height=y + MARGIN / 2)
 

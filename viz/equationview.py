@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.typeset import typeset
 
 from .roles import Roles
 from .scene import Note, Scene, moved
@@ -16,6 +18,8 @@ from .text import Label, formula, plain, width
 SIZE, LEADING, INDENT = 14.0, 26.0, 22.0
 GAP = 28.0  # between the diagram and the equations
 LONGEST = 480.0  # of a right side; beyond, it goes on in the next line
+BREAKS = re.compile(r"(?<!^) (?=([+\-*/]) )|(?<=(,)) ")  # where one line may end
+PRODUCTS = ("*", "/")
 
 
 def beside(scene: Scene, roles: Roles) -> Scene:
@@ -23,7 +27,7 @@ def beside(scene: Scene, roles: Roles) -> Scene:
     colours = name_colours(roles)
     rows = []
     for eq in roles.system.equations:
-        name, _, value = equation_text(eq).partition(" = ")
+        name, _, value = equation_text(typeset(eq)).partition(" = ")
         rows.append((formula(name, colours), [*_lines(value, colours)], plain(eq.comment) if eq.comment else ()))
     widest = max(width(left, SIZE) for left, _, _ in rows)
     height = LEADING * sum(len(lines) for _, lines, _ in rows)
@@ -59,12 +63,26 @@ def name_colours(roles: Roles) -> dict[str, str]:
 
 
 def _lines(right: str, colours: dict[str, str]) -> Iterator[Label]:
-    """A right side in pieces that are not too long, cut before an operator."""
-    line = ""
-    for piece in re.split(r"(?= [+\-*] )", right):
-        if line and width(formula(line + piece), SIZE) > LONGEST:
-            yield formula(line, colours)
-            line = piece
-        else:
-            line += piece
-    yield formula(line, colours)
+    """A right side in pieces that are not too long, cut before an operator or after a comma, outside brackets where
+    that is enough."""
+    return (formula(line.strip(" ") if k else line, colours) for k, line in enumerate(_cut(right, LONGEST)))
+
+
+def _cut(text: str, room: float) -> list[str]:
+    places = [((_depth(text[: m.start()]), m[1] in PRODUCTS), m.start()) for m in BREAKS.finditer(text)]
+    if width(formula(text), SIZE) <= room or not places:
+        return [text]
+    outermost = min(level for level, _ in places)
+    edges = [0, *(at for level, at in places if level == outermost), len(text)]
+    lines: list[str] = []
+    for piece in (text[a:b] for a, b in pairwise(edges)):
+        if lines and width(formula(lines[-1] + piece), SIZE) <= room:
+            lines[-1] += piece
+        else:  # only what is too long by itself is cut further inside
+            lines += _cut(piece, room)
+    return lines
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at the end."""
+    return sum((c in "([") - (c in ")]") for c in text)

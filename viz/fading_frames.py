@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from . import write_mpl
 from .fading_scene import READOUT, Cell, Picture, Row
+from .lines import head
 
 WIDE = 1920  # pixels at most
+BESIDE = 2.4  # what is taken with a line at either side
 
 
 def drawn(picture: Picture) -> list[Image.Image]:
@@ -39,33 +42,53 @@ def frames(picture: Picture, images: list[Image.Image]) -> Iterator[Image.Image]
     for turn in range(1, picture.turns + 1):
         frame = before.copy()
         for row in picture.rows:
-            for cell in row.cells:
+            for cell in reversed(row.in_turn):
                 if cell.turn <= turn:
-                    source, areas = after, [_cell_area(picture, row, cell)]
+                    parts = [(after, area) for area in _areas(picture, row, cell)]
                     if cell.turn == turn:
-                        source, areas = now, [*areas, _number_area(picture, cell)]
-                    for area in areas:
-                        left, top, right, bottom = (round(v * scale) for v in area)
-                        frame.paste(source.crop((left, top, right, bottom)), (left, top))
+                        parts.append((now, _number_area(picture, row, cell)))
+                    for source, area in parts:
+                        at = _pixels(area, scale)
+                        frame.paste(source.crop(at), at[:2])
+            for cell in row.cells:  # last, as areas of arrows may touch them
+                if cell.turn <= turn:
+                    at = _pixels(_disc(picture, cell), scale)
+                    size = at[2] - at[0], at[3] - at[1]
+                    mask = Image.new("1", size)
+                    ImageDraw.Draw(mask).ellipse((0, 0, size[0] - 1, size[1] - 1), fill=1)
+                    frame.paste((now if cell.turn == turn else after).crop(at), at[:2], mask)
         yield frame
 
 
 Area = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-def _cell_area(picture: Picture, row: Row, cell: Cell) -> Area:
-    """The cell with the arrows on the gradient's way to it."""
-    side, room = row.loss_at, picture.room
-    _, other = picture.between(row, cell)
-    far = other if cell.turn == 1 else other - side * (room - picture.reach)
-    left, right = sorted((cell.x - side * room, far))
-    return left, cell.y - room, right, cell.y + room
+def _areas(picture: Picture, row: Row, cell: Cell) -> Iterator[Area]:
+    """Around the arrows on the gradient's way to the cell."""
+    for wire in picture.gradient(row, cell):
+        for (ax, ay), (bx, by) in pairwise(wire.points):
+            yield min(ax, bx) - BESIDE, min(ay, by) - BESIDE, max(ax, bx) + BESIDE, max(ay, by) + BESIDE
+        if wire.head:
+            triangle, _ = head(wire.points, wire.width or 1.0)
+            xs, ys = zip(*triangle, strict=True)
+            yield min(xs) - 1, min(ys) - 1, max(xs) + 1, max(ys) + 1
+    yield from ((note.x - 8, note.y - 3, note.x + 8, note.y + 3) for note in picture.dots(row, cell))
 
 
-def _number_area(picture: Picture, cell: Cell) -> Area:
+def _disc(picture: Picture, cell: Cell) -> Area:
+    room = picture.room
+    return cell.x - room, cell.y - room, cell.x + room, cell.y + room
+
+
+def _pixels(area: Area, scale: float) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(v * scale) for v in area)
+    return left, top, right, bottom
+
+
+def _number_area(picture: Picture, row: Row, cell: Cell) -> Area:
     """What is above the cell."""
-    bottom = cell.y - picture.room
-    return cell.x - picture.pitch / 2, bottom - READOUT + 4, cell.x + picture.pitch / 2, bottom
+    y = picture.readout(row, cell).y
+    return cell.x - picture.pitch / 2, y - READOUT / 2 + 2, cell.x + picture.pitch / 2, y + READOUT / 2 - 1
 
 
 def write_gif(picture: Picture, file: Path, times: list[int]) -> None:

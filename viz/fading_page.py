@@ -23,7 +23,7 @@ from .fading_scene import (
     number,
 )
 from .html_file import document
-from .lines import head
+from .lines import head, path
 from .page_theme import DARK_INK, DARK_PAPER, rules
 from .scene import Note, Wire
 from .style import FONT, INK, PAPER, TEXT
@@ -233,7 +233,7 @@ def _picture(picture: Picture) -> Iterable[str]:
         box = picture.box(row)
         yield (f'<rect class="s-loss" x="{_n(box.x)}" y="{_n(box.y)}" width="{_n(box.w)}" height="{_n(box.h)}" rx="8"/>'
                f"{_label(*box.centre, box.label, TEXT)}")
-        yield from (_cell(picture, row, c) for c in row.cells)
+        yield from (_cell(picture, row, c) for c in reversed(row.in_turn))
     x, y = picture.legend_at
     yield from (_note(n) for n in picture.legend())
     yield from (f'<g class="p{_level((k + 0.5) / SWATCHES)}"><rect class="swatch" x="{_n(x + k * SWATCH)}" y="{_n(y)}" '
@@ -248,7 +248,8 @@ def _cell(picture: Picture, row: Row, cell: Cell) -> str:
              *(_note(n) for n in picture.dots(row, cell)),
              f'<circle class="ring" cx="{_n(cell.x)}" cy="{_n(cell.y)}" r="{_n(ring.w / 2)}"/>',
              f'<circle class="body" cx="{_n(cell.x)}" cy="{_n(cell.y)}" r="{_n(shape.w / 2)}"/>',
-             _label(cell.x, cell.y, shape.label, shape.size, "label"), _note(picture.readout(cell), "readout"), "</g>"]
+             _label(cell.x, cell.y, shape.label, shape.size, "label"), _note(picture.readout(row, cell), "readout"),
+             "</g>"]
     return "".join(parts)
 
 
@@ -261,8 +262,8 @@ def _wire(wire: Wire) -> str:
     if wire.head:
         triangle, points = head(points, thick)
         tip = f'<polygon class="tip" points="{" ".join(f"{_n(x)},{_n(y)}" for x, y in triangle)}"/>'
-    d = "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
-    return f'<path class="line" d="M{d}" stroke-width="{_n(thick)}"/>{tip}'
+    d = "".join(m.kind + " ".join(f"{_n(x)} {_n(y)}" for x, y in m.points) for m in path(points))
+    return f'<path class="line" d="{d}" stroke-width="{_n(thick)}"/>{tip}'
 
 
 def _note(note: Note, kind: str = "") -> str:

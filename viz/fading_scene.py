@@ -24,6 +24,8 @@ RING = 2.5
 LINE = 20.0  # the height of a line of the title
 APART = 6.0  # of a forward arrow and of its gradient from the middle
 HEADING, READOUT, BELOW = 24.0, 18.0, 20.0  # heights around a row of cells
+BUS, ARC, CLEAR = 10.0, 15.0, 14.0  # of the lines to the loss above a row, of an arc below it, and from these to a cell
+NEAR, FAR = 3.5, 9.0  # from the middle of a cell to where its lines above and below end
 LONGEST = 60  # characters of a model's label for which room is made
 LOSS, TO_LOSS = 26.0, 21.0  # the height of the loss's box, and from there to the first cell
 THIN, THICK = 0.6, 3.4  # of a gradient's arrow, where there is hardly any and where there is most
@@ -64,6 +66,31 @@ class Row:
     def loss_at(self) -> int:
         """On which side of the cells the loss stands: +1 right, -1 left."""
         return -1 if self.flow.direction < 0 else 1
+
+    @property
+    def in_turn(self) -> list[Cell]:
+        """The cells in the order in which the gradient arrives."""
+        return sorted(self.cells, key=lambda c: c.turn)
+
+    @cached_property
+    def by_bus(self) -> frozenset[int]:
+        """The steps whose gradient comes from the loss, but for the one beside it."""
+        entries = frozenset(self.flow.entries or ())
+        return entries & {c.step for c in self.in_turn[1:]}
+
+    @cached_property
+    def arcs(self) -> dict[tuple[int, int], int]:
+        """(step, step that its gradient comes from) -> level of the arc between them, where other cells are between."""
+        turn = {c.step: c.turn for c in self.cells}
+        found: dict[tuple[int, int], int] = {}
+        for far in self.flow.distances:
+            for c in self.cells:
+                other = c.step + self.loss_at * far
+                if turn.get(other, c.turn) < c.turn - 1:
+                    taken = {level for (a, b), level in found.items()
+                             if min(a, b) < max(c.step, other) and min(c.step, other) < max(a, b)}
+                    found[c.step, other] = next(k for k in range(len(taken) + 1) if k not in taken)
+        return found
 
 
 @dataclass(frozen=True)
@@ -142,9 +169,12 @@ class Picture:
     def rows(self) -> list[Row]:
         found, y = [], MARGIN + len(self.headline) * LINE + (4 if self.title else 0)
         for flow, ratios in zip(self.flows, self.ratios, strict=True):
-            middle = y + HEADING + READOUT + self.diameter / 2
-            found.append(Row(flow, tuple(self._cells(flow, ratios, middle)), y))
-            y = middle + self.diameter / 2 + BELOW
+            row = Row(flow, tuple(self._cells(flow, ratios, 0.0)), y)
+            middle = y + HEADING + READOUT + (BUS + CLEAR if row.by_bus else 0.0) + self.diameter / 2
+            row = Row(flow, tuple(replace(c, y=middle) for c in row.cells), y)
+            found.append(row)
+            arcs = CLEAR + (1 + max(row.arcs.values())) * ARC if row.arcs else 0.0
+            y = middle + self.diameter / 2 + arcs + BELOW
         return found
 
     def _cells(self, flow: Flow, ratios: list[float], y: float) -> Iterator[Cell]:
@@ -174,7 +204,9 @@ class Picture:
 
     @cached_property
     def height(self) -> float:
-        return self.rows[-1].cells[0].y + self.diameter / 2 + BELOW + 4 + 2 * SMALL + 20 + MARGIN / 2
+        row = self.rows[-1]
+        arcs = CLEAR + (1 + max(row.arcs.values())) * ARC if row.arcs else 0.0
+        return row.cells[0].y + self.diameter / 2 + arcs + BELOW + 4 + 2 * SMALL + 20 + MARGIN / 2
 
     # -- items -------------------------------------------------------------------------------------
 
@@ -199,8 +231,9 @@ class Picture:
         d = self.diameter + 2 * RING
         return Shape("circle", cell.x - d / 2, cell.y - d / 2, d, d, "swatch", fill=INK)
 
-    def readout(self, cell: Cell) -> Note:
-        return Note(cell.x, cell.y - self.diameter / 2 - RING - 8, number(cell.ratio), SMALL, INK)
+    def readout(self, row: Row, cell: Cell) -> Note:
+        above = BUS + CLEAR if row.by_bus else 0.0
+        return Note(cell.x, cell.y - self.diameter / 2 - RING - 8 - above, number(cell.ratio), SMALL, INK)
 
     def heading(self, row: Row) -> list[Note]:
         label = shortened(plain(row.flow.label), TEXT, self.width - 2 * MARGIN)
@@ -226,24 +259,54 @@ class Picture:
             other = box.x if side > 0 else box.x + box.w
         return cell.x + side * self.reach, other
 
+    def is_chained(self, row: Row, cell: Cell) -> bool:
+        """Does the cell's gradient come from its neighbour, through the steps left out between, or the loss beside?"""
+        entries, distances = row.flow.entries, row.flow.distances
+        if cell.turn == 1:
+            return entries is None or cell.step in entries
+        return bool(distances) if cell.skips else 1 in distances
+
     def forward(self, row: Row, cell: Cell) -> list[Wire]:
-        """The arrow from the cell to where its gradient will come from."""
+        """The arrows from the cell to where its gradient will come from."""
         here, other = self.between(row, cell)
-        return _arrow(here, other, Wire(((0.0, cell.y - APART),), "h", width=1.2), cell.skips)
+        kind = Wire(((0.0, cell.y - APART),), "h", width=1.2)
+        straight = _arrow(here, other, kind, cell.skips) if self.is_chained(row, cell) else []
+        return [*straight, *(replace(kind, points=points) for points in self.aside(row, cell, NEAR, 0.0))]
 
     def gradient(self, row: Row, cell: Cell, off: float = 0.0) -> list[Wire]:
-        """The arrow by which the gradient comes to the cell, as wide as it is large there, and in its colour.
+        """The arrows by which the gradient comes to the cell, as wide as it is large there, and in its colour.
 
-        off: how far from where it comes from it starts.
+        off: how far from where it comes from a straight one starts.
         """
         here, other = self.between(row, cell)
         kind = Wire(((0.0, cell.y + APART),), "plain", width=thickness(cell.place),
                     colour=colour_at(max(cell.place, FAINTEST)))
-        return _arrow(other - row.loss_at * off, here, kind, cell.skips)
+        straight = _arrow(other - row.loss_at * off, here, kind, cell.skips) if self.is_chained(row, cell) else []
+        return [*straight, *(replace(kind, points=points[::-1]) for points in self.aside(row, cell, FAR, 5.0))]
+
+    def aside(self, row: Row, cell: Cell, out: float, beyond: float) -> Iterator[tuple[Point, ...]]:
+        """The ways from the cell over the row to the loss, and under it to cells farther off.
+
+        out: from the middle of a cell to where they end; beyond: of the line beside, how much farther out it runs.
+        """
+        side, drop = row.loss_at, math.sqrt((self.diameter / 2) ** 2 - out**2)
+        if cell.step in row.by_bus:
+            box = self.box(row)
+            x, end = cell.x - side * (out - 2 * NEAR), box.x + box.w / 2 + side * (out - 2 * NEAR)
+            rise = math.sqrt((self.diameter / 2) ** 2 - (x - cell.x) ** 2)
+            y = cell.y - self.diameter / 2 - CLEAR - BUS / 2 + beyond
+            yield (x, cell.y - rise), (x, y), (end, y), (end, box.y)
+        other_x = {c.step: c.x for c in row.cells}
+        for (step, other), level in row.arcs.items():
+            if step == cell.step:
+                y = cell.y + self.diameter / 2 + CLEAR + level * ARC + beyond
+                x, end = cell.x + side * out, other_x[other] - side * out
+                yield (x, cell.y + drop), (x, y), (end, y), (end, cell.y + drop)
 
     def dots(self, row: Row, cell: Cell) -> list[Note]:
         """What says that steps are left out."""
-        return [Note(sum(self.between(row, cell)) / 2, cell.y, plain("⋯"), TEXT, INK)] if cell.skips else []
+        x = sum(self.between(row, cell)) / 2
+        return [Note(x, cell.y, plain("⋯"), TEXT, INK)] if cell.skips else []
 
     def scene(self, lit: bool, now: bool = False) -> Scene:
         """Every cell before the gradient has come (lit=False), after that, or just when it comes (now=True)."""
@@ -253,14 +316,14 @@ class Picture:
         for row in self.rows:
             scene.notes += self.heading(row)
             scene.shapes.append(self.box(row))
-            for cell in row.cells:
+            for cell in reversed(row.in_turn):  # what is strongest, beside the loss, is painted last
                 scene.wires += self.forward(row, cell)
                 if lit:  # marked as current, no cell shows the arrow that will leave it
                     off = self.room - self.reach if now and cell.turn > 1 else 0.0
                     scene.wires += self.gradient(row, cell, off)
                 if now:
                     scene.shapes.append(self.ring(cell))
-                    scene.notes.append(self.readout(cell))
+                    scene.notes.append(self.readout(row, cell))
                 scene.notes += self.dots(row, cell)
                 scene.shapes.append(self.circle(row, cell, lit))
         self._add_legend(scene)

@@ -15,10 +15,13 @@ import numpy as np
 from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadName, BadType, BadValue, Error
 from tinygrad_rnn.model import Model
+from tinygrad_rnn.node import refs
 from tinygrad_rnn.ops.table import near
 from tinygrad_rnn.system import System
 
 from .files import replaced, target
+from .flow_ways import ways
+from .names import arrows
 from .roles import Roles, roles
 from .text import clean
 
@@ -29,7 +32,8 @@ ENDINGS = (".png", ".svg", ".pdf")
 class Flow:
     """The norms of the gradient of `of` with respect to one state of a model, at the positions 1..T of `index`.
 
-    direction: +1 where the state comes from the left and so the gradient from the right, -1 the other way round.
+    direction: +1 where the state comes from the left and so the gradient from the right, -1 the other way round;
+    distances, entries: the gradient's ways, see `flow_ways.ways`; None for the one step that the others follow from.
     """
 
     label: str
@@ -38,6 +42,8 @@ class Flow:
     index: str
     direction: int
     norms: np.ndarray
+    distances: tuple[int, ...] = (1,)
+    entries: tuple[int, ...] | None = None
 
     @property
     def steps(self) -> int:
@@ -105,7 +111,8 @@ def flows(models: Mapping[str, Model], data: Mapping[str, Any], of: str, state: 
             own = by_label.get(label) if isinstance(state, Mapping) else state
             flow = _flow(str(label), model, data[label] if apart else data, of, own, example)
             if not flow.norms.any():
-                raise BadValue(f"the gradient of {of} with respect to {flow.state} is zero at every step")
+                raise BadValue(f"the gradient of {of} with respect to {flow.state} is zero at every step: "
+                               f"{_cause_of_none(flow, model)}")
         found.append(flow)
     return found
 
@@ -156,7 +163,30 @@ def _flow(label: str, model: Model, data: Mapping[str, Any], of: str, state: str
     if not np.isfinite(norms).all():
         at = int(np.flatnonzero(~np.isfinite(norms))[0]) + 1
         raise BadValue(f"the gradient of {of} with respect to {name} is {norms[at - 1]} at {index} = {at}")
-    return Flow(label, of, name, index, direction, norms)
+    return Flow(label, of, name, index, direction, norms, *ways(name, index, of, found, len(norms)))
+
+
+def _cause_of_none(flow: Flow, model: Model) -> str:
+    """Why no gradient reaches a state."""
+    system, of = model.system, flow.of
+    found = arrows(system)
+    above = {}
+    for kind in ("reads", "differentiates"):
+        graph: nx.DiGraph[str] = nx.DiGraph((a.source, a.target) for a in found if a.differentiable or kind == "reads")
+        graph.add_nodes_from(system.quantities)
+        above[kind] = nx.ancestors(graph, of) | {of}
+    others = [n for n, role in roles(system).role.items() if role == "state" and n in above["differentiates"]]
+    other = f"; name another with state=, such as {others[0]!r}" if others else ""
+    if flow.state not in above["reads"]:
+        return f"{of} does not depend on it{other}"
+    if flow.state not in above["differentiates"]:
+        return f"{of} depends on it only through what has no derivative, such as a comparison{other}"
+    between = above["differentiates"] & nx.descendants(graph, flow.state)
+    read = {r.attr("name") for eq in system.equations if eq.name in between for r in refs([eq.rhs])}
+    zero = [n for n in model.weights if n in read and not np.any(model.weights[n])]
+    if zero:
+        return f"{', '.join(zero)}, between it and {of}, {'is' if len(zero) == 1 else 'are'} all zero"
+    return "a factor on every way back to it is zero for these data, as of relu below 0 or of a saturated gate"
 
 
 def _default_state(found: Roles, of: str) -> str:

@@ -23,6 +23,9 @@ def folded(roles: Roles, shares: Mapping[str, float] | None = None, detail: str 
     return _Folded(roles, shares, detail or "closed").view
 
 
+LANE = 24.0  # between lines with labels: room for a label that is nearer to its own
+
+
 class _Folded:
     def __init__(self, roles: Roles, shares: Mapping[str, float] | None, detail: str):
         self.roles = roles = with_results(roles)
@@ -47,6 +50,8 @@ class _Folded:
         for block in roles.blocks:
             self.connect(block)
         self.view.links = list(self.found.values())
+        if any(li.label for li in self.view.links):
+            self.view.lane = LANE
 
     def loops(self, block: Block) -> list[Loop]:
         """The arcs of a block: what it reads of itself from other steps or layers."""
@@ -86,12 +91,17 @@ class _Folded:
             label: Label = (Span(",".join(shifted)),) if shifted else ()
             dashed = any(s.anchor == "free" and s.offset for s in port.slots)
             self.link(self.source(port.name, key), port.name, block, key, label, dashed)
-        for key, a in blocks.initial_ports(block, self.roles).items():
-            label = quantity(a.target, slot_text(a.boundary))
-            if key not in self.view.boxes[block.name].template.ins:  # its inside is shown: to where the state enters
-                key = next((k for k, p in ports_of(block, self.roles).items() if p.state and p.name == a.target), "")
-            if key:
-                self.link(self.roles.block_of(a.source).name, a.source, block, key, label, True)
+        for key, found in blocks.initial_ports(block, self.roles).items():
+            source = self.roles.block_of(found[0].source).name
+            labels = [quantity(a.target, slot_text(a.boundary)) for a in found]
+            if key in self.view.boxes[block.name].template.ins:
+                label = tuple(span for k, one in enumerate(labels) for span in (*((Span(", "),) if k else ()), *one))
+                self.link(source, found[0].source, block, key, label, True)
+                continue
+            for a, label in zip(found, labels, strict=True):  # its inside is shown: to where the state enters
+                entry = next((k for k, p in ports_of(block, self.roles).items() if p.state and p.name == a.target), "")
+                if entry:
+                    self.link(source, a.source, block, entry, label, True)
 
     def link(self, source: str, name: str, block: Block, port: str, label: Label, dashed: bool = False) -> None:
         if source != block.name:

@@ -86,25 +86,25 @@ class _Grid(Standing):
         members: dict[tuple[int, int], list[Box]] = {}
         for box in self.boxes:
             members.setdefault((id(box.template), box.row), []).append(box)
-        fed = {li.target for li in self.view.links}
         for link in self.view.links:
             a, b = self.view.boxes[link.source], self.view.boxes[link.target]
-            if a.column == b.column and len(a.template.outs) == 1 and len(a.template.shapes) == 1 and len(
-                    self.cells[b.row, b.column]) == 1 and len(self.walk(link)) == 1 and not link.sideways:
+            lone = len(a.template.outs) == len(a.template.shapes) == len(self.cells[b.row, b.spot]) == 1
+            if a.column == b.column and lone and a.row not in self.aside and not link.sideways and len(
+                    self.walk(link)) == 1:
                 off = self.port_x(b, b.template.ins[link.port]) - self.port_x(a, a.template.outs[link.out])
-                if a.column in (FIRST, LAST):  # these stand edge to edge
-                    off += (a.template.w - b.template.w) / (2 if a.column == FIRST else -2)
+                if a.column in self.facing:  # these stand edge to edge
+                    off += self.facing[a.column] * (a.template.w - b.template.w) / 2
                 aside.setdefault((id(a.template), a.row), set()).add(round(off, 2))
         for group, offs in aside.items():
             off, boxes = min(offs, key=lambda x: (abs(x), x)), members[group]
             if abs(off) > 0.01:
-                self.shift(boxes, off, any(b.key in fed for b in boxes))
+                self.shift(boxes, off, any(b.key not in self.given for b in boxes))
         self.show(self.view)
         self.beside()
 
     def shift(self, boxes: list[Box], off: float, fed: bool) -> None:
         """Move boxes of one template aside, or where that would bend what they read, the point where they are left."""
-        if not fed and all(len(self.cells[b.row, b.column]) == 1 for b in boxes):
+        if not fed and all(len(self.cells[b.row, b.spot]) == 1 for b in boxes):
             self.off |= {box.key: off for box in boxes}
             return
         moved = left_at(boxes[0].template, off)
@@ -139,8 +139,7 @@ class _Grid(Standing):
         if self.exact:
             return self.corner(box)[0] + place.x
         dx = self.dx[box.key] + place.x - box.template.w / 2
-        column = {FIRST: -1.0, LAST: float(self.n)}.get(box.column, box.column)  # type: ignore[arg-type]
-        column = (self.n - 1) / 2 if column is None else column
+        column = sum(box.among) / 2 if box.column is None else {FIRST: -1, LAST: self.n}.get(box.column, box.column)
         return (2 * column + 1) * FAR + dx
 
     def port_y(self, box: Box, place: Place) -> float:
@@ -148,7 +147,7 @@ class _Grid(Standing):
 
     def gutter(self, box: Box, side: str) -> int:
         if box.column is None:
-            return (self.n + 1) // 2
+            return sum(box.among) // 2 + 1
         if box.column in (FIRST, LAST):
             return 0 if box.column == FIRST else self.n
         return box.column + (side == "right")
@@ -168,7 +167,9 @@ class _Grid(Standing):
             if hops[0] != ("gutter", g):
                 hops += [("channel", b.row), ("gutter", g)] if out.side != "top" else [("gutter", g)]
         elif hops[0] != ("channel", b.row):
-            if out.side == "top" and not self.is_clear(a, b, into):
+            if out.side == "top" and b.column is None and self.is_free(a, self.dx[a.key] + out.x - a.template.w / 2, b):
+                hops = [("channel", b.row)]
+            elif out.side == "top" and not self.is_clear(a, b, into):
                 hops.append(("gutter", self.around(a, b, link)))
                 hops.append(("channel", b.row))
             elif out.side != "top":
@@ -184,7 +185,7 @@ class _Grid(Standing):
         way = -1 if rail.side == "left" else 1
         hemmed = (way > 0 and a.key in self.arc) or any(
             way * (self.dx[b.key] - self.dx[a.key]) > 0 and abs(self.dy[b.key] - self.dy[a.key]) < b.template.h / 2
-            for b in self.cells[a.row, a.column])
+            for b in self.cells[a.row, a.spot])
         return a.template.outs.get(link.out, rail) if hemmed else rail
 
     def ways(self, link: Link) -> tuple[float, float]:
@@ -208,15 +209,23 @@ class _Grid(Standing):
     def is_clear(self, a: Box, b: Box, into: Place) -> bool:
         """May a wire go straight up to b through the rows between, beside all boxes there?"""
         x = self.dx[b.key] + into.x - b.template.w / 2
-        if b.row <= a.row or b.column in (FIRST, LAST, None):
+        if b.row <= a.row or b.column is None or b.column in self.facing:
             return False
+        return self.is_free(a, x, b, b.column)
+
+    def is_free(self, a: Box, x: float, b: Box, column: int | None = None) -> bool:
+        """Are all boxes of a column between the rows of a and b beside a line that runs at x from the column's middle?
+
+        column: by default that of a.
+        """
         for row in range(a.row + 1, b.row):
-            for column in (b.column, None):
-                for other in self.cells.get((row, column), ()):
-                    half, beside = other.template.w / 2 + 10, x - self.dx[other.key]
-                    if column is None or -half < beside < half + self.arc.get(other.key, 0.0):
-                        return False
-        return True
+            if row in self.wide:
+                return False
+            for other in self.cells.get((row, a.spot if column is None else column), ()):
+                half, beside = other.template.w / 2 + 10, x - self.dx[other.key]
+                if -half < beside < half + self.arc.get(other.key, 0.0):
+                    return False
+        return a.column not in self.facing
 
     def note_needs(self) -> None:
         """Choose the tracks of the channels, and the first time of the gutters."""
@@ -263,14 +272,17 @@ class _Grid(Standing):
             x += self.column_width[c]
         self.width = x + self.gutter_width[self.n] + self.end_width[LAST] + MARGIN
         middle = [b for b in self.boxes if b.column is None]
-        half = max((abs(self.dx[b.key]) + b.template.w / 2 for b in middle), default=0)
-        short = half + MARGIN - min(self.centre_x(None), self.width - self.centre_x(None))
+        short = 0.0
+        for box in middle:
+            at = self.centre_x(box)
+            short = max(short, abs(self.dx[box.key]) + box.template.w / 2 + MARGIN - min(at, self.width - at))
         if short > 0:
             self.left = [v + short for v in self.left]
             self.width += 2 * short
         self.base: list[float] = []  # the lower edge of each row
         used = [ch.count for ch in self.channels]
-        heights = [max(LOW if 0 < k < self.view.rows else 0.0, (count + 1) * track + 8 if count else 0.0)
+        lane = self.view.lane or track
+        heights = [max(LOW if 0 < k < self.view.rows else 0.0, (count + 1) * lane + 8 if count else 0.0)
                    for k, count in enumerate(used)]
         y = MARGIN
         for row in reversed(range(self.view.rows)):
@@ -278,22 +290,22 @@ class _Grid(Standing):
             self.base.insert(0, y)
         self.height = y + heights[0] + MARGIN
 
-    def centre_x(self, column: int | None) -> float:
-        if column is None:
-            return (self.centre_x(0) + self.centre_x(self.n - 1)) / 2
-        if column == FIRST:
+    def centre_x(self, box: Box) -> float:
+        """The middle line of a box's column; of one for initial values, the edge at which they stand."""
+        if box.column is None:
+            first, last = (self.left[c] + self.reach_left[c] for c in box.among)
+            return (first + last) / 2
+        if box.column == FIRST:
             return self.left[0] - self.gutter_width[0]
-        if column == LAST:
+        if box.column == LAST:
             return self.left[-1] + self.column_width[-1] + self.gutter_width[-1]
-        return self.left[column] + self.reach_left[column]
+        return self.left[box.column] + self.reach_left[box.column]
 
     def corner(self, box: Box) -> tuple[float, float]:
         """The upper left corner of a box."""
-        x = self.centre_x(box.column) + self.dx[box.key] - box.template.w / 2
-        if box.column == FIRST:
-            x -= box.template.w / 2
-        elif box.column == LAST:
-            x += box.template.w / 2
+        x = self.centre_x(box) + self.dx[box.key] - box.template.w / 2
+        if box.column in self.facing:
+            x -= self.facing[box.column] * box.template.w / 2
         return x, self.base[box.row] - self.sink[box.row] - self.dy[box.key] - box.template.h / 2
 
     def track(self, kind: str, number: int, net: str) -> float:
@@ -306,7 +318,7 @@ class _Grid(Standing):
                 lower = self.base[number - 1] - self.rise[number - 1] - self.sink[number - 1]
             upper = self.base[number] if number < self.view.rows else MARGIN
             middle = (lower + upper) / 2
-            return middle - (tracks.at[net] - (tracks.count - 1) / 2) * step + 2
+            return middle - (tracks.at[net] - (tracks.count - 1) / 2) * (self.view.lane or step) + 2
         tracks = self.gutters[number]
         left = self.left[number] - self.gutter_width[number] if number < self.n else (
             self.left[-1] + self.column_width[-1])

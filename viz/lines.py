@@ -13,6 +13,7 @@ from .style import CORNER, HEAD, LINES, SMALL
 from .text import width
 
 APART = 4.0  # of a wire and of its twin from the line between them
+OWN = 5.0  # a label stands by so much nearer to its own line than to others
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,8 @@ def with_twins(scene: Scene) -> Scene:
 def _notes(scene: Scene, wires: list[Wire]) -> list[Note]:
     """The labels of the scene's wires, which are drawn where `wires` are."""
     parts = _Parts(scene.width, scene.height)
-    for wire in wires:
-        for a, b in pairwise(wire.points):
-            parts.add(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
+    for part in _joined(wires):
+        parts.add(*part)
     for p in scene.panels:
         for x in (p.x, p.x + p.w):
             parts.add(x, p.y, x, p.y + p.h)
@@ -165,6 +165,24 @@ def _notes(scene: Scene, wires: list[Wire]) -> list[Note]:
         left = n.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[n.anchor] * width(n.label, n.size)
         parts.add(left, n.y - n.size / 2, left + width(n.label, n.size), n.y + n.size / 2)
     return [note for wire in scene.wires for note in _labels(wire, parts)]
+
+
+def _joined(wires: list[Wire]) -> Iterator[tuple[float, float, float, float]]:
+    """Where wires run, as left, top, right, bottom of straight parts; those of many on one line as one."""
+    lines: dict[tuple[bool, float], list[tuple[float, float]]] = {}
+    for wire in wires:
+        for a, b in pairwise(wire.points):
+            flat = abs(a[1] - b[1]) < 0.01
+            ends = (a[0], b[0]) if flat else (a[1], b[1])
+            lines.setdefault((flat, round(a[flat], 2)), []).append((min(ends), max(ends)))
+    for (flat, at), found in lines.items():
+        found.sort()
+        low, high = found[0]
+        for start, end in [*found[1:], (math.inf, math.inf)]:
+            if start > high:
+                yield (low, at, high, at) if flat else (at, low, at, high)
+                low = start
+            high = max(high, end)
 
 
 def _twinned(scene: Scene) -> list[Wire]:
@@ -256,16 +274,25 @@ def _labels(wire: Wire, parts: _Parts) -> Iterator[Note]:
     for label, style, aside in ((wire.label, wire.style, 0.0), (wire.adjoint, "gradient", APART)):
         if label:
             half = width(label, SMALL) / 2 + 2
-            spots = (spot for a, b in straight for spot in _spots(a, b, half, aside))
-            free = next(((x, y) for x, y in spots if not parts.meet(x - half, y - 6.5, x + half, y + 6.5)), None)
-            if free is not None:
-                x, y = free
+            found = (_free(straight, half, aside, own, parts) for own in (OWN, 0.0))
+            at = next((spot for spot in found if spot is not None), None)
+            if at is not None:
+                x, y = at
                 parts.add(x - half, y - 6.5, x + half, y + 6.5)
                 yield Note(x, y, label, SMALL, LINES[style].colour)
 
 
-def _spots(a: Point, b: Point, half: float, aside: float) -> Iterator[Point]:
-    """Middles for a label beside a straight part, from the part's middle outward."""
+def _free(straight: list[tuple[Point, Point]], half: float, aside: float, own: float, parts: _Parts) -> Point | None:
+    """The first spot where a label meets nothing, nor anything within `own` at its far side."""
+    for (x, y), (away_x, away_y) in (spot for a, b in straight for spot in _spots(a, b, half, aside)):
+        dx, dy = away_x * own, away_y * own
+        if not parts.meet(x - half + min(dx, 0), y - 6.5 + min(dy, 0), x + half + max(dx, 0), y + 6.5 + max(dy, 0)):
+            return x, y
+    return None
+
+
+def _spots(a: Point, b: Point, half: float, aside: float) -> Iterator[tuple[Point, Point]]:
+    """Middles for a label beside a straight part, from the part's middle outward, and the direction away from it."""
     flat = abs(a[1] - b[1]) < 0.01
     low, high = sorted((a[0], b[0]) if flat else (a[1], b[1]))
     room = (high - low) / 2 - (half if flat else 7.0)
@@ -273,4 +300,7 @@ def _spots(a: Point, b: Point, half: float, aside: float) -> Iterator[Point]:
         for way in (k * 6.0, -k * 6.0) if k else (0.0,):
             at = (low + high) / 2 + way
             for side in (1, -1) if a[0] <= b[0] else (-1, 1):  # where the twin is
-                yield (at, a[1] + side * (11.0 + aside)) if flat else (a[0] + side * (half + 4 + aside), at)
+                if flat:
+                    yield (at, a[1] + side * (11.0 + aside)), (0.0, side)
+                else:
+                    yield (a[0] + side * (half + 4 + aside), at), (side, 0.0)

@@ -14,8 +14,10 @@ import graphviz
 from tinygrad_rnn.errors import BadFile, BadType, BadValue
 from tinygrad_rnn.node import Node, walk
 
+from .arguments import known_only
 from .collapse import OpBox, arrow_count, boxes, collapsed, shared
 from .files import replaced, target
+from .scopes import is_step
 from .style import FAINT, FILLS, FONT
 from .write_dot import attributes, quoted
 
@@ -24,10 +26,13 @@ LARGEST = 1500  # boxes of a picture; beyond, Graphviz takes minutes
 LONGEST = 15_000  # ranks that all arrows of a picture go down; beyond, too
 MOST_MARKS = 4  # at an arrow
 MOST_SQUARE = 300  # arrows with right angles; beyond, Graphviz takes long over them
+DOWN, ACROSS = 'rankdir="TB";', 'rankdir="LR"; newrank="true";'  # or else frames are ranked one by one
+TOGETHER = 8  # how much rather an arrow within a step is short than one between steps
 SQUARE, CURVED = 'splines="ortho";', 'splines="spline";'
 QUICK = 'splines="polyline"; nslimit="1"; nslimit1="1";'  # it does not go on to search for a better layout
 
 
+@known_only
 def op_graph(roots: Node | Iterable[Node], path: str | os.PathLike[str], title: str | None = None,
              collapse: int | None = None, scopes: Mapping[Node, str] | None = None) -> Path:
     """Draw the expressions under `roots`: symbol and shape of every operation; returns the path.
@@ -88,7 +93,8 @@ def _write(file: Path, data: bytes) -> None:
 
 def op_dot(roots: Sequence[Node], title: str | None = None, most: int | None = None,
            scopes: Mapping[Node, str] | None = None, longest: float = math.inf) -> str:
-    """DOT text of the expressions: arguments above what uses them, in a fixed order; see `op_graph`.
+    """DOT text of the expressions in a fixed order: arguments above what uses them, or where there are steps at the
+    left of it, so that time runs from left to right; see `op_graph`.
 
     most: boxes, any number where it is None; longest: how long all arrows together may be then, in ranks.
     """
@@ -99,7 +105,8 @@ def op_dot(roots: Sequence[Node], title: str | None = None, most: int | None = N
         captions.append(f"{count:,} operations in {len(found):,} boxes")
     small = arrow_count(found) <= MOST_SQUARE
     lines = SQUARE if small and not _has_cycle(found) else CURVED if small else QUICK
-    out = ["digraph ops {", f'  rankdir="TB"; nodesep="0.25"; ranksep="0.35"; {lines}',
+    way = ACROSS if any(is_step(box.scope) for box in found) else DOWN
+    out = ["digraph ops {", f'  {way} nodesep="0.25"; ranksep="0.35"; {lines}',
            f'  node [shape=box, style="rounded,filled", fontname={quoted(FONT)}, fontsize=11];',
            f'  edge [color="#444444", arrowsize=0.7, fontname={quoted(FONT)}];']
     if captions:
@@ -109,8 +116,15 @@ def op_dot(roots: Sequence[Node], title: str | None = None, most: int | None = N
         for arg, same in groupby(sorted(box.args), key=lambda entry: entry[0]):
             marks = [mark for _, mark in same if mark]
             shown = ",".join(marks) if len(marks) <= MOST_MARKS else f"× {len(marks):,}"
-            out.append(f"  n{arg} -> n{k}" + (f' [xlabel="{shown}", fontsize=8]' if marks else "") + ";")
+            look = [f'xlabel="{shown}", fontsize=8'] if marks else []
+            look += [f"weight={TOGETHER}"] if is_step(box.scope) and _frame(box) == _frame(found[arg]) else []
+            out.append(f"  n{arg} -> n{k}" + (f" [{', '.join(look)}]" if look else "") + ";")
     return "\n".join([*out, "}", ""])
+
+
+def _frame(box: OpBox) -> str:
+    """The outermost frame around a box."""
+    return box.scope.partition("/")[0]
 
 
 def _lines(texts: Iterable[str]) -> str:

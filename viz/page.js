@@ -93,6 +93,7 @@ function paintAll() {
   for (const found of items) if (found.element) paint(found);
   const scale = data.scales[state.backward ? 'g' : 'v'], legend = at('scale');
   legend.hidden = !scale || !at('paint').checked;
+  svg.classList.toggle('painting', !legend.hidden);
   legend.replaceChildren();
   if (!scale) return;
   const [title, low, high] = scale;
@@ -100,6 +101,8 @@ function paintAll() {
   power(html(legend, 'span'), low);
   html(legend, 'span', '', 'bar');
   power(html(legend, 'span'), high);
+  html(legend, 'span', '', 'hatched');
+  html(legend, 'span', state.backward ? 'no gradient here' : 'a class, or no number here');
 }
 
 /** 1e-06 as 10⁻⁶. */

@@ -11,6 +11,12 @@ function make(parent, tag, attributes) {
   return element;
 }
 
+// What has no number where others are coloured by theirs.
+const hatched = make(svg, 'pattern', {id: 'hatched', width: 6, height: 6, patternUnits: 'userSpaceOnUse',
+                                      patternTransform: 'rotate(45)'});
+make(hatched, 'rect', {width: 6, height: 6, class: 'hatched'});
+make(hatched, 'path', {d: 'M0 0V6', class: 'hatching'});
+
 const layer = name => make(svg, 'g', {class: name});
 const layers = {band: layer('bands'), cells: layer('cells'), wires: layer('wires'), boxes: layer('boxes'),
                 notes: layer('notes')};

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Callable, Iterable
 
-from .style import DASHES, FAINT, FILLS, INK, LINES, PAPER, RAMPS, WRONG
+from .style import DASHES, FAINT, FILLS, HATCH, INK, LINES, PAPER, RAMPS, WRONG
 
 DARK_PAPER, DARK_INK = "#14181D", "#ECEFF2"
 # Lightness of boxes, of what holds boxes, of lines and text, and of lines that are hardly there.
@@ -21,6 +21,7 @@ WORDS = {  # of the page around the picture: by day, in the dark
     "focus": ("#0B57D0", "#8AB4FF"),
     "found": ("#D6006C", "#FF7AB8"),
     "wrong": (WRONG, "#B3261E"),
+    "hatch": (HATCH, "#3D4650"),
     "activation-low": (RAMPS["activation"][0], "#20262D"),
     "activation-high": (RAMPS["activation"][-1], "#1C6AA3"),
     "gradient-low": (RAMPS["gradient"][0], "#20262D"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tinygrad_rnn.node import At, refs
 from tinygrad_rnn.printer import text
+from tinygrad_rnn.typeset import typeset
 
 from .inside import Port, block_mark, port_key, ports_of
 from .names import Arrow
@@ -60,7 +61,7 @@ def ports(block: Block, roles: Roles) -> dict[str, Port]:
 
 def panel(block: Block, roles: Roles) -> Template:
     """The results in rows and columns, in the order of their equations, one port for each quantity that they read."""
-    equations = {eq.name: text(eq.rhs, bare=True) for eq in roles.system.equations if not eq.is_boundary}
+    equations = {eq.name: text(typeset(eq).rhs, bare=True) for eq in roles.system.equations if not eq.is_boundary}
     lines = {name: shortened(formula(equations[name]), SMALL, LONGEST) for name in block.quantities}
     w = max(max(width(quantity(name), TEXT), width(line, SMALL)) + 24 for name, line in lines.items())
     across = max(1, round(math.sqrt(len(lines) * SHAPE * (HIGH + GAP) / (w + GAP))))

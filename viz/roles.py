@@ -133,8 +133,10 @@ def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -
     blocks: list[Block] = []
     layered: set[str] = set()
     cells: list[Block] = []
-    for group in groups:
-        column, row, direction = _axes(group, system, found)
+    shifts = [_shifts(group, system, found) for group in groups]
+    alone = {system.range_of(i) for of in shifts if len(of) == 1 for i in of if i not in system.static}
+    for group, of in zip(groups, shifts, strict=True):
+        column, row, direction = _axes(group, of, system, alone)
         cells.append(Block(group[0], group, "cell", column, row, direction))
         layered |= {row} - {""}
     taken = {n for g in groups for n in g}
@@ -159,17 +161,26 @@ def _at_row(slots: tuple[At, ...], block: Block, system: System) -> bool:
     return any(o == block.row and s.anchor != "free" for s, o in zip(slots, own, strict=True))
 
 
-def _axes(group: tuple[str, ...], system: System, found: list[Arrow]) -> tuple[str, str, int]:
-    """The column index, the layer index and the direction of a recurrent group, from its shifts."""
+def _shifts(group: tuple[str, ...], system: System, found: list[Arrow]) -> dict[str, list[int]]:
+    """By index, the shifts at which a recurrent group reads itself."""
     shifts: dict[str, list[int]] = {}
     for a in found:
         if a.source in group and a.target in group and not a.boundary:
             for slot, name in zip(a.slots, system.quantities[a.source].slots, strict=True):
                 if slot.anchor == "free" and slot.offset:
                     shifts.setdefault(name, []).append(slot.offset)
+    return shifts
+
+
+def _axes(group: tuple[str, ...], shifts: dict[str, list[int]], system: System,
+          alone: set[str]) -> tuple[str, str, int]:
+    """The column index, the layer index and the direction of a recurrent group, from its shifts.
+
+    alone: ranges along which alone another group recurs; they are time, and time runs over columns.
+    """
     ranged = [i for i in shifts if i not in system.static]
     own = system.quantities[group[0]].slots
-    ranged.sort(key=lambda i: own.index(i) if i in own else -1)
+    ranged.sort(key=lambda i: (system.range_of(i) in alone, own.index(i) if i in own else -1))
     column = ranged[-1] if ranged else ""
     rows = [i for i in shifts if i != column]
     rows.sort(key=lambda i: i not in system.static)

@@ -36,7 +36,7 @@ class Shape:
 
     kind: "box", "circle" or "panel" (a box around others, its label a title at the upper left);
     lines: further lines of text under the label; name: what it shows, for readers of the file; mark: the same for
-    programs; fill: a colour in place of the style's.
+    programs; fill: a colour in place of the style's, or `style.HATCHED`.
     """
 
     kind: str

@@ -8,6 +8,13 @@ from tinygrad_rnn.node import Node, rebuild, refs, walk
 from tinygrad_rnn.system import System
 from tinygrad_rnn.unroll import Unrolled
 
+POSITION = " = "  # between an index and its position in a scope's name
+
+
+def is_step(scope: str) -> bool:
+    """Is the outermost frame of a scope a position, such as t = 3?"""
+    return POSITION in scope.partition("/")[0]
+
 
 def operations(base: System, unrolled: Unrolled) -> tuple[list[Node], dict[Node, str]]:
     """Its roots and its scopes, as `op_graph` takes them; base: the system before it was unrolled.
@@ -49,5 +56,5 @@ def _paths(base: System, unrolled: Unrolled) -> dict[str, str]:
     found = {}
     for (name, where), flat_name in unrolled.names.items():
         slots = zip(base.quantities[name].slots, where, strict=True)
-        found[flat_name] = "/".join([*(f"{index} = {position}" for index, position in reversed([*slots])), name])
+        found[flat_name] = "/".join([*(f"{index}{POSITION}{position}" for index, position in reversed([*slots])), name])
     return found

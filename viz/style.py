@@ -71,6 +71,8 @@ RAMPS = {
     "attention": ("#FBFDFD", "#D5EFEC", "#9AD3CC", "#55ACA4", "#12706B", "#063F3C"),  # of heat maps, with white text
 }
 WRONG = "#FF5A4D"  # what is not finite
+HATCHED = "hatched"  # a fill: slanted lines, which no number looks like
+HATCH, HATCH_WIDTH, HATCH_APART = "#C4C4C4", 1.2, 6.0  # their colour and width, and how far they are apart
 
 # Which fill a quantity of each role has; a gate or squashed quantity is told by the operation that defines it.
 ROLE_FILL = {"input": "input", "state": "state", "gate": "gate", "squashed": "tanh", "attention": "attention",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tinygrad_rnn.node import At
-from tinygrad_rnn.symbols import ACCENTS, GREEK, symbol
+from tinygrad_rnn.symbols import ACCENTS, GREEK, scientific, symbol
 
 COLUMN, ROW = "\x00", "\x01"  # stand for a step and a layer in what is stamped many times
 SUPERSCRIPT = 0.72  # size of a superscript beside its base
@@ -71,7 +71,8 @@ def named(name: str) -> Label:
     spans: Label = (Span(base, italic=True, source=name),)
     if s.adjoint:
         spans = (Span("δ", source=""), *spans)
-    return (*spans, Span(s.subscript, scale=SUPERSCRIPT, rise=-0.2, source="")) if s.subscript else spans
+    below = ",".join(GREEK.get(part, part) for part in s.subscript.split(","))
+    return (*spans, Span(below, scale=SUPERSCRIPT, rise=-0.2, source="")) if below else spans
 
 
 def quantity(name: str, position: str = "") -> Label:
@@ -129,11 +130,13 @@ def shortened(label: Label, size: float, room: float) -> Label:
 
 
 _PART = re.compile(r"""
-    (?P<upright>\b(?:over|axis|size)=(?:\([^)]*\)|\w+)|\binf\b)
-    | (?P<name>[^\W\d]\w*)\[(?P<position>[^\]:\"]*)\] | transpose\((?P<transposed>[^\W\d]\w*)\)
+    (?P<upright>(?<=[ (])[^\W\d]\w*=(?:\([^)]*\)|-?[\w.]+)|\binf\b|"[^"]*")
+    | (?P<name>[^\W\d]\w*)\[(?P<position>[^\]:\"]*)\]
+    | transpose\((?P<transposed>[^\W\d]\w*)(?:\[(?P<where>[^\]:\"]*)\])?\)
     | (?P<function>sigmoid)(?=\() | (?P<plain>[^\W\d]\w*)(?!\w|\()
-    | [ ]\*\*[ ](?P<power>\d+) | (?P<sign>[ ]@[ ]|[ ]\*[ ]|-)""", re.VERBOSE)
-SIGNS = {" @ ": " ", " * ": " ⊙ ", "-": "−"}
+    | (?<![\w.])(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])
+    | [ ]\*\*[ ](?P<power>\d+) | (?P<sign>[ ]@[ ]|[ ]\*[ ]|[<>!]=|==|-)""", re.VERBOSE)
+SIGNS = {" @ ": " ", " * ": " ⊙ ", "-": "−", "<=": "≤", ">=": "≥", "!=": "≠", "==": "="}
 
 
 def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
@@ -153,14 +156,25 @@ def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
         end = m.end()
         name = m["name"] or m["transposed"] or m["plain"]
         if name:
-            label = quantity(name, (m["position"] or "").replace("-", "−"))
+            label = quantity(name, (m["position"] or m["where"] or "").replace("-", "−"))
             label += (Span("ᵀ"),) if m["transposed"] else ()
             spans.extend(replace(s, colour=(colours or {}).get(name)) for s in label)
         elif m["upright"]:
-            upright("∞" if m["upright"] == "inf" else m["upright"])
+            upright("∞" if m["upright"] == "inf" else m["upright"].replace("=-", "=−"))
+        elif m["number"]:
+            spans.extend(number(m["number"]))
         elif m["power"]:
             spans.append(Span(m["power"], scale=SUPERSCRIPT, rise=0.32))
         else:
             upright("σ" if m["function"] else SIGNS[m["sign"]])
     upright(text[end:])
     return tuple(spans)
+
+
+def number(text: str) -> Label:
+    """A number as it is written, 10⁹ and 2·10⁻⁵ where it would have many zeros."""
+    digits, power = scientific(float(text))
+    if not power:
+        return (Span(digits, source=text),)
+    return (Span(f"{digits}·10" if digits else "10", source=text),
+            Span(str(power).replace("-", "−"), scale=SUPERSCRIPT, rise=0.32, source=""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -11,6 +11,7 @@ from tinygrad_rnn.node import At
 
 from .names import Arrow, components
 from .roles import Block, Roles
+from .segments import Totals, total
 from .steps import Steps
 
 
@@ -38,9 +39,11 @@ class Reading:
 
 
 class Units:
-    def __init__(self, roles: Roles, steps: int, elide: bool):
-        self.roles, self.system = roles, roles.system
-        self.layers = {b.row: Steps.of(self.system.static.get(b.row, steps), elide, b.row.upper())
+    """order: the ranges of positions that stand side by side, from left to right, so that they may share rows."""
+
+    def __init__(self, roles: Roles, totals: Totals, elide: bool, order: Sequence[str] = ()):
+        self.roles, self.system, self.order = roles, roles.system, order
+        self.layers = {b.row: Steps.of(total(b.row, totals, self.system), elide, b.row.upper())
                        for b in roles.blocks if b.row}
         self.all = [Unit(b, p) for b in roles.blocks for p in (self.layers[b.row].shown if b.row else (0,))]
         self.readings = list(dict.fromkeys(self._readings()))
@@ -110,21 +113,57 @@ class Units:
         """Does the unit have wires to other steps of its own, so that its row is its own?"""
         return unit.block.kind == "cell" and unit.block.direction != 0
 
+    def range_of(self, unit: Unit) -> str:
+        """The range beside whose columns those of others stand; "" where there is none."""
+        found = self.system.range_of(unit.block.column) if unit.block.column else ""
+        return found if found in self.order else ""
+
+    def is_aside(self, r: Reading) -> bool:
+        """Does the reading go over to the columns of a later range by a state's own way?"""
+        source, target = (self.range_of(u) for u in (r.source, r.target))
+        return bool(source and target) and self.order.index(source) < self.order.index(target) and (
+            r.slot is not None and self.is_rail(r.source))
+
     def _rows(self) -> dict[Unit, int]:
+        depth = self._depths()
+        crowded = {(depth[u], self.range_of(u)) for u in self.all if u.block.column and u.block.kind != "single"}
+        rows: dict[tuple[int, int, int], list[Unit]] = {}
+        own: dict[tuple[int, str], int] = {}
+        for unit in self.all:
+            at = (0, 0)  # what is single shares a row; others have theirs, what reads nothing stands above them
+            if not unit.block.column:
+                at = (3, 0)
+            elif unit.block.kind != "single":  # those of two ranges stand side by side
+                place = depth[unit], self.range_of(unit)
+                at = (1, own.setdefault(place, 0))
+                own[place] += 1
+            elif (depth[unit], self.range_of(unit)) in crowded and self.is_given(unit):
+                at = (2, 0)
+            rows.setdefault((depth[unit], *at), []).append(unit)
+        return {unit: row for row, key in enumerate(sorted(rows)) for unit in rows[key]}
+
+    def is_given(self, unit: Unit) -> bool:
+        """Does it read nothing, as data and draws do?"""
+        return not any(r.target == unit for r in self.readings)
+
+    def _depths(self) -> dict[Unit, int]:
+        """How many units each follows from; what one range hands to the next it hands over at the same height."""
         graph: nx.DiGraph[Unit] = nx.DiGraph()
         graph.add_nodes_from(self.all)
         group = {q: k for k, b in enumerate(self._loops()) for q in b}
         for r in self.readings:
             inside = r.arrow.source in group and group[r.arrow.source] == group.get(r.arrow.target)
-            if r.source != r.target and not (inside and r.slot is not None and r.slot.offset and not r.initial):
-                graph.add_edge(r.source, r.target)
+            shifted = inside and r.slot is not None and r.slot.offset and not r.initial
+            if r.source != r.target and not shifted:
+                known = graph.get_edge_data(r.source, r.target, {"rise": 0})["rise"]
+                graph.add_edge(r.source, r.target, rise=max(known, 0 if self.is_aside(r) else 1))
         place = {unit: k for k, unit in enumerate(self.all)}
         for loop in list(nx.strongly_connected_components(graph)):  # units that need each other: as they are written
             graph.remove_edges_from([(u, v) for u, v in graph.edges(loop) if v in loop and place[u] >= place[v]])
         depth: dict[Unit, int] = {}
         order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
         for unit in order:
-            depth[unit] = max((depth[p] + 1 for p in graph.predecessors(unit)), default=0)
+            depth[unit] = max((depth[p] + rise for p, _, rise in graph.in_edges(unit, "rise")), default=0)
         for unit in reversed(order):  # what reads nothing stands right below what reads it first
             later = [depth[s] for s in graph.successors(unit)]
             if later and not list(graph.predecessors(unit)):
@@ -133,18 +172,7 @@ class Units:
         for unit in order:  # results of the whole sequence stand on top, where no wire has to pass them
             if not unit.block.column and not list(graph.successors(unit)) and list(graph.predecessors(unit)):
                 depth[unit] = top
-        crowded = {depth[u] for u in self.all if u.block.column and u.block.kind != "single"}
-        rows: dict[tuple[int, int, int], list[Unit]] = {}
-        for k, unit in enumerate(self.all):
-            at = (0, 0)  # what is single shares a row; others have theirs, inputs beside them stand above
-            if not unit.block.column:
-                at = (3, 0)
-            elif unit.block.kind != "single":
-                at = (1, k)
-            elif depth[unit] in crowded and self.roles.role[unit.block.quantities[0]] == "input":
-                at = (2, 0)
-            rows.setdefault((depth[unit], *at), []).append(unit)
-        return {unit: row for row, key in enumerate(sorted(rows)) for unit in rows[key]}
+        return depth
 
     def _loops(self) -> list[tuple[str, ...]]:
         return components(self.system, list(self.roles.arrows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tinygrad_rnn.node import At, refs
@@ -11,32 +11,33 @@ from . import blocks
 from .inside import port_key
 from .results import key_of, panel, ports, with_results
 from .roles import Block, Roles
-from .steps import Steps
+from .segments import Segments, Totals
+from .steps import GAP
 from .template import Template, simple
 from .text import COLUMN, ROW, Label, Span, quantity, string
 from .units import Reading, Unit, Units
-from .view import FIRST, LAST, Box, Link, View
+from .view import Box, Link, View
 
+FEW = 64  # wires from all steps to all steps that are all drawn
 LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 
 
-def unrolled(roles: Roles, steps: int, elide: bool, detail: str | None = None) -> View:
-    """detail: of the cells' inside, by default their operations."""
+def unrolled(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
+    """steps: of every range of positions, or by range; detail: of the cells' inside, by default their operations."""
     return _Unrolled(roles, steps, elide, detail or "ops", twins=False).view
 
 
-def backward(roles: Roles, steps: int, elide: bool, detail: str | None = None) -> View:
-    """detail: of the cells' inside, by default their quantities, which are what has gradients."""
+def backward(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
+    """The same with the gradient's arrows; the cells' inside are by default their quantities, which have gradients."""
     return _Unrolled(roles, steps, elide, detail or "gates", twins=True).view
 
 
 class _Unrolled:
-    def __init__(self, roles: Roles, steps: int, elide: bool, detail: str, twins: bool):
+    def __init__(self, roles: Roles, steps: Totals, elide: bool, detail: str, twins: bool):
         self.roles = roles = with_results(roles)
         self.system, self.twins = roles.system, twins
-        self.units = Units(roles, steps, elide)
-        self.stepped = any(b.column for b in roles.blocks)
-        self.steps = Steps.of(steps if self.stepped else 1, elide, "T")
+        self.segments = Segments(roles, steps, elide)
+        self.units = Units(roles, steps, elide, list(self.segments.steps))
         self.live = self._live()
         live = self.live if twins else None
         self.templates = {b: panel(b, roles) if b.kind == "results" else blocks.opened(b, roles, detail, live)
@@ -44,13 +45,13 @@ class _Unrolled:
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
         self.ports = {b: ports(b, roles) for b in roles.blocks}
         rows = 1 + max(self.units.row_of.values(), default=-1)
-        self.view = View(self.system.name, self.steps.labels, rows, track=20.0 if twins else 11.0)
+        self.view = View(self.system.name, ["1"], rows, track=20.0 if twins else 11.0)
         if twins:
             losses = [n for n, r in roles.role.items() if r == "loss"]
             self.view.legend = (*LEGEND, ("", f"L = {losses[0]}")) if len(losses) == 1 else LEGEND
         self.links: dict[tuple[str, ...], Link] = {}
         for unit in self.units.all:
-            for k in range(len(self.steps.shown)) if unit.block.column else [None]:
+            for k in self.slots(unit.block):
                 self.place(unit, k)
         own = [r for r in self.units.readings if r.source == r.target]  # first, as others read the same initial values
         for reading in (*own, *(r for r in self.units.readings if r.source != r.target)):
@@ -77,24 +78,28 @@ class _Unrolled:
 
     # -- boxes -------------------------------------------------------------------------------------
 
-    def key(self, unit: Unit, column: int | None) -> str:
-        return unit.key if column is None else f"{unit.key}.{column}"
+    def key(self, unit: Unit, slot: int | None) -> str:
+        return unit.key if slot is None else f"{unit.key}.{slot}"
 
-    def place(self, unit: Unit, column: int | None) -> None:
-        template = self.templates[unit.block]
+    def slots(self, block: Block) -> list[int] | list[None]:
+        """The places of a block's steps among those that are drawn."""
+        return list(range(len(self.segments.of(block).shown))) if block.column else [None]
+
+    def place(self, unit: Unit, slot: int | None) -> None:
+        block = unit.block
+        template = self.templates[block]
         if unit.layer is None:
             template = blocks.layers_left_out()
-        elif column is not None and self.steps.shown[column] is None:
-            template = self.gaps[unit.block]
-        box = Box(self.key(unit, column), template, self.units.row_of[unit], column, self.position(unit.block, column),
-                  self.layer(unit), ", ".join(unit.block.quantities), blocks.fill(unit.block, self.roles),
-                  places={COLUMN: None if column is None else self.steps.shown[column], ROW: unit.layer})
+        elif self.is_gap(block, slot):
+            template = self.gaps[block]
+        at, column, text = None, None, ""
+        if slot is not None:
+            steps, column = self.segments.of(block), self.segments.column(block, slot)
+            at = steps.shown[slot]
+            text = replace(steps, capital=block.column.upper()).label(at)
+        box = Box(self.key(unit, slot), template, self.units.row_of[unit], column, text, self.layer(unit),
+                  ", ".join(block.quantities), blocks.fill(block, self.roles), places={COLUMN: at, ROW: unit.layer})
         self.view.boxes[box.key] = box
-
-    def position(self, block: Block, column: int | None) -> str:
-        if column is None:
-            return ""
-        return replace(self.steps, capital=block.column.upper()).label(self.steps.shown[column])
 
     def layer(self, unit: Unit) -> str:
         return self.units.layers[unit.block.row].label(unit.layer) if unit.block.row else ""
@@ -105,55 +110,78 @@ class _Unrolled:
         port = key_of(r.arrow, r.target.block)
         if port not in self.templates[r.target.block].ins or r.target.layer is None or r.source.layer is None:
             return
-        for column in range(len(self.steps.shown)) if r.target.block.column else [None]:
-            for source, net in self.sources(r, column):
-                self.link(r, source, net, self.key(r.target, column), port, column)
+        for slot in self.slots(r.target.block):
+            for source, net in self.sources(r, slot):
+                self.link(r, source, net, self.key(r.target, slot), port)
 
-    def sources(self, r: Reading, column: int | None) -> Iterator[tuple[int | At | None, str]]:
-        """(column read, net) for the target's column; an `At` where an initial value is read."""
+    def sources(self, r: Reading, slot: int | None) -> Iterator[tuple[int | At | None, str]]:
+        """(place that is read, net) for a place of the target's; an `At` where an initial value is read."""
         own = f"{r.source.key}:{r.arrow.source}"
         if not r.source.block.column:
             yield None, own
             return
         if r.slot is None:
-            visible = [k for k, p in enumerate(self.steps.shown) if p is not None]
-            if column is None or column in visible:
-                here = None if column is None else visible.index(column)
-                for i, seen in enumerate(visible):
-                    if (here is None or abs(i - here) <= 1) and self.is_met(r, seen):
-                        yield seen, f"{own}>{r.target.key if r.target.block.column else ''}"
+            for seen in self.all_over(r, slot):
+                yield seen, f"{own}>{r.target.key if r.target.block.column else ''}"
             return
-        for position in self.positions(r.slot, column):
-            if not 1 <= position <= self.steps.total:
+        steps = self.segments.of(r.source.block)
+        for position in self.positions(r, slot):
+            if not 1 <= position <= steps.total:
                 known = self.initial_key(r.source, r.arrow.source, position) in self.view.boxes
                 if known or r.source.block == r.target.block or self.has_boundary(r, position):
                     yield At("first", "", position), ""
                 continue
-            k = self.steps.slot(position)
-            if k is not None and not (self.is_gap(k) and self.is_gap(column)):
+            k = steps.slot(position)
+            if k is not None and not (self.is_gap(r.source.block, k) and self.is_gap(r.target.block, slot)):
                 yield k, f"{own}.{k}"
 
-    def is_met(self, r: Reading, column: int) -> bool:
-        """Does what goes over all positions, such as mean(x[t+1]), reach the one of a column?"""
+    def all_over(self, r: Reading, slot: int | None) -> Iterator[int]:
+        """What goes over all positions reads those that are drawn. Where these are many, wires that go the same way
+        stand for others: between columns of one range those from step to step, else by way of the nearest steps."""
+        seen, here = self.visible(r.source.block), self.visible(r.target.block)
+        if slot is not None and slot not in here:
+            return
+        found: Iterable[int] = seen
+        if slot is not None and len(seen) * len(here) > FEW:
+            if self.units.range_of(r.source) == self.units.range_of(r.target):
+                found = [k for k in range(slot - 1, slot + 2) if k in seen]
+            elif slot != here[0]:
+                found = seen[-1:]
+        for k in found:
+            if self.is_met(r, k):
+                yield k
+
+    def visible(self, block: Block) -> Sequence[int]:
+        """The places of a block's steps, without the one of those left out."""
+        if not block.column:
+            return ()
+        shown = self.segments.of(block).shown
+        return range(len(shown)) if None not in shown else [k for k, p in enumerate(shown) if p is not None]
+
+    def is_met(self, r: Reading, slot: int) -> bool:
+        """Does what goes over all positions, such as mean(x[t+1]), reach the one at a place?"""
         own = self.system.quantities[r.arrow.source].slots
-        position = self.steps.shown[column]
-        return position is None or all(1 <= position - s.offset <= self.steps.total for s, i in zip(
+        steps = self.segments.of(r.source.block)
+        position = steps.shown[slot]
+        return position is None or all(1 <= position - s.offset <= steps.total for s, i in zip(
             r.arrow.slots, own, strict=True) if i == r.source.block.column and s.anchor == "free")
 
-    def positions(self, slot: At, column: int | None) -> list[int]:
-        """The positions that a slot reads from a column; from the gap, those of the steps left out that are drawn."""
-        if slot.anchor != "free":
-            return [slot.offset + (self.steps.total if slot.anchor == "last" else 0)]
-        if column is None:
+    def positions(self, r: Reading, slot: int | None) -> list[int]:
+        """The positions that are read from a place; from the gap, those of the steps left out that are drawn."""
+        steps, read = self.segments.of(r.source.block), r.slot
+        assert read is not None
+        if read.anchor != "free":
+            return [read.offset + (steps.total if read.anchor == "last" else 0)]
+        if slot is None:
             return []
-        at = self.steps.shown[column]
+        at = steps.shown[slot]
         if at is not None:
-            return [at + slot.offset]
-        return [p for p in self.steps.shown if p is not None and 1 <= p - slot.offset <= self.steps.total
-                and p - slot.offset not in self.steps.shown]
+            return [at + read.offset]
+        return [p for p in steps.shown if p is not None and 1 <= p - read.offset <= steps.total
+                and p - read.offset not in steps.shown]
 
-    def is_gap(self, column: int | None) -> bool:
-        return column is not None and self.steps.shown[column] is None
+    def is_gap(self, block: Block, slot: int | None) -> bool:
+        return slot is not None and self.segments.of(block).shown[slot] is None
 
     def has_boundary(self, r: Reading, position: int) -> bool:
         name = r.arrow.source
@@ -164,10 +192,10 @@ class _Unrolled:
         """The position along the columns that a boundary equation sets."""
         for slot, own in zip(slots, self.system.quantities[name].slots, strict=True):
             if own == block.column and slot.anchor != "free":
-                return slot.offset + (self.steps.total if slot.anchor == "last" else 0)
+                return slot.offset + (self.segments.of(block).total if slot.anchor == "last" else 0)
         return None
 
-    def link(self, r: Reading, source: int | At | None, net: str, target: str, port: str, column: int | None) -> None:
+    def link(self, r: Reading, source: int | At | None, net: str, target: str, port: str) -> None:
         a = r.arrow
         if isinstance(source, At):
             key = self.initial(r, source.offset, (target, port))
@@ -178,8 +206,8 @@ class _Unrolled:
         if port not in to_box.template.ins:
             return
         sideways = to_box.template.ins[port].side in ("left", "right") or (
-            from_box.column in (FIRST, LAST)) or (
-            r.slot is not None and column is not None and from_box.column != column and self.units.is_rail(r.source))
+            from_box.style == "initial") or (r.slot is not None and to_box.column is not None
+                                             and from_box.column != to_box.column and self.units.is_rail(r.source))
         if a.source not in (from_box.template.rails if sideways else from_box.template.outs):
             return
         style = self.ports[r.target.block][port].line
@@ -213,18 +241,22 @@ class _Unrolled:
             if known.beside and self.is_farther(known.beside[0], beside[0], position):
                 self.view.boxes[key] = replace(known, beside=beside)
             return key
-        shown = str(position).replace("-", "−") if position < 1 or not self.steps.elided else (
-            f"{unit.block.column.upper()}+{position - self.steps.total}")
+        steps, after = self.segments.of(unit.block), position >= 1
+        shown = f"{unit.block.column.upper()}+{position - steps.total}" if after and steps.elided else (
+            str(position).replace("-", "−"))
         text = self.position_text(name, unit.block).replace(COLUMN, shown).replace(ROW, self.layer(unit))
         label = quantity(name, text)
         readings = [q for q in self.units.readings if q.initial and q.arrow.target == name and q.target == unit
                     and self.boundary_at(q.arrow.boundary, name, unit.block) == position]
-        below = list(dict.fromkeys(port_key(q.arrow.source, q.arrow.slots) for q in readings))
-        direction = 1 if position < 1 else -1
+        keys = dict.fromkeys(port_key(q.arrow.source, q.arrow.slots) for q in readings)
+        side = [key for key in keys if not after and any(
+            self.units.is_aside(q) and port_key(q.arrow.source, q.arrow.slots) == key for q in readings)]
+        below = [key for key in keys if key not in side]
+        direction = -1 if after else 1
         mark = blocks.block_mark(name, unit.block, self.system)
-        template: Template = simple("initial", label, string(label), below, [], [name], direction, mark=mark)
+        template: Template = simple("initial", label, string(label), below, side, [name], direction, mark=mark)
         template.marks = {name: mark}
-        column = FIRST if position < 1 else LAST
+        column = self.segments.end(unit.block, after)
         self.view.boxes[key] = Box(key, template, self.units.row_of[unit], column, name=string(label), style="initial",
                                    beside=beside, places={COLUMN: position, ROW: unit.layer})
         for q in readings:
@@ -250,11 +282,14 @@ class _Unrolled:
     # -- where boxes without a step stand ----------------------------------------------------------
 
     def columns(self) -> None:
-        """A quantity without steps stands in the column that it reads, or where it is read, or in the middle."""
+        """A quantity without steps stands in the column that it reads, or where it is read, or in the middle of the
+        columns of all ranges that it has to do with."""
         loose = [k for u in self.units.all if not u.block.column for k in [self.key(u, None)]]
         loose.sort(key=lambda k: self.view.boxes[k].row)
-        if not self.stepped:
+        if not self.segments.steps:
             self.view.boxes = {k: replace(b, column=0) for k, b in self.view.boxes.items()}
+            return
+        among: dict[str, set[str]] = {}
         for ahead in (True, False):
             for key in loose if ahead else reversed(loose):
                 if self.view.boxes[key].column is not None:
@@ -265,12 +300,18 @@ class _Unrolled:
                          if not (ahead and self.view.boxes[o].column is None and not self.reads(o))}
                 if len(found) == 1:
                     self.view.boxes[key] = replace(self.view.boxes[key], column=found.pop())
+                among[key] = among.get(key) or self.segments.among(found)
+        self.segments.settle(self.view, {key: ranges or set(self.segments.steps) for key, ranges in among.items()})
         settled = {self.view.boxes[k].row for k in loose if self.view.boxes[k].column is not None}
-        middle = 1 if self.steps.elided else (len(self.steps.shown) - 1) // 2
         for key in loose:  # where others stand beside it or wires pass it, in the middle column
             box = self.view.boxes[key]
             if box.column is None and (box.row in settled or box.row < self.view.rows - 1):
-                self.view.boxes[key] = replace(box, column=middle)
+                self.view.boxes[key] = replace(box, column=self.middle(box.among))
+
+    def middle(self, among: tuple[int, int]) -> int:
+        """The middle one of columns, but no gap."""
+        middle = sum(among) // 2
+        return middle - (self.view.columns[middle] == GAP)
 
     def reads(self, key: str) -> bool:
         return any(li.target == key for li in self.view.links)

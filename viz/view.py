@@ -17,7 +17,8 @@ FIRST, LAST = -1, -2  # columns of what comes before the first step and after th
 
 @dataclass(frozen=True)
 class Box:
-    """One instance of a block. column: a number, FIRST, LAST, or None for the middle of the page.
+    """One instance of a block. column: a number, FIRST, LAST, or None for the middle of the columns `among`, from the
+    first to the last of these.
 
     position, layer: what its label shows; places: the same as numbers; beside: for initial values, the box and port at
     whose height they stand.
@@ -33,6 +34,12 @@ class Box:
     style: str = "plain"
     beside: tuple[str, str] | None = None
     places: Places = field(default_factory=dict)
+    among: tuple[int, int] = (0, 0)
+
+    @property
+    def spot(self) -> int | tuple[int, int]:
+        """Its column, or those in the middle of which it stands."""
+        return self.among if self.column is None else self.column
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,12 @@ class Link:
 
 @dataclass
 class View:
-    """columns: their labels from left to right; rows: the number of rows, from the bottom."""
+    """columns: their labels from left to right; rows: the number of rows, from the bottom.
+
+    segments: the first and the last column of each range of positions, by default one of all columns; ends: columns
+    between them for initial values, +1 before the steps to which these belong, -1 after; track: from a wire to the next
+    in a gutter between columns; lane: the same between rows, by default as much.
+    """
 
     title: str
     columns: list[str]
@@ -64,6 +76,9 @@ class View:
     loops: list[Loop] = field(default_factory=list)
     legend: tuple[tuple[str, str], ...] = ()
     track: float = 11.0
+    lane: float = 0.0
+    segments: tuple[tuple[int, int], ...] = ()
+    ends: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,20 @@ CONFIG = ("config:", "  flowchart:", "    wrappingWidth: 600")  # equations stay
 STEP = "plain"  # how a step's subgraph looks
 SHAPES = {True: ('(("', '"))'), False: ('("', '")')}
 ARROWS = {True: "-.->", False: "-->"}
+# A gradient's arrow of its own would be one more way for the layout, backward; so the two are one with two heads.
+BOTH_WAYS = "<"
 
 
 def mermaid(view: View) -> str:
-    """The text of a .mmd file: a flowchart from the bottom to the top, a subgraph a step where there are several."""
+    """The text of a .mmd file: a flowchart from the bottom to the top, or where there are several steps from left to
+    right, a subgraph a step; where a gradient comes back along an arrow, it has two heads and the adjoint's name."""
+    columns = range(len(view.columns)) if len(view.columns) > 1 else range(0)
     ids = {key: f"n{k}" for k, key in enumerate(view.boxes)}
-    out = ["---", f"title: {json.dumps(clean(view.title), ensure_ascii=False)}", *CONFIG, "---", "flowchart BT"]
+    out = ["---", f"title: {json.dumps(clean(view.title), ensure_ascii=False)}", *CONFIG, "---",
+           f"flowchart {'LR' if columns else 'BT'}"]
     for style in dict.fromkeys([STEP, *(box.style for box in view.boxes.values())]):
         out.append(f"  classDef {style} {_look(style)}")
-    columns = range(len(view.columns)) if len(view.columns) > 1 else range(0)
-    for column in reversed(columns):  # the last comes to stand at the right
+    for column in columns:
         out.append(f'  subgraph step{column}["{escaped(view.columns[column])}"]')
         out += [f"    {_node(ids[key], box)}" for key, box in view.boxes.items() if box.column == column]
         out += ["  end", f"  class step{column} {STEP}"]
@@ -65,14 +69,13 @@ def _arrows(view: View, ids: dict[str, str]) -> Iterator[tuple[str, Line]]:
     """Every arrow as text, and how it looks."""
     for link in view.links:
         start, end = ids[link.source], ids[link.target]
-        yield _arrow(start, end, link.dashed, string(link.label)), LINES[link.style]
-        if link.gradient:
-            yield _arrow(end, start, True, string(link.adjoint)), LINES["gradient"]
+        said = ", ".join(filter(None, (string(link.label), string(link.adjoint) if link.gradient else "")))
+        yield _arrow(start, end, link.dashed, said, link.gradient), LINES[link.style]
     for key, loops in groupby(view.loops, key=lambda loop: loop.box):  # Mermaid draws all arcs of a box at one place
         found = list(loops)
         yield _arrow(ids[key], ids[key], True, ", ".join(string(x.label) for x in found)), LINES[found[0].style]
 
 
-def _arrow(start: str, end: str, dashed: bool, label: str) -> str:
+def _arrow(start: str, end: str, dashed: bool, label: str, both_ways: bool = False) -> str:
     said = f'|"{escaped(label)}"|' if label else ""
-    return f"{start} {ARROWS[dashed]}{said} {end}"
+    return f"{start} {BOTH_WAYS if both_ways else ''}{ARROWS[dashed]}{said} {end}"

@@ -8,15 +8,17 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
 from tinygrad_rnn.errors import BadValue
 
+from . import hatch
 from .lines import head, path
 from .scene import Note, Scene, Shape, Wire
-from .style import DASHES, FILLS, FONT, LINES, PAPER
+from .style import DASHES, FILLS, FONT, HATCH, HATCH_WIDTH, HATCHED, LINES, PAPER
 from .text import Label, Span, clean, width
 from .write_svg import BASELINE, texts
 
@@ -70,15 +72,24 @@ class _Page:
         style = FILLS[s.style]
         if s.style != "none":
             line = (0, (5 / style.width, 4 / style.width)) if style.dashed else "solid"
-            paint: dict[str, Any] = {"facecolor": s.fill or style.fill, "edgecolor": style.stroke,
-                                     "linewidth": style.width, "linestyle": line}
-            if s.kind == "circle":
-                self.add(Circle(s.centre, s.w / 2, **paint))
-            else:
-                r = min(style.corner, s.h / 2, s.w / 2)
-                self.add(FancyBboxPatch((s.x, s.y), s.w, s.h, boxstyle=f"round,pad=0,rounding_size={r}", **paint))
+            self.outline(s, facecolor=PAPER if s.fill == HATCHED else s.fill or style.fill, edgecolor=style.stroke,
+                         linewidth=style.width, linestyle=line)
+            if s.fill == HATCHED:
+                border = self.outline(s, facecolor="none", edgecolor="none")
+                strokes = LineCollection([*hatch.lines(s)], colors=HATCH, linewidths=HATCH_WIDTH)
+                self.add(strokes)
+                strokes.set_clip_path(border)
         for x, y, label, size, colour, anchor in texts(s):
             self.text(x, y, label, size, colour, anchor)
+
+    def outline(self, s: Shape, **paint: Any) -> Any:
+        if s.kind == "circle":
+            patch: Any = Circle(s.centre, s.w / 2, **paint)
+        else:
+            r = min(FILLS[s.style].corner, s.h / 2, s.w / 2)
+            patch = FancyBboxPatch((s.x, s.y), s.w, s.h, boxstyle=f"round,pad=0,rounding_size={r}", **paint)
+        self.add(patch)
+        return patch
 
     def wire(self, w: Wire) -> None:
         style = LINES[w.style]

@@ -8,13 +8,17 @@ from itertools import pairwise
 
 from .lines import head, path
 from .scene import Note, Point, Scene, Shape, Wire
-from .style import DASHES, FILLS, FONT, INK, LINES, PAPER
+from .style import DASHES, FILLS, FONT, HATCH, HATCH_APART, HATCH_WIDTH, HATCHED, INK, LINES, PAPER
 from .text import Label, clean, width
 from .text import decimal as _n
 
 FAMILY = f"{FONT}, Verdana, Helvetica, Arial, sans-serif"
 LINE_HEIGHT = 17.0
 BASELINE = 0.36  # from the middle of a line of text down to its baseline, in ems
+PATTERN = (f'<defs><pattern id="{HATCHED}" width="{HATCH_APART:g}" height="{HATCH_APART:g}" '
+           f'patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="{HATCH_APART:g}" '
+           f'height="{HATCH_APART:g}" fill="{PAPER}"/><path d="M0 0V{HATCH_APART:g}" stroke="{HATCH}" '
+           f'stroke-width="{2 * HATCH_WIDTH:g}"/></pattern></defs>')  # half of a line at a pattern's edge is seen
 KNOWN = 8192  # pieces of text that are kept, as most are written many times
 
 
@@ -25,6 +29,8 @@ def svg(scene: Scene) -> str:
            f'font-family="{FAMILY}" role="img">',
            f"<title>{_text(scene.title)}</title>",
            f'<rect width="{w}" height="{h}" fill="{PAPER}"/>']
+    if any(s.fill == HATCHED for s in scene.shapes):
+        out.append(PATTERN)
     out += [_shape(s) for s in scene.panels]
     out += [_wire(w) for w in scene.wires]
     out += [_shape(s) for s in scene.shapes]
@@ -58,7 +64,8 @@ def _outline(kind: str, w: float, h: float, name: str, fill: str | None) -> tupl
     """The text of a box or circle before its x, between x and y, and after y."""
     style = FILLS[name]
     dashes = ' stroke-dasharray="5 4"' if style.dashed else ""
-    paint = f'fill="{fill or style.fill}" stroke="{style.stroke}" stroke-width="{_n(style.width)}"{dashes}/>'
+    fill = f"url(#{HATCHED})" if fill == HATCHED else fill or style.fill
+    paint = f'fill="{fill}" stroke="{style.stroke}" stroke-width="{_n(style.width)}"{dashes}/>'
     if kind == "circle":
         return '<circle cx="', '" cy="', f'" r="{_n(w / 2)}" {paint}'
     corner = _n(min(style.corner, h / 2, w / 2))

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from tinygrad_rnn.errors import BadValue
 
+from . import hatch
 from .lines import head, path
 from .scene import Note, Point, Scene, Shape, Wire
-from .style import DASHES, FAINT, FILLS, INK, LINES, PAPER
+from .style import DASHES, FAINT, FILLS, HATCH, HATCH_WIDTH, HATCHED, INK, LINES, PAPER
 from .tex import MISSING, label_tex, unknown
 from .text import Label, clean, width
 from .text import decimal as _n
@@ -107,12 +108,22 @@ class _Picture:
         style = self.style(f"box {s.style}", f"fill={self.colour(look.fill, f'{plain_name}fill')}",
                            f"draw={self.colour(look.stroke, f'{plain_name}line')}", f"line width={_n(look.width)}bp",
                            *([_dashes(BOX_DASHES)] if look.dashed else []))
-        options = style + (f", fill={self.colour(s.fill)}" if s.fill else "")
+        hatched = s.fill == HATCHED
+        fill = PAPER if hatched else s.fill
+        options = style + (f", fill={self.colour(fill)}" if fill else "")
         if s.kind == "circle":
-            return rf"\path[{options}] {_at(s.centre)} circle[radius={_n(s.w / 2)}bp];"
-        corner = min(look.corner, s.h / 2, s.w / 2)
-        rounded = f", rounded corners={_n(corner)}bp" if corner else ""
-        return rf"\path[{options}{rounded}] {_at((s.x, s.y))} rectangle {_at((s.x + s.w, s.y + s.h))};"
+            rounded, way = "", f"{_at(s.centre)} circle[radius={_n(s.w / 2)}bp]"
+        else:
+            corner = min(look.corner, s.h / 2, s.w / 2)
+            rounded = f"rounded corners={_n(corner)}bp" if corner else ""
+            way = f"{_at((s.x, s.y))} rectangle {_at((s.x + s.w, s.y + s.h))}"
+        drawn = rf"\path[{', '.join(filter(None, (options, rounded)))}] {way};"
+        return f"{drawn}\n{self.hatching(s, rounded, way)}" if hatched else drawn
+
+    def hatching(self, s: Shape, rounded: str, way: str) -> str:
+        look = self.style("hatching", f"draw={self.colour(HATCH)}", f"line width={_n(HATCH_WIDTH)}bp")
+        strokes = " ".join(f"{_at(a)} -- {_at(b)}" for a, b in hatch.lines(s))
+        return rf"\begin{{scope}}\clip[{rounded}] {way};\path[{look}] {strokes};\end{{scope}}"
 
     def wire(self, w: Wire) -> str:
         look = LINES[w.style]
