@@ -345,7 +345,9 @@ class Model(Declaring):
         The file's ending says the format; steps: how many columns. Further options as in `tinygrad_rnn.viz.draw`:
         `values=` what `run` or `trace` gave, to colour by it.
         """
-        seen = self.observing() if view == "backward" else self  # a gradient is of what was observed
+        values = options.get("values")
+        observed = view == "backward" or (isinstance(values, Mapping) and "loss" in values)
+        seen = self.observing() if observed else self  # a loss and its gradient are of what was observed
         return _viz().draw(seen, path, view=view, steps=steps, **options)
 
     def to_networkx(self) -> Any:
