@@ -157,3 +157,14 @@ def test_text_reads_back_to_the_same_graph(text):
     again = tr.equations(str(model))
     assert again.system.equations[0].rhs is model.system.equations[0].rhs
     assert str(again) == str(model)
+
+
+@pytest.mark.parametrize("text", ["k[t] = b / x[t]", "k[t] = log(x[t] * h[t-1] ** 2) * b", "k[t] = h[t] / (h[t] + x[t])",
+                                  "k[t] = sqrt(x[t]) * b"])
+def test_padding_touches_no_gradient_of_the_unrolled_graph_either(text):
+    model = tr.equations(f"h[t] = tanh(U @ h[t-1] + x[t]) + 2\n{text}\nloss = mean(k[t] * h[t])", x=3, dtype="float64")
+    x = np.random.default_rng(0).uniform(0.5, 1, (2, 4, 3))
+    _, grads = model.value_and_grad(x=x, lengths=[4, 2], wrt=[*model.weights, "x"])
+    _, flat = model.unroll(4).value_and_grad(x=x, lengths=[4, 2], wrt=[*model.weights, "x"])
+    for name, g in grads.items():
+        np.testing.assert_allclose(flat[name], g, rtol=1e-9, atol=1e-12)

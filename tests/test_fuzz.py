@@ -121,7 +121,5 @@ def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged):
         return
     flat_value, flat_grads = model.unroll(3).value_and_grad(data, **options)
     np.testing.assert_allclose(flat_value, value, rtol=1e-9, atol=1e-9)
-    if ragged and not all(np.isfinite(g).all() for g in flat_grads.values()):
-        return  # the flat graph computes at the padding too, where 1 / 0 may stand, and 0 / 0 in the gradient
     for name, g in grads.items():
         np.testing.assert_allclose(flat_grads[name], g, rtol=1e-6, atol=1e-6 * (1 + abs(g).max()), err_msg=name)

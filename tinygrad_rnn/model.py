@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -65,7 +66,7 @@ class Model(Declaring):
 
     def extend(self, text: str, /, **sizes: Any) -> Model:
         """A model with the equations of this one and those of the text; weights of the same name keep their values."""
-        bigger = equations(f"{self}\n{text}", name=self.name, dtype=self.dtype, **sizes)
+        bigger = equations(f"{self}\n{inspect.cleandoc(text)}", name=self.name, dtype=self.dtype, **sizes)
         for name, shape in shapes(self.system).items():
             if bigger.weights.shapes.get(name) == shape:
                 bigger.weights[name] = self.weights[name]

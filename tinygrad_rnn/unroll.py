@@ -202,7 +202,8 @@ class _Unroller:
         late = [k for k, s in enumerate(slots) if s.anchor == "last" and q.batched
                 and self.base.range_of(q.slots[k]) in self.ragged]
         if not late:
-            return self._value(name, tuple(self._position(s, env) for s in slots))
+            value = self._value(name, tuple(self._position(s, env) for s in slots))
+            return self._tame(value, [s.index for s in slots if s.anchor == "free"], env) if q.batched else value
         result = self._zero(q)
         ranges = [range(1 - self.size(q.slots[k]), self.size(q.slots[k]) + slots[k].offset + 1) for k in late]
         for combination in itertools.product(*ranges):
@@ -218,6 +219,15 @@ class _Unroller:
                 value = f.where(condition, value, 0.0)
             result = value if result is ZERO or result.op == "expand" else result + value
         return result
+
+    def _tame(self, value: Node, indices: list[str], env: dict[str, int]) -> Node:
+        """The value, or at positions that are padding a number to compute with that is no pole: 0 / 0 is none of them.
+
+        What comes of it is selected away, but its gradient would be 0 times whatever the slope is there.
+        """
+        for condition in self._inside(env, indices):
+            value = f.where(condition, value, 0.5)
+        return value
 
     def _zero(self, q: Quantity) -> Node:
         zero: Node = ZERO

@@ -73,11 +73,7 @@ class UnrolledModel:
     def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                        wrt: Iterable[str] | None = None, lengths: Any = None, training: bool = False, seed: int = 0,
                        **inputs: Any) -> tuple[Any, dict[str, Any]]:
-        """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted.
-
-        The flat graph computes at the padding as well, before it selects it away: with lengths, a quotient by what is
-        zero there gives NaN, unlike in the model.
-        """
+        """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted."""
         data = self.model._inputs(data, inputs)
         if self.model.declared:
             given = Pose(frozenset(n for n in self.model.declared if n in data))
