@@ -2,6 +2,7 @@
 # make demo TEXT=my.txt   the same on a text of your own
 # make test               lint, type-check, and test with compiled plans and without
 # make data               fetch the data sets of the examples: packages into .venv, archives into data/
+# make examples           run every example to its figure (an hour or two), and make docs/examples.md of what they reach
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
 # make bench BENCH="--quick --sizes S1 S2"   only some of it; writes no report
 # make PYTHON=python3.12 ...   choose the interpreter (3.10 or later)
@@ -24,7 +25,7 @@ define new_venv
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo data pictures test lint bench clean
+.PHONY: help demo data examples pictures test lint bench clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -44,12 +45,16 @@ data: .venv/.ready
 	.venv/bin/python -m pip download --quiet --no-deps --dest data --no-binary vaderSentiment vaderSentiment==3.3.2
 	.venv/bin/python -m pip download --quiet --no-deps --dest data --only-binary :all: --python-version 3.12 aeon==1.6.0
 
-# The pictures that README.md and docs/diagrams.md show.
+examples: data
+	.venv/bin/python -m tinygrad_rnn.examples.table --run
+
+# The pictures that README.md, docs/diagrams.md and docs/models show.
 pictures: .venv/.ready
 	.venv/bin/python examples/lstm_equations.py docs/pictures
 	.venv/bin/python examples/diagrams.py docs/pictures
 	.venv/bin/python examples/gradient_flow.py docs/pictures
 	.venv/bin/tinygrad-rnn gallery -o out/gallery --sheet docs/gallery.png
+	.venv/bin/tinygrad-rnn models --pages docs/models
 
 lint: .venv-test/.ready
 	.venv-test/bin/ruff check

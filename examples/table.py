@@ -1,12 +1,12 @@
-"""`python -m tinygrad_rnn.examples.table [RESULTS] [PAGE]`: the figures that full runs left, as a page of Markdown.
+"""`python -m tinygrad_rnn.examples.table`: the figures that full runs left in out/, as the page docs/examples.md.
 
-RESULTS is the folder in which the examples' folders stand (out), PAGE the file (docs/examples.md).
+With --run every example is run first, which takes an hour or two; --run NAME ... runs only those.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from typing import Any
 from tinygrad_rnn import showcase
 from tinygrad_rnn.files import write_atomic
 
-from .harness import shown
+from .harness import shown, told
 
 HEAD = """# Examples
 
-Each is one short script in `examples/`: `tinygrad-rnn examples NAME`, or `python examples/NAME.py`. With `--quick` it takes
-a moment. It prints its figures, and leaves diagrams, curves and samples in `out/NAME/`. The data come with
+Each is one short script in `examples/`: `tinygrad-rnn examples NAME`, or `python examples/NAME.py`. With `--quick` it
+takes a moment. It prints its figures, and leaves diagrams, curves and samples in `out/NAME/`. The data come with
 `pip install '.[examples]'`; what is only in an archive is fetched by `make data`.
 
-This page is made from what full runs left, by `python -m tinygrad_rnn.examples.table`. Times are of one run on two shared
+`make examples` runs them all and makes this page of what they leave. Times are of one run on two shared
 cores. Where a goal is not reached the number stands as it came.
 
 | example | what it is | figure | reached | goal | baseline | published | seconds |
@@ -37,9 +37,9 @@ def rows(name: str, about: str, found: dict[str, Any] | None) -> list[str]:
     lines = []
     for number, row in enumerate(found["figures"]):
         reached = shown(row["reached"])
-        cells = [name if not number else "", about if not number else "", row["what"],
-                 f"**{reached}**" if row["met"] else reached, *(shown(row[k]) for k in ("goal", "baseline", "published")),
-                 f"{found['seconds']:.0f}" if not number else ""]
+        first = (name, about, f"{found['seconds']:.0f}") if not number else ("", "", "")
+        cells = [*first[:2], row["what"], f"**{reached}**" if row["met"] else reached,
+                 *(shown(row[k]) for k in ("goal", "baseline", "published")), first[2]]
         lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
     return lines
 
@@ -55,11 +55,18 @@ def page(results: Path) -> str:
     return HEAD + "\n".join(lines) + "\n\nA figure in bold meets its goal.\n"
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the page."""
-    results, target = (Path(given) for given in (*arguments, *("out", "docs/examples.md")[len(arguments):]))
-    write_atomic(target, page(results).encode())
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is asked for, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", nargs="*", metavar="NAME", help="run all examples first, or these")
+    parser.add_argument("--results", type=Path, default=Path("out"), help="the folder of their folders (out)")
+    parser.add_argument("--page", type=Path, default=Path("docs/examples.md"), help="the file (docs/examples.md)")
+    args = parser.parse_args(arguments)
+    known = showcase.examples()
+    for name in known if args.run == [] else args.run or []:
+        showcase.run(name, ["--out", str(args.results / name)])
+    write_atomic(args.page, page(args.results).encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    told(main)
