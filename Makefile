@@ -12,9 +12,10 @@ TEXT ?=
 OUT ?= out
 BENCH ?=
 TESTED = .[test,jit]
-# Tests of pictures, for which it makes no difference how plans are run.
-PICTURED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview draw_options flow \
-	geometry golden hatched page page_browser page_numbers page_walk pictures typeset viz writers
+# Tests for which it makes no difference how plans are run: of pictures, pages and data.
+UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview draw_options flow \
+	geometry golden hatched page page_browser page_numbers page_walk pictures typeset viz writers \
+	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page
 
 # Editable, so that a changed source needs no new install.
 define new_venv
@@ -62,7 +63,7 @@ lint: .venv-test/.ready
 
 test: lint
 	TINYGRAD_RNN_CACHE=$(CURDIR)/.venv-test/kernels .venv-test/bin/python -m pytest -q -n 2
-	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2 $(PICTURED:%=--ignore=tests/test_%.py)
+	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2 $(UNPLANNED:%=--ignore=tests/test_%.py)
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
 	$(call new_venv,benchmarks/.venv,--requirement benchmarks/requirements.txt)
