@@ -38,17 +38,20 @@ def test_every_product_is_found_with_its_operations(lstm):
     rows = [r for r in lstm.profile(**arrays(), repeat=1).rows if r.kind == "products"]
     found = {(r.names, frozenset(r.reads)): (r.calls, r.flop) for r in rows}
     once = 2.0 * T * N * H
-    for gate in "ifog":
-        adjoint = f"d_a_{gate}"
-        assert found[(gate,), frozenset({f"W_x{gate}", "x"})][1] == once * X
-        assert found[(gate,), frozenset({f"W_h{gate}", "h"})] == (T, once * H)
-        assert found[("d_h",), frozenset({f"W_h{gate}", adjoint})][1] == once * H
-        assert found[(f"d_W_x{gate}",), frozenset({adjoint, "x"})] == (1, once * X)
-        assert found[(f"d_W_h{gate}",), frozenset({adjoint, "h"})] == (1, once * H)
+
+    def four(name):
+        return tuple(name.format(gate) for gate in "ifog")
+
+    gates, adjoints = four("{}"), four("d_a_{}")  # one product each: the operands lie next to each other
+    assert found[gates, frozenset({*four("W_x{}"), "x"})][1] == 4 * once * X
+    assert found[gates, frozenset({*four("W_h{}"), "h"})] == (T, 4 * once * H)
+    assert found[("d_h",), frozenset({*four("W_h{}"), *adjoints})] == (T, 4 * once * H)
+    assert found[four("d_W_x{}"), frozenset({*adjoints, "x"})] == (1, 4 * once * X)
+    assert found[four("d_W_h{}"), frozenset({*adjoints, "h"})] == (1, 4 * once * H)
     assert found[("y",), frozenset({"W_hy", "h"})] == (1, once * X)
     assert found[("d_h",), frozenset({"W_hy", "d_a_y"})] == (1, once * X)
     assert found[("d_W_hy",), frozenset({"d_a_y", "h"})] == (1, once * X)
-    assert len(found) == len(rows) == 4 * 5 + 3
+    assert len(found) == len(rows) == 5 + 3
 
 
 def test_units_take_no_longer_than_the_whole(lstm):

@@ -13,6 +13,7 @@ from . import classes, ragged
 from .config import Feed
 from .contract import Copies, contract
 from .draw import FILLS
+from .flat import stacked
 from .layout import Env, Layout
 from .node import BATCH, At, Node, walk
 from .ops import TABLE
@@ -35,6 +36,8 @@ class Emitter:
         self.do = Recorder(backend, compiled)
         self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
         self.aliases: dict[Node, str] = {}
+        self.stacked: dict[Node, tuple[list[str], int]] = {}  # what is computed into several quantities, and the axis
+        self.views: dict[Node, bool] = {}  # concatenations: is it one?
         self.constants: dict[float, Any] = {}
         self.copies: dict[tuple[Any, ...], Copies] = {}
         self.prelude: list[Any] = []
@@ -54,16 +57,12 @@ class Emitter:
                     paths[item] = path
 
         visit(items, ())
-        users: dict[Node, list[Vertex]] = {}
-        for node in self.nodes:
-            for arg in node.args:
-                users.setdefault(arg, []).append(node)
-        for eq in self.equations:
-            users.setdefault(eq.rhs, []).append(eq)
         for eq in self.equations:
             self._alias(eq)
+        self._alias_stacked()
+        users = self._users()
         for node in self.nodes:
-            if node in self.aliases or node.op in ("ref", "const"):
+            if node in self.aliases or node in self.stacked or self._is_view(node) or node.op in ("ref", "const"):
                 if node.op == "ref" and self._gathered(node):
                     self._allocate(node, self.layout.labels(node))
                 continue
@@ -74,6 +73,52 @@ class Emitter:
                      if all(loop in paths[user] for user in users.get(node, []))}
             self._allocate(node, tuple(i for i in self.layout.labels(node) if i not in local))
 
+    def _users(self) -> dict[Node, list[Vertex]]:
+        """What reads each term's value; who reads a view reads what is viewed."""
+        users: dict[Node, list[Vertex]] = {}
+        for eq in self.equations:
+            users.setdefault(eq.rhs, []).append(eq)
+        for node in reversed(self.nodes):
+            for arg in node.args:
+                users.setdefault(arg, []).append(node)
+                if self._is_view(node):
+                    users[arg] += users.get(node, [])
+        return users
+
+    def _is_view(self, node: Node) -> bool:
+        """Is the value of a term part of another's, or what lies next to each other in memory anyway?"""
+        if node.op == "concat" and node not in self.views:
+            self.views[node] = all(a.op == "ref" and not self._gathered(a) for a in node.args) and (
+                self._concat(node, {}) is not None)
+        return (node.op == "slice" and node.args[0].op != "const") or self.views.get(node, False)
+
+    def _concat(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]] | None:
+        """The view of a concatenation whose parts lie next to each other."""
+        return _side_by_side([self.view(a, env) for a in node.args], node.attr("axis"))
+
+    def _alias_stacked(self) -> None:
+        """Let a term of which named quantities are the slices, one after the other, be computed straight into them."""
+        slices: dict[Node, dict[int, tuple[Node, str]]] = {}
+        for eq in self.equations:
+            if eq.rhs.op == "slice" and eq.rhs.attr("step") == 1 and self._fits(eq):
+                slices.setdefault(eq.rhs.args[0], {}).setdefault(eq.rhs.attr("start"), (eq.rhs, eq.name))
+        for whole, parts in slices.items():
+            row, at = [], 0
+            while at in parts:
+                row.append(parts[at])
+                at = parts[at][0].attr("stop")
+            if not row or at != whole.shape[row[0][0].attr("axis")] or self._is_ready(whole):
+                continue
+            names, axis = [name for _, name in row], row[0][0].attr("axis")
+            if self._quantities(names, axis, {}) is not None:
+                self.stacked[whole] = names, axis
+                self.aliases |= dict(row)
+
+    def _quantities(self, names: Sequence[str], axis: int, env: Env) -> tuple[Any, tuple[str, ...]] | None:
+        """The view of quantities that lie next to each other."""
+        slots = [[At("free", i, 0) for i in self.layout.system.quantities[name].slots] for name in names]
+        return _side_by_side([self.layout.named(name, at, env) for name, at in zip(names, slots, strict=True)], axis)
+
     def _allocate(self, node: Node, labels: tuple[str, ...]) -> None:
         batch = [self.layout.config.batch] * (BATCH in node.indices)
         shape = (*(self.layout.size(i) for i in labels), *node.shape, *batch)
@@ -81,12 +126,19 @@ class Emitter:
 
     def _alias(self, eq: Equation) -> None:
         """Let an equation's right side be computed straight into the quantity's buffer."""
+        if self._fits(eq) and not self._is_ready(eq.rhs):
+            self.aliases[eq.rhs] = eq.name
+
+    def _fits(self, eq: Equation) -> bool:
+        """Is the right side all that stands in the quantity's buffer?"""
         q, node = self.layout.system.quantities[eq.name], eq.rhs
-        ready = node.op in LEAVES or node.op in ("ref", "const") or node in self.aliases
         same = (*node.indices,) == q.type.indices and node.shape == q.type.shape and (
             self.layout.dtype(node.dtype) == q.type.dtype)
-        if not ready and same and not eq.is_boundary and not self.layout.has_late_boundary(eq.name):
-            self.aliases[node] = eq.name
+        return same and not eq.is_boundary and not self.layout.has_late_boundary(eq.name)
+
+    def _is_ready(self, node: Node) -> bool:
+        """Does the value have a place already?"""
+        return node.op in LEAVES or node.op in ("ref", "const") or node in self.aliases or self._is_view(node)
 
     def _gathered(self, node: Node) -> bool:
         """Does the reference read a position that differs by example, such as h[T] with lengths?"""
@@ -155,8 +207,20 @@ class Emitter:
             return self.layout.named(q.name, [At("free", i, 0) for i in q.slots], env)
         if node.op == "ref" and node not in self.values:
             return self.layout.named(node.attr("name"), node.attr("slots"), env)
+        if node in self.stacked or self._is_view(node):
+            return self._viewed(node, env)
         array, labels = self.values[node]
         return array[(*(env.get(i, slice(None)) for i in labels), ...)], tuple(i for i in labels if i not in env)
+
+    def _viewed(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
+        """The value of a term that has no array of its own."""
+        if node.op == "slice":
+            array, labels = self.view(node.args[0], env)
+            cut = slice(node.attr("start"), node.attr("stop"), node.attr("step"))
+            return array[(*[slice(None)] * (len(labels) + node.attr("axis")), cut, ...)], labels
+        found = self._concat(node, env) if node.op == "concat" else self._quantities(*self.stacked[node], env)
+        assert found is not None
+        return found
 
     def _emitted(self, items: Sequence[Item]) -> list[Any]:
         self.do.calls = []
@@ -174,7 +238,7 @@ class Emitter:
                 if item in self.values:
                     self.do.at(item)
                     ragged.emit_gather(self, item, env)
-            elif item.op != "const" and item.op not in LEAVES:
+            elif item.op != "const" and item.op not in LEAVES and not self._is_view(item):
                 self.do.at(item)
                 self._emit_node(item, env)
 
@@ -301,13 +365,15 @@ class Emitter:
         batched = BATCH in node.indices
         padded = self._open_ended(labels, over) if batched and not self._zero_in_padding(node) else []
         view = self._selected(view, labels, padded, env, 0.0)
-        shared = node.op == "ref" and not env
+        shared = (node.op == "ref" or self.views.get(node, False)) and not env
         copies = self.copies.setdefault((node, *padded), {}) if shared else {}
         return view, [*labels, *("." + c for c in letters), *[BATCH] * batched], copies
 
     def _zero_in_padding(self, node: Node) -> bool:
         while node.op in REARRANGED:
             node = node.args[0]
+        if self.views.get(node, False):
+            return all(map(self._zero_in_padding, node.args))
         return node.op == "ref" and all(s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
 
     def _emit_contract(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
@@ -325,3 +391,10 @@ def _behind(feed: Feed, index: str) -> Any:
 
 
 SPECIAL = {"contract": Emitter._emit_contract, "pick_class": classes.emit_pick, "scatter_class": classes.emit_scatter}
+
+
+def _side_by_side(parts: Sequence[tuple[Any, tuple[str, ...]]], axis: int) -> tuple[Any, tuple[str, ...]] | None:
+    """Arrays with the same indices as one, along a feature axis; None where they do not lie so in memory."""
+    arrays, (labels, *others) = [a for a, _ in parts], [own for _, own in parts]
+    whole = None if any(other != labels for other in others) else stacked(arrays, len(labels) + axis)
+    return None if whole is None else (whole, labels)

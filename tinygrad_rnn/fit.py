@@ -118,7 +118,7 @@ class _Trainer:
         self.clip = ClipNorm(clip) if isinstance(clip, (int, float)) and not isinstance(clip, bool) else clip
         if self.clip is not None and not callable(self.clip):
             raise BadType(f"clip is a number, ClipNorm or ClipValue, not {clip!r}")
-        self.names = list(model.weights) if wrt is None else list(wrt)
+        self.names = model.weights.in_order(model.weights if wrt is None else wrt)
         self.seen = model.observing()
         self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
         self.derived = (self.seen if self.feeding is None else self.feeding.model).grad(of, self.names)

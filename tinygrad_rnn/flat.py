@@ -34,6 +34,33 @@ def flat(arrays: Mapping[str, Any]) -> Any | None:
     return whole
 
 
+def stacked(arrays: Sequence[Any], axis: int) -> Any | None:
+    """The array of which these are consecutive slices along an axis; None where they do not lie so in memory."""
+    backend, first = _backend(arrays), arrays[0]
+    if backend is None or not all(a.size for a in arrays):
+        return None
+    sizes = [a.shape[axis] for a in arrays]
+    step = (backend.pointer(arrays[-1]) - backend.pointer(first)) // max(sum(sizes[:-1]), 1)
+    at = backend.pointer(first)
+    for a, size in zip(arrays, sizes, strict=True):
+        beside = step > 0 and backend.pointer(a) == at and backend.owner(a) is backend.owner(first)
+        if not beside or a.dtype != first.dtype or a.ndim != first.ndim:
+            return None
+        for k, (n, own, other) in enumerate(zip(a.shape, a.strides, first.strides, strict=True)):
+            if (n != 1 and own != (step if k == axis else other)) or (k != axis and n != first.shape[k]):
+                return None
+        at += size * step
+    line = first[(*[slice(None)] * axis, 0, ...)]
+    whole = backend.strided(line, sum(sizes), step)
+    return whole.transpose(*range(1, axis + 1), 0, *range(axis + 1, whole.ndim))
+
+
+def address(a: Any) -> int:
+    """Where the array begins in memory."""
+    backend = _backend([a])
+    return 0 if backend is None else int(backend.pointer(a))
+
+
 def parts(arrays: Mapping[str, Any]) -> list[Any]:
     """As few arrays as hold all elements: the flat one, else each."""
     whole = flat(arrays)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .chains import Chains
 from .config import Config
 from .node import BATCH, At, Node, walk
 from .schedule import Item, Loop
@@ -22,9 +23,9 @@ class Layout:
     """The buffers of a plan, and views of them."""
 
     def __init__(self, system: System, config: Config, equations: Sequence[Equation], items: Sequence[Item],
-                 weights: Mapping[str, Any], backend: Any, whole: int, first: int = 0):
+                 chains: Chains, weights: Mapping[str, Any], backend: Any, whole: int, first: int = 0):
         self.system, self.config, self.equations = system, config, equations
-        self.xp, self.weights = backend.xp, weights
+        self.xp, self.weights, self.chains = backend.xp, weights, chains
         self.sizes = dict(config.sizes)
         self.order = self._index_order(items)
         nodes = list(walk(eq.rhs for eq in equations))
@@ -38,8 +39,8 @@ class Layout:
             for slot, own in zip(eq.slots, system.quantities[eq.name].slots, strict=True):
                 if slot.anchor == "last":
                     self.late.setdefault(eq.name, []).append(own)
-        self._results = self._in_one()
-        self.buffers = {name: self._buffer(name) for name in self.used}
+        joint = self._in_one() | self._side_by_side()
+        self.buffers = {name: joint[name] if name in joint else self._buffer(name) for name in self.used}
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
         self.whole = whole  # how many examples there are in all, where these are only a part of the batch
         self.whole_batch = {r: self.xp.full(whole, size, "int64") for r, size in config.sizes}
@@ -119,9 +120,31 @@ class Layout:
             at += math.prod(shape)
         return found
 
+    def _side_by_side(self) -> dict[str, Any]:
+        """Quantities that products read or write together: one buffer, of which each has some features."""
+        found: dict[str, Any] = {}
+        for names in self.chains:
+            quantities = [self.system.quantities[name] for name in names]
+            if all(q.slots or q.batched for q in quantities):
+                found |= self._cut(names, quantities)
+        return found
+
+    def _cut(self, names: Sequence[str], quantities: Sequence[Quantity]) -> dict[str, Any]:
+        q = quantities[0]
+        rooms = [(max(low for low, _ in each), max(high for _, high in each))
+                 for each in zip(*(self.rooms[name] for name in names), strict=True)]
+        lead = [low + self.size(i) + high for (low, high), i in zip(rooms, q.slots, strict=True)]
+        features = sum(each.type.shape[0] for each in quantities)
+        whole = self.xp.zeros((*lead, features, *q.type.shape[1:], *[self.config.batch] * q.batched), q.type.dtype)
+        found, first = {}, 0
+        for name, each in zip(names, quantities, strict=True):
+            own = [slice(most - low, n - (above - high))
+                   for (low, high), (most, above), n in zip(self.rooms[name], rooms, lead, strict=True)]
+            found[name] = whole[(*own, slice(first, first + each.type.shape[0]))]
+            first += each.type.shape[0]
+        return found
+
     def _buffer(self, name: str) -> Any:
-        if name in self._results:
-            return self._results[name]
         q = self.system.quantities[name]
         rooms = self.rooms[name]
         lead = tuple(low + self.size(i) + high for (low, high), i in zip(rooms, q.slots, strict=True))

@@ -229,8 +229,9 @@ class Model(Declaring):
         names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         derived = self.grad(of, names)
         wanted = {name: derived.adjoints[name] for name in names}
-        plan = derived._computed((of, *wanted.values()), self._inputs(None, merged), lengths=lengths, steps=steps,
-                                 state=state, training=training, seed=seed, check=check, memory=memory)
+        plan = derived._computed((of, *(wanted[name] for name in self.weights.in_order(names))),
+                                 self._inputs(None, merged), lengths=lengths, steps=steps, state=state,
+                                 training=training, seed=seed, check=check, memory=memory)
         if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
             self._replays[again] = Replay(plan, merged, {"": of, **wanted})
             if len(self._replays) > MOST:

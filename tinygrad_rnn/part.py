@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .chains import Chains
 from .config import Config, Feed
 from .emit import Emitter
 from .errors import BadValue
@@ -20,11 +21,11 @@ class Part:
     """Examples `first` to `first + config.batch` of `whole`."""
 
     def __init__(self, system: System, config: Config, equations: Sequence[Equation], levels: Sequence[Level],
-                 weights: Mapping[str, Any], backend: Any, compiled: bool, first: int, whole: int):
+                 chains: Chains, weights: Mapping[str, Any], backend: Any, compiled: bool, first: int, whole: int):
         self.config, self.backend, self.xp, self.weights = config, backend, backend.xp, weights
         self.first, self.last, self.whole = first, first + config.batch, whole
         items = [item for level in levels for item in level.items]
-        self.layout = Layout(system, config, equations, items, weights, backend, whole, first)
+        self.layout = Layout(system, config, equations, items, chains, weights, backend, whole, first)
         emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
         self.prelude, self.drawn, self.counted = emitter.prelude, emitter.drawn, emitter.counted
         self.behind: Mapping[str, Any] = {}  # index -> how many positions come before those of the last run

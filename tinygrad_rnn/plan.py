@@ -14,6 +14,7 @@ from .config import Config, Feed
 from .errors import BadValue
 from .levels import Level, levels
 from .lower import lowered
+from .merge import merged
 from .node import BATCH, Node, walk
 from .part import Part
 from .rewrite import stabilised
@@ -42,16 +43,19 @@ class Plan:
         self.compiled = (backend.name == "numpy" and jit.enabled()
                          and sum(1 for _ in walk(eq.rhs for eq in equations)) < LONGEST)
         equations = lowered(self.system, equations, config.coded, config.training, self.compiled)
-        self.schedule = schedule(equations)
+        found = merged(self.system, config, equations, schedule(equations), weights,
+                       always=self.compiled or backend.name != "numpy")
+        equations, self.schedule = found.equations, schedule(found.equations)
         items = sunk(self.schedule) if self.compiled else self.schedule
-        found = levels(items, equations)
-        self.levels = [Level(list(items))] if found is None else found
+        cut = levels(items, equations)
+        self.levels = [Level(list(items))] if cut is None else cut
         work = Work(items, self.system, config)
         parts = work.deserves(threads, self.compiled) if parts is None else parts
-        parts = 1 if found is None else min(parts, config.batch)
+        parts = 1 if cut is None else min(parts, config.batch)
         cuts = [config.batch * k // parts for k in range(parts + 1)]
-        self.parts = [Part(self.system, replace(config, batch=end - first), equations, self.levels, weights, backend,
-                           self.compiled, first, config.batch) for first, end in itertools.pairwise(cuts)]
+        self.parts = [Part(self.system, replace(config, batch=end - first), equations, self.levels, found.chains,
+                           weights, backend, self.compiled, first, config.batch)
+                      for first, end in itertools.pairwise(cuts)]
         self.heavy = [any(isinstance(item, Loop) or (isinstance(item, Node) and BATCH in item.indices)
                           for item in level.items) for level in self.levels]
         self.single = parts > 1 or 0 < work.step < SMALL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import os
 import re
 import time
@@ -55,7 +54,7 @@ class Row:
     reads: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return _listed(self.names) + (f" from {' and '.join(self.reads)}" if self.reads else "")
+        return _listed(self.names) + (f" from {_listed(self.reads)}" if self.reads else "")
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,9 @@ def _time(seconds: float, whole: float) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - MOST
-    return ", ".join(names[:MOST]) + (f" and {more} more" if more > 0 else "")
+    if more > 0:
+        return f"{', '.join(names[:MOST])} and {more} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def profile(model: Model, data: Mapping[str, Any] | None, *, of: str, wrt: Iterable[str] | None, gradient: bool,
@@ -133,7 +134,7 @@ def profile(model: Model, data: Mapping[str, Any] | None, *, of: str, wrt: Itera
     whole("repeat", repeat, at_least=1)
     names = tuple(model.weights) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
     derived = model.grad(of, names) if gradient else model
-    want = (of, *(derived.adjoints[n] for n in names)) if gradient else (of,)
+    want = (of, *(derived.adjoints[n] for n in model.weights.in_order(names))) if gradient else (of,)
     config, feed = prepared(derived.system, want, data or {}, **options)
     backend = backends.current()
     if backend.name != "numpy":
@@ -218,42 +219,55 @@ class _Flow:
         self.owner, self.units = plan.backend.owner, units
         layout = plan.parts[0].layout
         self.defined = {name for name in layout.used if layout.system.quantities[name].role == "defined"}
-        bounds = sorted((*np.lib.array_utils.byte_bounds(buffer), name) for name, buffer in layout.buffers.items())
-        self.lows, self.highs, self.names = zip(*bounds, strict=True)
-        self.copied: dict[int, str] = {}  # what owns a copy of a quantity -> the quantity
+        bounds = [(name, buffer, *np.lib.array_utils.byte_bounds(buffer)) for name, buffer in layout.buffers.items()]
+        self.buffers = sorted(bounds, key=lambda each: each[2])
+        self.copied: dict[int, tuple[str, ...]] = {}  # what owns a copy of quantities -> the quantities
         for unit in units:
             for reads, writes in unit.flow if unit.kind == "copies" else ():
-                for source in filter(None, map(self._read, reads)):
-                    self.copied |= {id(self.owner(a)): source for a in writes}
+                for sources in filter(None, map(self._read, reads)):
+                    self.copied |= {id(self.owner(a)): sources for a in writes}
 
     def served(self, k: int) -> tuple[str, ...]:
-        """What unit k writes; if nothing of that has a name, what the first makes of it that has."""
+        """What unit k writes; if nothing of that has a name, what the first makes of each part of it that has."""
         found = self._written(a for _, writes in self.units[k].flow for a in writes)
-        served = {id(self.owner(a)) for _, writes in self.units[k].flow for a in writes}
-        for unit in self.units[k + 1 :] if not found else ():
-            for reads, writes in unit.flow:
-                if any(id(self.owner(a)) in served for a in reads):
-                    if found := self._written(writes):
-                        return found
-                    served |= {id(self.owner(a)) for a in writes}
+        if not found:
+            made = {id(self.owner(a)) for _, writes in self.units[k].flow for a in writes}
+            later = [flow for unit in self.units[k + 1 :] for flow in unit.flow]
+            parts = sorted({_place(a) for reads, _ in later for a in reads if id(self.owner(a)) in made})
+            found = tuple(dict.fromkeys(name for part in parts for name in self._leads_to(later, part)))
         return found or (NAMELESS,)
+
+    def _leads_to(self, later: Sequence[tuple[Sequence[Any], Sequence[Any]]], part: tuple[Any, ...]) -> tuple[str, ...]:
+        """The first names that are written from what is at a place."""
+        made: set[int] = set()
+        for reads, writes in later:
+            if any(id(self.owner(a)) in made or _place(a) == part for a in reads):
+                if found := self._written(writes):
+                    return found
+                made |= {id(self.owner(a)) for a in writes}
+        return ()
 
     def multiplied(self, k: int) -> tuple[str, ...]:
         """The named quantities that a product reads, or copies of them."""
         if self.units[k].kind != "products":
             return ()
-        return tuple(dict.fromkeys(name for reads, _ in self.units[k].flow for a in reads if (name := self._read(a))))
+        return tuple(dict.fromkeys(name for reads, _ in self.units[k].flow for a in reads for name in self._read(a)))
 
     def _written(self, arrays: Iterable[Any]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for a in arrays if (name := self._name(a)) in self.defined and name))
+        return tuple(dict.fromkeys(name for a in arrays for name in self._names(a) if name in self.defined))
 
-    def _read(self, array: Any) -> str | None:
-        return self._name(array) or self.copied.get(id(self.owner(array)))
+    def _read(self, array: Any) -> tuple[str, ...]:
+        return self._names(array) or self.copied.get(id(self.owner(array)), ())
 
-    def _name(self, array: Any) -> str | None:
-        at = array.ctypes.data
-        k = bisect.bisect_right(self.lows, at) - 1
-        return self.names[k] if k >= 0 and at < self.highs[k] else None
+    def _names(self, array: Any) -> tuple[str, ...]:
+        """The quantities of whose buffers it is a part: several, where they lie next to each other."""
+        low, high = np.lib.array_utils.byte_bounds(array)
+        return tuple(name for name, buffer, start, stop in self.buffers
+                     if low < stop and start < high and np.shares_memory(array, buffer))
+
+
+def _place(array: Any) -> tuple[Any, ...]:
+    return array.ctypes.data, array.shape, array.strides
 
 
 def _seconds(task: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:

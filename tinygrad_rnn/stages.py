@@ -162,7 +162,8 @@ class _Sorting:
         if not self.backward and not late and not any(name in self.timed for name in want):
             soon |= self.early  # there is no way back
         early, between = self.early & soon, self.between & soon
-        totals = [name for name in self.tear.totals if name not in early]
+        rest = [name for name in self.tear.totals if name not in early]
+        totals = [*(name for name in want if name in rest), *(name for name in rest if name not in want)]
         after = set(self.reads) - self.before - between - set(self.timed) - set(self.tear.totals)
         past = dict.fromkeys(r.name for reads in self.reads.values() for r in reads
                              if r.of_the_past and r.name in self.forward)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from . import backends
 from .errors import BadName, BadType, BadValue
+from .flat import cut
 from .initialise import check_rules, initial
+from .merge import stacks
 from .node import Node, walk
 from .ops.table import near
 from .schedule import Loop, needed, schedule
@@ -47,12 +49,9 @@ def kernels(system: System) -> set[str]:
 
 def _in_one(xp: Any, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Copies of the arrays as slices of one, so that clipping and an update are single passes."""
-    flat = xp.empty(sum(a.size for a in arrays.values()), dtype)
-    found, at = {}, 0
+    found = cut(xp.empty(sum(a.size for a in arrays.values()), dtype), arrays)
     for name, array in arrays.items():
-        found[name] = flat[at : at + array.size].reshape(array.shape)
         found[name][...] = xp.asarray(array)
-        at += array.size
     return found
 
 
@@ -75,7 +74,10 @@ class Weights(MutableMapping[str, Any]):
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """The arrays themselves, on the backend in use: for plans and optimisers, which write in place."""
+        """The arrays themselves, on the backend in use: for plans and optimisers, which write in place.
+
+        In the order of memory, where those that are multiplied by the same lie next to each other.
+        """
         if self._arrays is None:
             self._arrays = self._initial()
         if self._backend is not backends.current():
@@ -84,14 +86,20 @@ class Weights(MutableMapping[str, Any]):
             self._arrays = _in_one(self._backend.xp, host, self._system.dtype)
         return self._arrays
 
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """The names as their weights lie in memory, others behind: gradients wanted in this order lie alike."""
+        place = {name: k for k, name in enumerate(self.arrays)}
+        return sorted(names, key=lambda name: place.get(name, len(place)))
+
     def _initial(self) -> dict[str, Any]:
         xp = backends.current().xp
         loops = recurrent(self._system)
         quantities = self._system.quantities
         slid = kernels(self._system)
+        shapes = {name: self.shapes[name] for name in stacks(self._system).ordered(self.shapes)}
         values = {name: initial(name, shape, name in loops, self.rules, self.seed, len(quantities[name].slots),
                                 name in slid)
-                  for name, shape in self.shapes.items()}
+                  for name, shape in shapes.items()}
         return _in_one(xp, values, self._system.dtype)
 
     def reset(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> None:

@@ -16,7 +16,7 @@ from .schedule import Item, Loop
 from .system import System
 
 COMPILED = 8_000_000  # operations of a whole run
-CALLED = 2_000_000  # multiplications of the largest product in one step of a loop
+CALLED = 4_000_000  # multiplications of the largest product in one step of a loop
 ELEMENT = 8  # an elementwise operation in multiplications
 
 
