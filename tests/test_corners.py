@@ -159,8 +159,8 @@ def test_text_reads_back_to_the_same_graph(text):
     assert str(again) == str(model)
 
 
-@pytest.mark.parametrize("text", ["k[t] = b / x[t]", "k[t] = log(x[t] * h[t-1] ** 2) * b", "k[t] = h[t] / (h[t] + x[t])",
-                                  "k[t] = sqrt(x[t]) * b"])
+@pytest.mark.parametrize("text", ["k[t] = b / x[t]", "k[t] = log(x[t] * h[t-1] ** 2) * b",
+                                  "k[t] = h[t] / (h[t] + x[t])", "k[t] = sqrt(x[t]) * b"])
 def test_padding_touches_no_gradient_of_the_unrolled_graph_either(text):
     model = tr.equations(f"h[t] = tanh(U @ h[t-1] + x[t]) + 2\n{text}\nloss = mean(k[t] * h[t])", x=3, dtype="float64")
     x = np.random.default_rng(0).uniform(0.5, 1, (2, 4, 3))
