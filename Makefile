@@ -13,8 +13,9 @@ OUT ?= out
 BENCH ?=
 TESTED = .[test,jit]
 # Tests for which it makes no difference how plans are run: of pictures, pages and data.
-UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview draw_options flow \
-	geometry golden hatched page page_browser page_numbers page_walk pictures typeset viz writers \
+UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview dashes \
+	declared_pictures draw_options flow geometry golden hatched page page_browser page_numbers page_walk pictures \
+	typeset viz writers \
 	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page
 
 # Editable, so that a changed source needs no new install.

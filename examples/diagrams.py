@@ -35,6 +35,14 @@ translator = tr.equations("""
 """, name="translator", z=8, k=12, q=12, g=10, x=8, y_hat=8)
 
 
+# What writes: w is drawn from p and read by the next step.
+writer = tr.equations("""
+    h[t] = tanh(W @ w[t-1] + U @ h[t-1] + b)
+    p[t] = softmax(V @ h[t] + c)
+    w[t] = categorical(p[t])
+""", name="writer", w=27, h=64)
+
+
 def reversal(examples: int, steps: int, seed: int) -> dict[str, np.ndarray]:
     """Sequences of classes, and the same from the end: what `translator` learns to say."""
     source = np.random.default_rng(seed).integers(1, 8, (examples, steps))
@@ -56,6 +64,7 @@ def main(folder: Path) -> None:
         draw(lstm, view, view=view)
     draw(lstm, "unrolled_closed", view="unrolled", detail="closed", steps=5)
     draw(lstm, "unrolled_long", view="unrolled", steps=60)
+    draw(writer, "writer", view="unrolled", steps=4)
     draw(lstm.grad(), "derived")
     rng = np.random.default_rng(0)
     trace = lstm.trace(x=rng.integers(0, 8, (4, 3)), y=rng.integers(0, 8, (4, 3)))

@@ -15,12 +15,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import datasets  # noqa: E402
-from datasets import found, genes, recordings, scores, sentences, series, words  # noqa: E402
+from tinygrad_rnn.examples import datasets
+from tinygrad_rnn.examples.datasets import found, genes, recordings, scores, sentences, series, words
 
 
 def needs(*packages: str):
@@ -41,7 +37,7 @@ def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
         found.package("no_such_package", "no-such")
     assert isinstance(caught.value, ImportError) and "\n" not in str(caught.value)
     script = tmp_path / "example.py"
-    script.write_text(f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\nfrom datasets import found, told\n"
+    script.write_text("from tinygrad_rnn.examples.datasets import found, told\n"
                       "told(lambda: found.package('no_such_package'))\n")
     run = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert run.returncode == 2 and run.stdout == ""

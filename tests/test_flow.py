@@ -24,7 +24,8 @@ import tinygrad_rnn as tr
 from tinygrad_rnn.errors import BadFile, BadName, BadType, BadValue
 from tinygrad_rnn.viz import fading_page, flow_plot
 from tinygrad_rnn.viz.fading import fading
-from tinygrad_rnn.viz.fading_scene import MOST, Picture, colour_at, number, round_up
+from tinygrad_rnn.viz.fading_numbers import colour_at, number, round_up
+from tinygrad_rnn.viz.fading_scene import MOST, Picture
 from tinygrad_rnn.viz.flow import Flow, flows, gradient_flow, gradient_norms
 from tinygrad_rnn.viz.style import FILLS
 from tinygrad_rnn.viz.text import string, width

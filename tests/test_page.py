@@ -21,7 +21,7 @@ from test_viz import HOSTILE, renamed
 
 from tinygrad_rnn.viz.lines import path
 from tinygrad_rnn.viz.page import PROGRAM, SHEET, page
-from tinygrad_rnn.viz.page_parts import column_index, parts_of
+from tinygrad_rnn.viz.page_parts import column_indices, parts_of
 from tinygrad_rnn.viz.page_theme import DARK_INK, DARK_PAPER, dark_fill, dark_line
 from tinygrad_rnn.viz.scene import Mark, Shape
 from tinygrad_rnn.viz.style import LINES, ROLE_FILL
@@ -129,13 +129,15 @@ def test_steps_are_columns(name: str) -> None:
     """Boxes of one step stand above each other, those of the next to their right."""
     model = model_of(name)
     found = parts_of(scene_of(model, 4), model.system)
-    assert found.steps == 4
-    middle: dict[int, list[float]] = {}
+    assert [count for _, count in found.ranges] == [4] * len(found.ranges)
+    assert len(found.ranges) == (2 if name == "attention" else 1)
+    middle: dict[tuple[int, int], list[float]] = {}
     for part in found.parts:
         if part.step is not None:
-            middle.setdefault(part.step, []).append(part.body.centre[0])
+            middle.setdefault((part.range, part.step), []).append(part.body.centre[0])
     steps = sorted(middle)
-    assert set(range(1, 5)) <= set(steps) <= set(range(6))
+    assert {(r, s) for r in range(len(found.ranges)) for s in range(1, 5)} <= set(steps)
+    assert {s for _, s in steps} <= set(range(6))
     for before, after in pairwise(steps):
         assert max(middle[before]) < min(middle[after])
 
@@ -144,11 +146,11 @@ def test_the_columns_are_those_that_stand_above_each_other() -> None:
     system = model_of("attention").system
     decoder = [(Mark("q", (("t", k),)), 100.0 * k) for k in (1, 2, 3)]
     below, beside = ([(Mark("k", (("s", k),)), x * k) for k in (1, 2)] for x in (110.0, 40.0))
-    assert column_index([*decoder, *below], system) == ("t", {"s"})
-    assert column_index([*decoder, *beside], system) == ("t", set())
+    assert column_indices([*decoder, *below], system) == [("t", {"s"})]
+    assert column_indices([*decoder, *beside], system) == [("t", set()), ("s", set())]
     lattice = [(Mark("h", (("i", i), ("j", j))), 50.0 * j) for i in (1, 2, 3) for j in (1, 2, 3)]
-    assert column_index(lattice, model_of("zoo_two_dimensional").system) == ("j", set())
-    assert column_index([(Mark("W"), 1.0)], system) == ("", set())
+    assert column_indices(lattice, model_of("zoo_two_dimensional").system) == [("j", set())]
+    assert column_indices([(Mark("W"), 1.0)], system) == []
 
 
 def test_patches_are_painted_below_and_told() -> None:
@@ -163,7 +165,7 @@ def test_patches_are_painted_below_and_told() -> None:
     assert len(below) == 9 and all(data["drawings"][u[0]]["boxes"][0][-1] == "#ABCDEF" for u in below)
     told = [data["values"][u[4][0]]["first"][0] for u in below]
     assert np.array(told, "float32").reshape(3, 3).tolist() == run.trace["a"][EXAMPLE].tolist()
-    assert data["steps"] == 3
+    assert data["ranges"] == [["s", 3], ["t", 3]] and data["steps"] == 6
 
 
 def test_cells_are_told_once() -> None:
@@ -194,8 +196,8 @@ def test_roles_stay_apart_in_the_dark() -> None:
     for line in LINES.values():
         assert _contrast(dark_line(line.colour), DARK_PAPER) > 4.5
     assert _contrast(dark_line("#C9DEDC"), DARK_PAPER) < 3  # hardly there by day
-    both_red = {"loss", "squashed"}  # by day too
-    pairs = [(a, b) for a in fills for b in fills if a < b and {a, b} != both_red]
+    alike = {("loss", "squashed"), ("data", "input")}  # by day too; data have dashes
+    pairs = [(a, b) for a in fills for b in fills if a < b and (a, b) not in alike]
     assert min(np.abs(_rgb(fills[a]) - _rgb(fills[b])).sum() for a, b in pairs) >= 30
 
 

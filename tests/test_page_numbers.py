@@ -57,7 +57,7 @@ def test_numbers_that_are_not_finite_are_told() -> None:
 def test_what_is_told_of_a_quantity() -> None:
     model = model_of("lstm")
     data = Reader(page(scene_of(model, 3), model.system)).data
-    assert data["values"] == [] and data["index"] == "t"
+    assert data["values"] == [] and [index for index, _ in data["ranges"]] == ["t"]
     told = {q[0]: q for q in data["quantities"]}
     (main,) = [eq for eq in model.system.equations if eq.name == "c"]
     assert told["c"][2:] == ["state", ["t"], [4], [[[], equation_text(main)]]]
@@ -73,7 +73,7 @@ def test_gradients_flow_back_where_the_model_has_them() -> None:
     scene = scene_of(model, 3)
     data = Reader(page(scene, model.system)).data
     for number, *_ in data["wires"]:
-        kind, *_, back, _ = data["lines"][number]
+        kind, *_, back, _, _ = data["lines"][number]
         assert bool(back) == (kind != "input")
     twins = Reader(page(scene_of(model, 3, "backward"), model.system)).data
     assert twins["twins"] and not any(line[6] for line in twins["lines"])

@@ -135,6 +135,25 @@ def test_a_bidirectional_model_walks_both_ways(browser: Browser) -> None:
         assert {e for e in later if e[:2] == "r1"} == {"r1⟨3⟩", "r1⟨4⟩", "r1⟨5⟩"} and "loss" not in later
 
 
+def test_all_ranges_are_walked_through_one_after_another(browser: Browser) -> None:
+    model = model_of("attention")
+    browser.open(page(make_scene(model, "unrolled", steps={"s": 3, "t": 2}, elide=False), model.system))
+    said, later = [], []
+    for _ in range(5):
+        browser.press("\ue014")
+        said.append(browser.id("at").text)
+        later.append({e.split(",")[0] for e in browser.later()})
+    assert said == ["s = 1 of 3", "s = 2 of 3", "s = 3 of 3", "t = 1 of 2", "t = 2 of 2"]
+    first, last = browser.do("""const [a, b] = arguments; return [a, b].map(e => e.getBoundingClientRect().left)""",
+                             browser.box("x⟨1⟩"), browser.box("y⟨1⟩"))
+    assert first < last
+    assert "x⟨2⟩" in later[0] and "x⟨2⟩" not in later[1]
+    assert {"y⟨1⟩", "y⟨2⟩"} <= later[2] and "x⟨3⟩" not in later[2]
+    assert "y⟨1⟩" not in later[3] and "y⟨2⟩" in later[3]
+    browser.press("b")  # backward in time, all of s comes after t = 2
+    assert {f"x⟨{s}⟩" for s in (1, 2, 3)} <= {e.split(",")[0] for e in browser.later()}
+
+
 def test_steps_left_out_are_stepped_over(browser: Browser) -> None:
     model = model_of("rnn")
     browser.open(page(make_scene(model, "unrolled", steps=20, elide=True), model.system))

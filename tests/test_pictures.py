@@ -64,7 +64,7 @@ def test_values_are_found_by_mark():
     inputs = data(model, 3, {"t": 2, "s": 4})
     found = model.trace(inputs, lengths={"t": [2, 1, 2], "s": [4, 3, 2]})
     values = Values(model.system, found, example=2)
-    assert values.steps == 2 and values.sizes["s"] == 2
+    assert values.sizes["s"] == 2
     np.testing.assert_array_equal(values.at(Mark("a", (("t", 2), ("s", 1)))), found["a"][2, 1, 0])
     np.testing.assert_array_equal(values.at(Mark("a", (("t", 2),))), found["a"][2, 1])
     np.testing.assert_array_equal(values.gradient_at(Mark("k", (("s", 2),))), found["d_k"][2, 1])

@@ -90,3 +90,8 @@ def test_what_is_too_long_in_brackets_is_cut_there() -> None:
     lines = lines_of(f"y[t] = x[t] + tanh({inner}) * x[t]", x=2, y=2)
     assert lines[0] == "=  x⟨t⟩" and lines[1].startswith("+ tanh(W0") and lines[-1].endswith(") ⊙ x⟨t⟩")
     assert all(line.startswith(("=", "+")) for line in lines)
+
+
+def test_what_goes_from_x_to_i_is_no_greek_letter():
+    model = tr.equations("i[t] = sigmoid(W_xi @ x[t] + b_mu)", x=3, i=4)
+    assert "W_{xi}" in model.latex() and r"b_{\mu}" in model.latex()

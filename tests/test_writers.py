@@ -193,7 +193,8 @@ def test_mermaid_keeps_to_its_grammar(name: str, view: str) -> None:
     assert numbered == list(range(len(found["arrow"])))
     dashed = sum(line.endswith("-.->") for _, line, _ in found["arrow"])
     assert dashed == sum(link.dashed for link in shown.links) + loops
-    assert len(found["begin"]) == len(found["end"]) == (len(shown.columns) if len(shown.columns) > 1 else 0)
+    steps = [c for c in range(len(shown.columns)) if c not in shown.ends and len(shown.columns) > 1]
+    assert len(found["begin"]) == len(found["end"]) == len(steps) and '[""]' not in source
 
 
 def test_mermaid_escapes_what_means_something() -> None:

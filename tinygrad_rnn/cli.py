@@ -226,7 +226,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"tinygrad-rnn: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; train --resume goes on from the last checkpoint", file=sys.stderr)
+        resumes = "; train --resume goes on from the last checkpoint" if args.run is _train else ""
+        print(f"\nstopped{resumes}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0

@@ -7,7 +7,8 @@ from typing import Any
 
 from .node import At, Node, walk
 from .ops import TABLE
-from .symbols import GREEK, scientific, symbol
+from .ops.draws import DECLARED
+from .symbols import GREEK, GREEK_BELOW, scientific, symbol
 from .system import Equation, System
 from .typeset import typeset
 
@@ -21,14 +22,15 @@ CALL = ATOM + 1  # brackets even around a single name
 # How tightly the arguments of these must bind, the last for all further ones: 0 where brackets or bars are around them.
 NEEDED: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("divide", "where", "maximum", "minimum", "abs", "sqrt", "exp", "concat", "stack", "clip", "einsum",
-                     "cross_entropy", "binary_cross_entropy", "sigmoid_cross_entropy"), (0,)),
+                     "cross_entropy", "binary_cross_entropy", "sigmoid_cross_entropy", *DECLARED), (0,)),
     "squared_error": (0, SUM + 1), "softmax_cross_entropy": (CALL, 0), "slice": (ATOM,), "pick": (ATOM,),
-    "embed": (ATOM, 0)}
+    "embed": (ATOM, 0), "power": (ATOM, 0)}
 # In place of those in the table of operations, which say less.
 TEMPLATES = {"einsum": r"\operatorname{{einsum}}_{{{spec}}}({args})",
              "reshape": r"\operatorname{{reshape}}_{{{shape}}} {0}"}
 WORD = r"\mathrm"  # beside a word, names need a space
-RAISED = {"power": 0, "transpose": 0, "outer": 1}  # which argument gets a superscript
+RAISED = {"power": 0, "transpose": 0, "outer": 1, "normal": 1}  # which argument gets a superscript
+BASE = {"power": 0, "normal": 1}  # which of them is told apart from that by brackets, where it has one of its own
 
 
 def name_latex(name: str) -> str:
@@ -45,7 +47,7 @@ def name_latex(name: str) -> str:
 def _below(part: str) -> str:
     """A part of a subscript: a Greek letter, letters that each mean something, or a word."""
     word = part.isalpha() and len(part) > LETTERS_APART
-    return rf"\{part}" if part in GREEK else rf"\mathrm{{{part}}}" if word else part
+    return rf"\{part}" if part in GREEK_BELOW else rf"\mathrm{{{part}}}" if word else part
 
 
 def slots_latex(slots: tuple[At, ...]) -> str:
@@ -107,11 +109,11 @@ def _number(value: float) -> tuple[str, int]:
 def _needed(node: Node, own: int, k: int) -> int:
     """How tightly an argument must bind to stand without brackets; functions always take brackets around terms."""
     op = node.op
+    if BASE.get(op) == k:
+        base = node.args[k]
+        return ATOM + (base.op not in ("ref", "const") or bool(dict(base.attrs).get("slots")))
     if op in NEEDED:
         return NEEDED[op][min(k, len(NEEDED[op]) - 1)]
-    if op == "power":
-        base = node.args[0]
-        return 0 if k else ATOM + (base.op not in ("ref", "const") or bool(dict(base.attrs).get("slots")))
     if op == "sum" and dict(node.attrs).get("over"):
         return PRODUCT
     if op in TIGHTNESS:
@@ -132,7 +134,8 @@ def _over(node: Node, inner: str) -> str:
 
 def equation_latex(eq: Equation) -> str:
     """One row of an aligned environment."""
-    return rf"{name_latex(eq.name)}{slots_latex(eq.slots)} &= {expression_latex(typeset(eq).rhs)}"
+    sign = r"\sim" if eq.rhs.op in DECLARED else "="
+    return rf"{name_latex(eq.name)}{slots_latex(eq.slots)} &{sign} {expression_latex(typeset(eq).rhs)}"
 
 
 def system_latex(system: System) -> str:

@@ -28,7 +28,8 @@ def listing() -> str:
     """What each example does, by what model, on which data."""
     found = examples()
     width = max(map(len, found))
-    return "\n".join(f"{name:<{width}}  {one.summary}\n{'':<{width}}  {one.architecture}; {one.data}"
+    gap = " " * (width + 2)
+    return "\n".join(f"{name:<{width}}  {one.summary}\n{gap}model: {one.architecture}\n{gap}data: {one.data}"
                      for name, one in found.items())
 
 

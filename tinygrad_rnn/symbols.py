@@ -9,6 +9,8 @@ GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "
          "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ",
          "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ",
          "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω"}
+# Below the line xi is no letter: W_xi goes from x to i, W_pi from p to i.
+GREEK_BELOW = {name: letter for name, letter in GREEK.items() if name not in ("xi", "pi")}
 ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "dot": "\u0307"}  # Unicode's combining characters
 SHORT = range(-3, 6)  # powers of ten of numbers that are written out
 MOST_DIGITS = 5  # of numbers that are not

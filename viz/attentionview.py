@@ -33,6 +33,7 @@ PALE = 0.22  # how much of its colour a line has that is not of the step in focu
 LOW, HIGH, RISE = 110.0, 300.0, 0.22  # the height of the lines: at least, at most, and by how far they reach sideways
 PLATE = 0.36  # of a line's way up, where its weight is written
 LEGIBLE = 0.005  # smaller weights are not written, and their lines have no heads
+DATA = ("input", "data")  # the roles of what may be a class
 TAG, LINE = 13.0, 17.0
 ASKING = 1.3  # the width of the dashed lines to the contexts
 WIDE = 520.0  # at least so wide are equations under the picture
@@ -175,9 +176,9 @@ class _View:
     # -- words -------------------------------------------------------------------------------------
 
     def classes(self, below: Placed) -> Iterator[Note]:
-        """The class numbers under inputs that were given as such."""
+        """The class numbers under data, where these were given or drawn as such."""
         for s in below.scene.shapes:
-            if self.values is None or s.mark is None or self.roles.role.get(s.mark.name) != "input":
+            if self.values is None or s.mark is None or self.roles.role.get(s.mark.name) not in DATA:
                 continue
             found = self.values.at(s.mark)
             if found is not None and found.ndim == 0 and self.system.quantities[s.mark.name].type.shape:

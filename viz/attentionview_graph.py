@@ -178,10 +178,11 @@ def scores(attention: Attention, roles: Roles) -> set[str]:
 
 
 def encoder(attention: Attention, roles: Roles) -> set[str]:
-    """What is attended to, and what it follows from at its own positions."""
+    """What is attended to, and what it follows from at its own positions, back to what is given or drawn there."""
     system = roles.system
     along = [n for n in roles.role if is_over(n, attention.source, system) and is_row(n, roles)]
-    return reached(attention.read, beside(roles, attention.source), True, along)
+    arrows = [a for a in beside(roles, attention.source) if roles.role[a.target] != "data"]
+    return reached(attention.read, arrows, True, along)
 
 
 def beside(roles: Roles, index: str) -> list[Arrow]:

@@ -271,7 +271,8 @@ class _Maker:
             if key is None:
                 continue
             source = view.boxes[key]
-            sideways = r.source == r.target or source.column in (FIRST, LAST)
+            fed_back = self.roles.role.get(r.name) == "data" and r.shift and source.row > target.row
+            sideways = r.source == r.target or source.column in (FIRST, LAST) or bool(fed_back)
             if r.name in (source.template.rails if sideways else source.template.outs):
                 yield Link(key, r.name, target.key, r.port, f"{r.source.name}:{r.name}.{key}", self.line(r), sideways)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from tinygrad_rnn.ops.draws import DECLARED
 from tinygrad_rnn.printer import equation_text
 from tinygrad_rnn.typeset import typeset
 
@@ -28,21 +29,23 @@ def beside(scene: Scene, roles: Roles) -> Scene:
     rows = []
     for eq in roles.system.equations:
         name, _, value = equation_text(typeset(eq)).partition(" = ")
-        rows.append((formula(name, colours), [*_lines(value, colours)], plain(eq.comment) if eq.comment else ()))
+        sign = plain("∼  " if eq.rhs.op in DECLARED else "=  ")
+        first, *more = _lines(value, colours)
+        lines = [(*sign, *first), *more]
+        rows.append((formula(name, colours), lines, plain(eq.comment) if eq.comment else ()))
     widest = max(width(left, SIZE) for left, _, _ in rows)
     height = LEADING * sum(len(lines) for _, lines, _ in rows)
     page = max(scene.height, height + 2 * MARGIN)
     at = scene.width + GAP + widest
     y = (page - height) / 2 + LEADING / 2
-    aside = at + 18 + max((width((*plain("=  "), *lines[-1]), SIZE) + (INDENT if len(lines) > 1 else 0.0)
+    aside = at + 18 + max((width(lines[-1], SIZE) + (INDENT if len(lines) > 1 else 0.0)
                            for _, lines, comment in rows if comment), default=0.0)
     lowered = moved(scene, 0.0, (page - scene.height) / 2)
     notes, right = list(lowered.notes), at
     for left, lines, comment in rows:
         notes.append(Note(at - 8, y, left, SIZE, INK, "end"))
-        for k, line in enumerate(lines):
+        for k, shown in enumerate(lines):
             x = at + (INDENT if k else 0.0)
-            shown = line if k else (*plain("=  "), *line)
             notes.append(Note(x, y, shown, SIZE, INK, "start"))
             end = x + width(shown, SIZE)
             if comment and k == len(lines) - 1:

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from . import write_mpl
-from .fading_scene import READOUT, Cell, Picture, Row
+from .fading_rows import Cell, Row
+from .fading_scene import READOUT, Picture
 from .lines import head
 
 WIDE = 1920  # pixels at most

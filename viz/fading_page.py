@@ -10,18 +10,9 @@ from pathlib import Path
 
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
-from .fading_scene import (
-    BAR,
-    COLOURS,
-    FAINTEST,
-    STRONG,
-    SWATCH,
-    SWATCHES,
-    Cell,
-    Picture,
-    Row,
-    number,
-)
+from .fading_numbers import COLOURS, number
+from .fading_rows import Cell, Row
+from .fading_scene import BAR, FAINTEST, STRONG, SWATCH, SWATCHES, Picture
 from .html_file import document
 from .lines import head, path
 from .page_theme import DARK_INK, DARK_PAPER, rules

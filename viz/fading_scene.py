@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import pairwise
 from textwrap import wrap
 
-from matplotlib.colors import LinearSegmentedColormap, to_hex
-
+from .fading_numbers import colour_at, number, ordinal, power, round_up, thickness
+from .fading_rows import Cell, Row
 from .flow import Flow
 from .scene import Note, Point, Scene, Shape, Wire
-from .style import FAINT, INK, MARGIN, PAPER, RAMPS, SMALL, TEXT
+from .style import FAINT, INK, MARGIN, PAPER, SMALL, TEXT
 from .text import Label, Span, named, plain, quantity, shortened, string, width
 
 MOST = 30  # steps that are all shown
@@ -28,69 +28,10 @@ BUS, ARC, CLEAR = 10.0, 15.0, 14.0  # of the lines to the loss above a row, of a
 NEAR, FAR = 3.5, 9.0  # from the middle of a cell to where its lines above and below end
 LONGEST = 60  # characters of a model's label for which room is made
 LOSS, TO_LOSS = 26.0, 21.0  # the height of the loss's box, and from there to the first cell
-THIN, THICK = 0.6, 3.4  # of a gradient's arrow, where there is hardly any and where there is most
 FAINTEST = 0.12  # the place in the colours that it does not fall below
 DECADES, FEW = 12, 6  # that the colours span at most; above that few only every other one is named
 SWATCHES, SWATCH, BAR = 24, 11.0, 10.0
-# From none to all of it: the gradient's colours, and on to darker ones, since a hall's last row has to see it fade.
-COLOURS = LinearSegmentedColormap.from_list("fading", [*RAMPS["gradient"], "#8E2A7C", "#5E1153"])
 STRONG = 0.72  # the place in the colours from which on text is white
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One state at one step: its middle, how far the gradient has come when it gets here, and how large it is.
-
-    turn: 1 where the gradient starts; ratio: its norm relative to where it starts; place: of that in the colours,
-    from 0 to 1; skips: are steps left out between it and where its gradient comes from?
-    """
-
-    step: int
-    x: float
-    y: float
-    turn: int
-    ratio: float
-    place: float
-    skips: bool
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model: its flow and its cells, in the order of time."""
-
-    flow: Flow
-    cells: tuple[Cell, ...]
-    y: float
-
-    @property
-    def loss_at(self) -> int:
-        """On which side of the cells the loss stands: +1 right, -1 left."""
-        return -1 if self.flow.direction < 0 else 1
-
-    @property
-    def in_turn(self) -> list[Cell]:
-        """The cells in the order in which the gradient arrives."""
-        return sorted(self.cells, key=lambda c: c.turn)
-
-    @cached_property
-    def by_bus(self) -> frozenset[int]:
-        """The steps whose gradient comes from the loss, but for the one beside it."""
-        entries = frozenset(self.flow.entries or ())
-        return entries & {c.step for c in self.in_turn[1:]}
-
-    @cached_property
-    def arcs(self) -> dict[tuple[int, int], int]:
-        """(step, step that its gradient comes from) -> level of the arc between them, where other cells are between."""
-        turn = {c.step: c.turn for c in self.cells}
-        found: dict[tuple[int, int], int] = {}
-        for far in self.flow.distances:
-            for c in self.cells:
-                other = c.step + self.loss_at * far
-                if turn.get(other, c.turn) < c.turn - 1:
-                    taken = {level for (a, b), level in found.items()
-                             if min(a, b) < max(c.step, other) and min(c.step, other) < max(a, b)}
-                    found[c.step, other] = next(k for k in range(len(taken) + 1) if k not in taken)
-        return found
 
 
 @dataclass(frozen=True)
@@ -364,16 +305,6 @@ class Picture:
             scene.shapes.append(Shape("box", x + k * SWATCH, y, SWATCH + 0.2, BAR, "swatch", fill=fill))
 
 
-def colour_at(place: float) -> str:
-    """The colour of a cell at a place from 0 to 1 of the scale."""
-    return to_hex(COLOURS(place)).upper()
-
-
-def thickness(place: float) -> float:
-    """How wide a gradient's arrow is."""
-    return THIN + (THICK - THIN) * place
-
-
 def _arrow(start: float, end: float, kind: Wire, broken: bool) -> list[Wire]:
     """An arrow like `kind` from x to x; in two pieces with room between them where steps are left out."""
     y = kind.points[0][1]
@@ -382,34 +313,3 @@ def _arrow(start: float, end: float, kind: Wire, broken: bool) -> list[Wire]:
     third = (end - start) * 0.32
     return [replace(kind, points=((start, y), (start + third, y)), head=False),
             replace(kind, points=((end - third, y), (end, y)))]
-
-
-def round_up(n: int) -> int:
-    """The next of 1 to 5, 10, 20, 25, 50, 100 and so on."""
-    if n <= 5:
-        return n
-    size = 10 ** int(math.log10(n))
-    return next(int(m * size) for m in (1, 2, 2.5, 5, 10) if m * size >= n)
-
-
-def power(exponent: int) -> Label:
-    """10⁻³, raised."""
-    if exponent in (0, 1):
-        return plain(str(10**exponent))
-    return (Span("10"), Span(str(exponent).replace("-", "−"), scale=0.72, rise=0.32))
-
-
-def number(ratio: float) -> Label:
-    """A ratio with two digits: 0.13, or 1.3·10⁻⁴ where it is small."""
-    if not ratio:
-        return plain("0")
-    if 1e-3 <= ratio < 1e3:
-        return plain(f"{ratio:#.2g}".rstrip(".") if ratio < 99.5 else f"{ratio:.0f}")
-    mantissa, _, exponent = f"{ratio:.1e}".partition("e")
-    return (Span(f"{mantissa}·"), *power(int(exponent)))
-
-
-def ordinal(n: int) -> str:
-    """2nd, 3rd, 4th, 11th, 21st."""
-    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{ending}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from .dashes import in_phase
 from .scene import Mark, Note, Point, Scene, Shape, Wire
 from .style import CORNER, HEAD, LINES, SMALL
 from .text import width
@@ -195,9 +196,9 @@ def _twinned(scene: Scene) -> list[Wire]:
         start, end = circles.at(wire.points[0]), circles.at(wire.points[-1])
         wires.append(replace(wire, points=_attached(moved(wire.points, moves), start, end), label=(), adjoint=()))
         if wire.gradient:
-            back = _attached(moved(wire.points, moves, -1.0), start, end)[::-1]
-            wires.append(Wire(back, "gradient", wire.tail, wire.head, True, name=f"gradient of {wire.name}"))
-    return wires
+            points = _attached(moved(wire.points, moves, -1.0), start, end)[::-1]
+            wires.append(Wire(points, "gradient", wire.tail, wire.head, True, name=f"gradient of {wire.name}"))
+    return in_phase(wires)
 
 
 def _near(p: Point) -> Point:

@@ -11,7 +11,7 @@ from tinygrad_rnn.node import At, Node, refs, walk
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.system import Equation, System
 
-PRODUCTS = ("matmul", "dot", "embed", "outer", "einsum")
+PRODUCTS = ("matmul", "dot", "embed", "outer", "einsum", "conv2d", "conv2d_transpose")
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,36 @@
 // The page's controls: time, direction, cells, search, theme; by pointer and by keyboard.
 
-const state = {step: 0, backward: false, current: null, matches: [], match: -1};  // step 0: all of them
+const state = {step: 0, backward: false, current: null, matches: [], match: -1};  // step: of all columns, 0: all of them
 const root = document.documentElement;
 
 drawAll();
 
 // -- time -------------------------------------------------------------------------------------------
 
-const columns = [];  // step -> the part of the picture where it stands
+const starts = [0];  // range -> the columns before its own
+for (const [, count] of data.ranges) starts.push(starts[starts.length - 1] + count);
+
+/** The range that a column belongs to, and its step there. */
+function placeOf(column) {
+  const range = starts.findLastIndex(start => start < column);
+  return {range, step: column - starts[range]};
+}
+
+const columns = [];  // number, from 1 -> the part of the picture where it stands
 for (const unit of units) {
   const body = unit.drawing.panel || unit.drawing.boxes[0];
-  if (unit.drawing.below || unit.step === null || unit.step < 1 || unit.step > data.steps) continue;
-  const left = unit.x + body[1], right = left + body[3], known = columns[unit.step];
-  columns[unit.step] = known ? {left: Math.min(known.left, left), right: Math.max(known.right, right)} : {left, right};
+  if (unit.drawing.below || unit.step === null || unit.step < 1 || unit.step > data.ranges[unit.range][1]) continue;
+  const left = unit.x + body[1], right = left + body[3], at = starts[unit.range] + unit.step, known = columns[at];
+  columns[at] = known ? {left: Math.min(known.left, left), right: Math.max(known.right, right)} : {left, right};
 }
 const band = make(layers.band, 'rect', {class: 'band', y: 2, height: data.height - 4, rx: 10});
 
 /** What comes after the step in focus, on the way that is walked. */
-function isLater({step, backward}) {
+function isLater({step, range, backward}) {
   if (!state.step || step === null) return false;
-  return state.backward === backward ? step > state.step : step < state.step;
+  const now = placeOf(state.step);
+  if (range !== now.range) return state.backward ? range < now.range : range > now.range;
+  return state.backward === backward ? step > now.step : step < now.step;
 }
 
 function fade() {
@@ -58,7 +69,8 @@ function setStep(step) {
     reveal({x: place.left, w: place.right - place.left, y: view.y + 60 / view.scale, h: 0});
   }
   at('step').value = state.step;
-  const words = state.step ? `${data.index} = ${state.step} of ${data.steps}` : 'all';
+  const now = state.step ? placeOf(state.step) : null;
+  const words = now ? `${data.ranges[now.range][0]} = ${now.step} of ${data.ranges[now.range][1]}` : 'all';
   at('at').textContent = words;
   at('step').setAttribute('aria-valuetext', words);
   fade();
@@ -155,16 +167,18 @@ const middle = i => [i.x + i.w / 2, i.y + i.h / 2];
 const named = i => i.mark < 0 ? null : data.marks[i.mark][0];
 const same = (a, b) => a.isCell === b.isCell && named(a) === named(b) && middle(a)[1] === middle(b)[1];
 
-/** The same box a step on; the nearest there where it has none. */
-function beside(found, by) {
-  const there = items.filter(i => isShown(i) && i.unit.step === (found.unit.step ?? 0) + by);
+const isAt = (item, {step, range}) => item.unit.step === step && item.unit.range === range;
+
+/** The same box at another step; the nearest there where it has none. */
+function beside(found, place) {
+  const there = items.filter(i => isShown(i) && isAt(i, place));
   const off = i => Math.abs(middle(i)[1] - middle(found)[1]) + Math.abs(middle(i)[0] - middle(found)[0]) / 1e4;
   return there.find(i => same(i, found)) || there.sort((a, b) => off(a) - off(b))[0];
 }
 
 /** The next box of the same step, from the top. */
 function below(found, by) {
-  const here = items.filter(i => isShown(i) && i.unit.step === found.unit.step);
+  const here = items.filter(i => isShown(i) && isAt(i, found.unit));
   here.sort((a, b) => a.y - b.y || a.x - b.x);
   return here[here.indexOf(found) + by];
 }
@@ -270,7 +284,7 @@ const KEYS = {
 function go(by) {
   const held = itemOf(document.activeElement);
   walk(by);
-  const found = held && state.step ? beside({...held, unit: {step: state.step}}, 0) : null;
+  const found = held && state.step ? beside(held, placeOf(state.step)) : null;
   if (found) focus(found);
 }
 

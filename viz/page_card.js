@@ -25,10 +25,10 @@ function sizes({indices, positions, shape}) {
 /** The equation that holds at the positions: a boundary's where there is one, else the main one. */
 function equation({equations, indices, positions}) {
   const holds = ([slots]) => slots.length && slots.every(([anchor, offset], k) => anchor === 'free'
-    || positions[k] === (anchor === 'first' ? offset : offset + data.steps));
+    || positions[k] === (anchor === 'first' ? offset : offset + data.lengths[indices[k]]));
   const own = equations.find(holds);
   if (own) return own[1];
-  const outside = positions.some((p, k) => p !== null && (p < 1 || (indices[k] === data.index && p > data.steps)));
+  const outside = positions.some((p, k) => p !== null && (p < 1 || p > data.lengths[indices[k]]));
   if (outside && equations.length) return 'zero, as no equation sets it';
   const main = equations.find(([slots]) => !slots.length);
   return main ? main[1] : '';
@@ -37,7 +37,7 @@ function equation({equations, indices, positions}) {
 function spoken({mark, isCell, unit}) {
   if (isCell) {
     const names = [...new Set(unit.marks.map(m => told(m).name))];
-    return `cell ${names.join(', ')}${unit.step === null ? '' : `, ${data.index} = ${unit.step}`}`;
+    return `cell ${names.join(', ')}${unit.step === null ? '' : `, ${data.ranges[unit.range][0]} = ${unit.step}`}`;
   }
   const known = told(mark);
   return `${notation(known)}, ${known.role}, ${sizes(known)}`;

@@ -68,7 +68,8 @@ class Data:
         notes = [[*self.note(n, (0.0, 0.0)), -1 if k is None else k] for n, k in found.notes]
         wide, high = rounded(self.scene.width, self.scene.height)
         return {
-            "width": wide, "height": high, "steps": found.steps, "index": found.index, "twins": self.twins,
+            "width": wide, "height": high, "steps": sum(n for _, n in found.ranges), "ranges": found.ranges,
+            "lengths": self.lengths(found.ranges), "twins": self.twins,
             "labels": self.labels.rows, "written": self.written.rows, "drawings": self.drawings.rows,
             "lines": self.wires.rows, "units": units, "wires": wires, "notes": notes,
             "quantities": [self.quantity(q) for q in self.system.quantities.values()], "marks": self.marks.rows,
@@ -78,7 +79,8 @@ class Data:
     # -- units -------------------------------------------------------------------------------------
 
     def unit(self, part: Part) -> Json:
-        """[drawing, its texts, x, y, marks of its boxes, step, backward?, the mark that colours it when closed]"""
+        """[drawing, its texts, x, y, marks of its boxes, step, number of its range, backward?, the mark that colours it
+        when closed]"""
         at = (part.body.x, part.body.y)
         written: list[int] = []
         drawing: dict[str, Json] = {"boxes": [self.box(s, at, written) for s in part.shapes], "below": int(part.below)}
@@ -93,7 +95,12 @@ class Data:
             drawing["notes"] = [[0, *n[1:]] for n in notes]
         marks = [self.mark(s.mark) for s in part.shapes if s.mark is not None]
         return [self.drawings.number(drawing), self.written.number(written), *rounded(*at), marks, part.step,
-                int(part.is_backward), self.speaker(part)]
+                part.range, int(part.is_backward), self.speaker(part)]
+
+    def lengths(self, ranges: Iterable[tuple[str, int]]) -> dict[str, int]:
+        """How many positions the picture has of every index whose positions are columns."""
+        known = {self.system.range_of(index): n for index, n in ranges}
+        return {i: known[r] for i in self.system.ranges if (r := self.system.range_of(i)) in known}
 
     def box(self, s: Shape, at: Point, written: list[int]) -> Json:
         """[round?, x, y, w, h, corner, kind, texts, marked?, fill]; its labels go to `written`."""
@@ -139,18 +146,19 @@ class Data:
         """Wires that look alike as one line."""
         found: dict[tuple[Any, ...], list[Wire]] = {}
         for w in wires:
-            found.setdefault((w.style, w.dashed, w.width, w.colour, self.flows(w, part)), []).append(w)
+            found.setdefault((w.style, w.dashed, w.phase, w.width, w.colour, self.flows(w, part)), []).append(w)
         return [self.wires.number(self.line(group, at, key[-1])) for key, group in found.items()]
 
     def line(self, wires: list[Wire], at: Point, flows: bool) -> Json:
-        """[kind, dashed?, width, colour, line, heads, line back, heads back]; back: only where a gradient flows."""
+        """[kind, dashed?, width, colour, line, heads, line back, heads back, phase of the dashes]; back: only where a
+        gradient flows."""
         first = wires[0]
         self.lines[first.style] = None
         ahead = [drawn(w.points, w.head, w, at) for w in wires]
         back = [drawn(w.points[::-1], w.tail, w, at) for w in wires] if flows else []
         strings = ["".join(d[k] for d in way) for way in (ahead, back) for k in (0, 1)]
         colour = "" if first.colour is None else f"p{self.ink(first.colour)}"
-        return [first.style, int(first.dashed), first.width or 0, colour, *strings]
+        return [first.style, int(first.dashed), first.width or 0, colour, *strings, first.phase]
 
     def flows(self, wire: Wire, part: Part | None) -> bool:
         """Does a gradient come back along the wire, without a line of its own?"""

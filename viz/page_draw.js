@@ -76,11 +76,12 @@ function spell(parent, label) {
 }
 
 /** Wires of one look: forward, and back where a gradient flows. Built once, then copied. */
-const lines = data.lines.map(([kind, dashed, width, colour, run, tip, backRun, backTip]) => {
+const lines = data.lines.map(([kind, dashed, width, colour, run, tip, backRun, backTip, phase]) => {
   const group = make(null, 'g', {class: `wire l-${kind}${dashed ? ' dashed' : ''}${backRun ? ' flows ' : ' '}${colour}`});
   for (const [d, name] of [[run, 'run ahead'], [tip, 'tip ahead'], [backRun, 'run back'], [backTip, 'tip back']])
     if (d) make(group, 'path', {class: name, d});
   if (width) group.style.strokeWidth = width;
+  if (phase) group.style.strokeDashoffset = phase;
   return group;
 });
 
@@ -109,9 +110,10 @@ function note(parent, [label, x, y, size, ink, anchor, left, top, w, h]) {
 // -- what is in the picture -------------------------------------------------------------------------
 
 const items = [];  // what can be looked at: boxes with a quantity, and cells
-const units = data.units.map(([drawing, written, x, y, marks, step, backward, speaker]) => {
-  const unit = {drawing: data.drawings[drawing], labels: data.written[written], x, y, step, marks,
-                backward: Boolean(backward) || step > data.steps, isOpen: false, items: [], wires: []};
+const units = data.units.map(([drawing, written, x, y, marks, step, range, backward, speaker]) => {
+  const isAfter = step !== null && step > data.ranges[range][1];
+  const unit = {drawing: data.drawings[drawing], labels: data.written[written], x, y, step, range, marks,
+                backward: Boolean(backward) || isAfter, isOpen: false, items: [], wires: []};
   const panel = unit.drawing.panel;
   if (panel) unit.cell = item(unit, panel, speaker, true);
   let k = 0;

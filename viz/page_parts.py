@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from tinygrad_rnn.system import System
 
+from .roles import roles
 from .scene import Mark, Note, Point, Scene, Shape, Wire
+from .segments import Segments
 from .style import LINES
 
 CELL = 80.0  # of the tables of what is where
@@ -20,7 +22,7 @@ BACKWARD = ("backward", "panel_backward")  # boxes whose time runs from the last
 @dataclass
 class Part:
     """A cell (`panel`) with its inside, or one box. below: is the box painted under the wires, as a patch of a heat map
-    is; step: its column, None where it belongs to no step."""
+    is; step: its position in the `range` of columns that it belongs to, None where it belongs to no step."""
 
     panel: Shape | None = None
     shapes: list[Shape] = field(default_factory=list)
@@ -28,6 +30,7 @@ class Part:
     notes: list[Note] = field(default_factory=list)
     below: bool = False
     step: int | None = None
+    range: int = 0
 
     @property
     def body(self) -> Shape:
@@ -41,13 +44,12 @@ class Part:
 @dataclass
 class Parts:
     """wires: with the numbers of the parts where they start and end, None for neither; notes: with the number of the
-    wire that they stand at; steps: how many columns; index: what the columns count, "" where there are none."""
+    wire that they stand at; ranges: what the columns count, from left to right, and how many of it there are."""
 
     parts: list[Part]
     wires: list[tuple[Wire, int | None, int | None]]
     notes: list[tuple[Note, int | None]]
-    steps: int
-    index: str
+    ranges: list[tuple[str, int]]
 
 
 class _Where:
@@ -114,8 +116,7 @@ def parts_of(scene: Scene, system: System) -> Parts:
     for note in scene.notes:
         k = panels.holding([(note.x, note.y)])
         (loose if k is None else parts[k].notes).append(note)
-    steps, index = _number(parts, system)
-    return Parts(parts, wires, _noted(loose, [w for w, _, _ in wires]), steps, index)
+    return Parts(parts, wires, _noted(loose, [w for w, _, _ in wires]), _number(parts, system))
 
 
 def _noted(notes: list[Note], wires: list[Wire]) -> list[tuple[Note, int | None]]:
@@ -134,24 +135,32 @@ def _noted(notes: list[Note], wires: list[Wire]) -> list[tuple[Note, int | None]
     return found
 
 
-def _number(parts: list[Part], system: System) -> tuple[int, str]:
-    """Give every part its step; how many there are, and the index that they count."""
+def _number(parts: list[Part], system: System) -> list[tuple[str, int]]:
+    """Give every part its step; the indices that these count, from left to right, and how many each has."""
     marks = [(p, p.body.mark) for p in parts if p.body.mark is not None]
-    index, others = column_index([(m, p.body.centre[0]) for p, m in marks if not p.below], system)
-    for part, mark in marks:
-        at = {i: k for i, k in mark.at if isinstance(k, int)}
-        part.step = at.get(index, next((at[i] for i in at if i in others), None))
-    last = max((p.step for p in parts if p.step is not None and p.body.style != "initial"), default=0)
-    return last, index if last else ""
+    found = column_indices([(m, p.body.centre[0]) for p, m in marks if not p.below], system)
+    if len(found) > 1:
+        order = list(Segments(roles(system), 1, True).steps)
+        found.sort(key=lambda group: order.index(r) if (r := system.range_of(group[0])) in order else len(order))
+    ranges: list[tuple[str, int]] = []
+    for index, others in found:
+        last = 0
+        for part, mark in marks:
+            at = {i: k for i, k in mark.at if isinstance(k, int)}
+            step = at.get(index, next((at[i] for i in at if i in others), None))
+            if step is not None and part.step is None:
+                part.step, part.range = step, len(ranges)
+                last = max(last, step if part.body.style != "initial" else 0)
+        ranges.append((index, last))
+    return ranges if any(last for _, last in ranges) else []
 
 
-def column_index(marks: Iterable[tuple[Mark, float]], system: System) -> tuple[str, set[str]]:
-    """The index that the columns count, and further ones that count columns too, such as an encoder's.
+def column_indices(marks: Iterable[tuple[Mark, float]], system: System) -> list[tuple[str, set[str]]]:
+    """The indices that the columns count, each with further ones that count the same columns.
 
-    It is the one that most marks have, among equals the one whose positions stand above each other; another counts
-    where its positions stand in the same columns. marks: with their x.
+    First comes the one that most marks have, among equals the one whose positions stand above each other; another
+    counts the same columns where its positions stand in them, else columns of its own. marks: with their x.
     """
-    marks = list(marks)
     found: dict[str, dict[int | str, list[float]]] = {}
     together: dict[str, set[str]] = {}
     for mark, x in marks:
@@ -165,11 +174,15 @@ def column_index(marks: Iterable[tuple[Mark, float]], system: System) -> tuple[s
         places = found[index].values()
         return sum(map(len, places)), -sum(max(xs) - min(xs) for xs in places)
 
-    if not found:
-        return "", set()
-    index = max(found, key=rank)
-    columns = {position: sum(xs) / len(xs) for position, xs in found[index].items()}
-    return index, {i for i in set(found) - together[index] if _in_columns(found[i], columns)}
+    groups = []
+    while found:
+        index = max(found, key=rank)
+        columns = {position: sum(xs) / len(xs) for position, xs in found[index].items()}
+        apart = set(found) - together[index]
+        others = {i for i in apart if _in_columns(found[i], columns)}
+        groups.append((index, others))
+        found = {i: places for i, places in found.items() if i in apart - others}
+    return groups
 
 
 def _in_columns(places: dict[int | str, list[float]], columns: dict[int | str, float]) -> bool:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from tinygrad_rnn.declared import declared
 from tinygrad_rnn.node import At, Node, walk
 from tinygrad_rnn.system import System
 
 from .names import PRODUCTS, Arrow, arrows, components
 
 SQUASHING = ("tanh", "relu", "softplus", "sin", "cos")
+LINE_OF = {"input": "input", "data": "input", "attention": "attention"}
 ELEMENTWISE = ("add", "subtract", "multiply", "negative", "where")
 
 
@@ -36,7 +38,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Roles:
-    """role: input, state, gate, squashed, attention, output, loss or intermediate, by name;
+    """role: input, state, gate, squashed, attention, output, data, loss or intermediate, by name; data are what a model
+    draws, w[t] = categorical(p[t]), and no state, although later steps read them.
     additive: states that are carried on by sums and products alone, such as an LSTM's c."""
 
     system: System
@@ -53,12 +56,13 @@ class Roles:
         role = self.role[name]
         if role == "state":
             return "c" if name in self.additive else "h"
-        return role if role in ("input", "attention") else "plain"
+        return LINE_OF.get(role, "plain")
 
 
 def roles(system: System) -> Roles:
     found = arrows(system)
-    groups = components(system, found)
+    data = frozenset(declared(system))
+    groups = components(system, [a for a in found if a.source not in data])
     blocks = _blocks(system, found, groups)
     group_of = {n: g for g in groups for n in g}
     column_of = {n: b.column for b in blocks for n in b.quantities}
@@ -68,7 +72,7 @@ def roles(system: System) -> Roles:
         states = {a.source for a in found if a.target in group_of.get(a.source, ()) and a.shifts}
     inside = {n for b in blocks if b.kind == "attention" for n in b.quantities}
     read = {a.source for a in found}
-    lossy = {a.source for a in found if _is_loss(a.target, system, read)}
+    ending = {a.source for a in found if a.target in data or _is_loss(a.target, system, read)}
     role: dict[str, str] = {}
     mains = {eq.name: eq.rhs for eq in system.equations if not eq.is_boundary}
     for name, q in system.quantities.items():
@@ -76,13 +80,15 @@ def roles(system: System) -> Roles:
             continue
         if q.role == "input":
             role[name] = "input"
+        elif name in data:
+            role[name] = "data"
         elif name in states:
             role[name] = "state"
         elif _is_loss(name, system, read):
             role[name] = "loss"
         elif name in inside:
             role[name] = "attention"
-        elif name not in read or (name in lossy and name not in group_of):
+        elif name not in read or (name in ending and name not in group_of):
             role[name] = "output"
         elif mains[name].op == "sigmoid":
             role[name] = "gate"

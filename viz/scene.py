@@ -76,7 +76,7 @@ class Wire:
 
     head: an arrow head at the end; tail: one where the gradient's twin ends, at the start; gradient: it has a twin;
     label: shown beside the middle of its longest horizontal part, `adjoint` beside the twin's; mark: the value that it
-    carries; width, colour: in place of the style's.
+    carries; width, colour: in place of the style's; phase: how far into the pattern of dashes it starts.
     """
 
     points: tuple[Point, ...]
@@ -91,6 +91,7 @@ class Wire:
     mark: Mark | None = None
     width: float | None = None
     colour: str | None = None
+    phase: float = 0.0
 
     def mirrored(self, width: float) -> Wire:
         return replace(self, points=tuple((width - x, y) for x, y in self.points))

@@ -23,7 +23,8 @@ class Stamps:
             idle: Collection[Point] = ()) -> None:
         """Add the box's items to the scene, its upper left corner at (x, y).
 
-        ends: where wires of the template end that no gradient comes back on; idle: where those end that lead nowhere.
+        ends: where wires of the template end that no gradient comes back on; idle: where those start or end that
+        come from nowhere or lead there.
         """
         t = box.template
         told = iter(self.told(t))
@@ -31,7 +32,7 @@ class Stamps:
         scene.shapes += [_shape(s, next(told), box, x, y) for s in t.shapes]
         for w in t.wires:
             new = _wire(w, next(told), box, x, y)
-            if w.points[-1] in idle:
+            if w.points[-1] in idle or w.points[0] in idle:
                 continue
             scene.wires.append(_copy(new, gradient=False) if ends and w.points[-1] in ends else new)
 

@@ -30,6 +30,7 @@ class Line(NamedTuple):
 
 FILLS: dict[str, Fill] = {
     "input": Fill("#DCEBFA", "#1F5F99"),
+    "data": Fill("#F5FAFF", "#1F5F99", dashed=True),  # what the model draws: no input, but where later steps read one
     "state": Fill("#DDF0DC", "#2F7031", corner=10),
     "backward": Fill("#FFE2B0", "#A85F00", corner=10),  # a state that recurs from the future
     "output": Fill("#EBDDF5", "#6B3A94"),
@@ -75,9 +76,9 @@ HATCHED = "hatched"  # a fill: slanted lines, which no number looks like
 HATCH, HATCH_WIDTH, HATCH_APART = "#C4C4C4", 1.2, 6.0  # their colour and width, and how far they are apart
 
 # Which fill a quantity of each role has; a gate or squashed quantity is told by the operation that defines it.
-ROLE_FILL = {"input": "input", "state": "state", "gate": "gate", "squashed": "tanh", "attention": "attention",
-             "output": "output", "loss": "loss", "intermediate": "plain"}
-ROUND = {"input", "output"}  # fills drawn as circles where the label is short
+ROLE_FILL = {"input": "input", "data": "data", "state": "state", "gate": "gate", "squashed": "tanh",
+             "attention": "attention", "output": "output", "loss": "loss", "intermediate": "plain"}
+ROUND = {"input", "data", "output"}  # fills drawn as circles where the label is short
 
 TEXT = 14.0  # font size of a quantity
 SMALL = 11.0  # of labels on wires, titles and the inside of a cell

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tinygrad_rnn.node import At
-from tinygrad_rnn.symbols import ACCENTS, GREEK, scientific, symbol
+from tinygrad_rnn.ops.draws import DECLARED
+from tinygrad_rnn.symbols import ACCENTS, GREEK, GREEK_BELOW, scientific, symbol
 
 COLUMN, ROW = "\x00", "\x01"  # stand for a step and a layer in what is stamped many times
 SUPERSCRIPT = 0.72  # size of a superscript beside its base
@@ -71,7 +72,7 @@ def named(name: str) -> Label:
     spans: Label = (Span(base, italic=True, source=name),)
     if s.adjoint:
         spans = (Span("δ", source=""), *spans)
-    below = ",".join(GREEK.get(part, part) for part in s.subscript.split(","))
+    below = ",".join(GREEK_BELOW.get(part, part) for part in s.subscript.split(","))
     return (*spans, Span(below, scale=SUPERSCRIPT, rise=-0.2, source="")) if below else spans
 
 
@@ -129,8 +130,9 @@ def shortened(label: Label, size: float, room: float) -> Label:
     return tuple(kept)
 
 
-_PART = re.compile(r"""
-    (?P<upright>(?<=[ (])[^\W\d]\w*=(?:\([^)]*\)|-?[\w.]+)|\binf\b|"[^"]*")
+_PART = re.compile(rf"""
+    (?P<drawn>(?:[ ]=[ ])?(?:{"|".join(DECLARED)})(?=\())""" + r"""
+    | (?P<upright>(?<=[ (])[^\W\d]\w*=(?:\([^)]*\)|-?[\w.]+)|\binf\b|"[^"]*")
     | (?P<name>[^\W\d]\w*)\[(?P<position>[^\]:\"]*)\]
     | transpose\((?P<transposed>[^\W\d]\w*)(?:\[(?P<where>[^\]:\"]*)\])?\)
     | (?P<function>sigmoid)(?=\() | (?P<plain>[^\W\d]\w*)(?!\w|\()
@@ -159,6 +161,9 @@ def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
             label = quantity(name, (m["position"] or m["where"] or "").replace("-", "−"))
             label += (Span("ᵀ"),) if m["transposed"] else ()
             spans.extend(replace(s, colour=(colours or {}).get(name)) for s in label)
+        elif m["drawn"]:  # w ∼ Categorical(p)
+            _, equals, kind = m["drawn"].rpartition(" = ")
+            upright(f"{' ∼ ' if equals else ''}{kind.capitalize()}")
         elif m["upright"]:
             upright("∞" if m["upright"] == "inf" else m["upright"].replace("=-", "=−"))
         elif m["number"]:

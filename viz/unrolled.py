@@ -8,6 +8,7 @@ from dataclasses import replace
 from tinygrad_rnn.node import At, refs
 
 from . import blocks
+from .blocks import SIDES
 from .inside import port_key
 from .results import key_of, panel, ports, with_results
 from .roles import Block, Roles
@@ -205,9 +206,9 @@ class _Unrolled:
         from_box, to_box = self.view.boxes[key], self.view.boxes[target]
         if port not in to_box.template.ins:
             return
-        sideways = to_box.template.ins[port].side in ("left", "right") or (
-            from_box.style == "initial") or (r.slot is not None and to_box.column is not None
-                                             and from_box.column != to_box.column and self.units.is_rail(r.source))
+        apart = r.slot is not None and to_box.column is not None and from_box.column != to_box.column
+        fed_back = self.roles.role[a.source] == "data" or self.units.is_rail(r.source)
+        sideways = to_box.template.ins[port].side in SIDES or from_box.style == "initial" or (apart and fed_back)
         if a.source not in (from_box.template.rails if sideways else from_box.template.outs):
             return
         style = self.ports[r.target.block][port].line

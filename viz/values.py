@@ -62,11 +62,6 @@ class Values:
                     found[index] = int(np.asarray(by_example)[self.example])
         return found
 
-    @property
-    def steps(self) -> int | None:
-        """The longest range that is not static, None where the run has none."""
-        return max((n for index, n in self.sizes.items() if index not in self.system.static), default=None)
-
     def at(self, mark: Mark) -> np.ndarray | None:
         """The features of a quantity at a mark's positions; None where the run has none there."""
         return self._found(mark.name, mark)

@@ -22,7 +22,7 @@ BOTH_WAYS = "<"
 def mermaid(view: View) -> str:
     """The text of a .mmd file: a flowchart from the bottom to the top, or where there are several steps from left to
     right, a subgraph a step; where a gradient comes back along an arrow, it has two heads and the adjoint's name."""
-    columns = range(len(view.columns)) if len(view.columns) > 1 else range(0)
+    columns = [c for c in range(len(view.columns)) if c not in view.ends] if len(view.columns) > 1 else []
     ids = {key: f"n{k}" for k, key in enumerate(view.boxes)}
     out = ["---", f"title: {json.dumps(clean(view.title), ensure_ascii=False)}", *CONFIG, "---",
            f"flowchart {'LR' if columns else 'BT'}"]

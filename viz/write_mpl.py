@@ -79,6 +79,7 @@ class _Page:
                 strokes = LineCollection([*hatch.lines(s)], colors=HATCH, linewidths=HATCH_WIDTH)
                 self.add(strokes)
                 strokes.set_clip_path(border)
+                strokes.set_clip_on(True)  # to the border alone, not to the axes
         for x, y, label, size, colour, anchor in texts(s):
             self.text(x, y, label, size, colour, anchor)
 
@@ -100,7 +101,7 @@ class _Page:
             self.add(Polygon(triangle, closed=True, facecolor=colour, edgecolor="none"))
         moves = path(points)
         shape = Path([p for m in moves for p in m.points], [c for m in moves for c in CODES[m.kind]])
-        line = (0, tuple(d / thick for d in DASHES)) if style.dashed or w.dashed else "solid"
+        line = (w.phase / thick, tuple(d / thick for d in DASHES)) if style.dashed or w.dashed else "solid"
         self.add(PathPatch(shape, facecolor="none", edgecolor=colour, linewidth=thick, linestyle=line,
                            capstyle="butt"))
 

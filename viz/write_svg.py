@@ -111,14 +111,19 @@ def _wire(w: Wire) -> str:
     style = LINES[w.style]
     x, y = w.points[0]
     moves = tuple([(round(a - x, 2), round(b - y, 2)) for a, b in w.points])
-    line, triangle = _line(moves, w.colour or style.colour, w.width or style.width, w.head, style.dashed or w.dashed)
+    line, triangle = _line(moves, w.colour or style.colour, w.width or style.width, w.head,
+                           w.phase if style.dashed or w.dashed else None)
     start = f'<path d="M{_n(x)} {_n(y)}'
     return f"{start}{line}{start}{triangle}" if triangle else start + line
 
 
 @lru_cache(maxsize=KNOWN)
-def _line(points: tuple[Point, ...], colour: str, thick: float, headed: bool, dashed: bool) -> tuple[str, str]:
-    """The text of a line from (0, 0) and of its head, if any, each after its first point."""
+def _line(points: tuple[Point, ...], colour: str, thick: float, headed: bool,
+          phase: float | None) -> tuple[str, str]:
+    """The text of a line from (0, 0) and of its head, if any, each after its first point.
+
+    phase: of its dashes, None without any.
+    """
     triangle = ""
     if headed:
         tips, points = head(points, thick)
@@ -127,7 +132,8 @@ def _line(points: tuple[Point, ...], colour: str, thick: float, headed: bool, da
     for move in path(points)[1:]:
         d.append(move.kind.lower() + " ".join(_at((x - at[0], y - at[1])) for x, y in move.points))
         at = move.points[-1]
-    dashes = f' stroke-dasharray="{_n(DASHES[0])} {_n(DASHES[1])}"' if dashed else ""
+    dashes = "" if phase is None else f' stroke-dasharray="{_n(DASHES[0])} {_n(DASHES[1])}"'
+    dashes += f' stroke-dashoffset="{_n(phase)}"' if phase else ""
     return f'{"".join(d)}" fill="none" stroke="{colour}" stroke-width="{_n(thick)}"{dashes}/>', triangle
 
 

@@ -133,7 +133,8 @@ class _Picture:
                            f"line width={_n(look.width)}bp")
         ink = self.colour(w.colour) if w.colour else f"{w.style}wire"
         options = [style, *([f"draw={ink}"] if w.colour else []), *([f"line width={_n(thick)}bp"] if w.width else []),
-                   *([self.style("dashes", _dashes(DASHES))] if dashed else [])]
+                   *([self.style("dashes", _dashes(DASHES))] if dashed else []),
+                   *([f"dash phase={_n(w.phase)}bp"] if w.phase else [])]
         points, arrow = w.points, ""
         if w.head:
             triangle, points = head(points, thick)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -24,15 +25,28 @@ def package(name: str, distribution: str | None = None) -> ModuleType:
     """The module of that name. distribution: what pip calls it, where that is another name."""
     known = distribution or name
     try:
-        return importlib.import_module(name)
+        with scripts_aside():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise NotInstalled(f"this data set comes with the package {known}, not installed: pip install {known}, "
                            "or for all data sets: pip install 'tinygrad-rnn[examples]'") from error
 
 
+@contextmanager
+def scripts_aside() -> Iterator[None]:
+    """Look past the folder of the script that runs: an example may have the name of the package that it reads."""
+    before, scripts = list(sys.path), Path(__file__).resolve().parents[1]
+    sys.path[:] = [entry for entry in before if Path(entry or ".").resolve() != scripts]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 def folder(name: str) -> Path | None:
     """The folder of an installed package, which is not imported; None where there is none."""
-    spec = importlib.util.find_spec(name)
+    with scripts_aside():
+        spec = importlib.util.find_spec(name)
     places = None if spec is None else spec.submodule_search_locations
     return Path(next(iter(places))) if places else None
 
