@@ -26,10 +26,10 @@ takes a moment. It prints its figures, and leaves diagrams, curves and samples i
 cores. Where a goal is not reached the number stands as it came.
 
 Figures are of a part of the data that was held out. Some were chosen with that part in sight, and are so much the
-kinder: speakers and motion have no third part to choose by, the settings of sunspots and reber were tried while its error
-was printed, and the epochs of genes and clips were changed after it was seen. In entities the names, places and firms of
-the test are new but the patterns of its sentences are not: the network learns this grammar, and does not carry over to
-another.
+kinder: speakers and motion have no third part to choose by, the settings of sunspots and reber were tried while its
+error was printed, and the epochs of genes and clips were changed after it was seen. In entities the names, places and
+firms of the test are new but the patterns of its sentences are not: the network learns this grammar, and does not carry
+over to another.
 
 | example | what it is | figure | reached | goal | baseline | published | seconds |
 |---|---|---|---|---|---|---|---|
