@@ -56,10 +56,12 @@ class Run:
 
     @property
     def quick(self) -> bool:
+        """Is only a moment's training wanted?"""
         return bool(self.args.quick)
 
     @property
     def seed(self) -> int:
+        """Of weights, batches and draws."""
         return int(self.args.seed)
 
     def pick(self, full: Any, quick: Any) -> Any:
@@ -161,6 +163,7 @@ class Example:
 
     @property
     def name(self) -> str:
+        """The name of its script."""
         return Path(self.function.__code__.co_filename).stem
 
     @property

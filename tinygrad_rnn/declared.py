@@ -66,9 +66,9 @@ class Posed:
     score: str | None
 
 
-def declared(system: System) -> list[str]:
-    """The names that are declared as data."""
-    return [eq.name for eq in system.equations if eq.rhs.op in DECLARED]
+def declarations(system: System) -> dict[str, Equation]:
+    """What is declared as data, by name."""
+    return {eq.name: eq for eq in system.equations if eq.rhs.op in DECLARED}
 
 
 def _categorical(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], how: Sampling) -> Node:
@@ -115,7 +115,7 @@ def posed(system: System, pose: Pose) -> Posed:
 
 def observed(system: System) -> System:
     """The system with all declared data given, as in training."""
-    names = declared(system)
+    names = declarations(system)
     return posed(system, Pose(frozenset(names))).system if names else system
 
 
@@ -221,25 +221,16 @@ class _Posing:
 
 def computable_ahead(system: System, equations: Iterable[Equation], index: str) -> frozenset[str]:
     """Quantities that vary by example but not over the range of `index`, and read nothing that does."""
-    r = system.range_of(index)
-
-    def timed(name: str) -> bool:
-        return any(system.range_of(i) == r for i in system.quantities[name].slots)
-
+    equations = list(equations)
     reads: dict[str, set[str]] = {}
-    bounded = set()
     for eq in equations:
-        if eq.is_boundary:
-            bounded.add(eq.name)
-        reads.setdefault(eq.name, set()).update(
-            node.attr("name") for node in refs([eq.rhs]))
-    found = {name for name in reads if not timed(name)}
+        reads.setdefault(eq.name, set()).update(node.attr("name") for node in refs([eq.rhs]))
+    found = {name for name in reads if not system.runs_over(name, index)}
     while True:
-        gone = {name for name in found if any(timed(other) or (other in reads and other not in found)
+        gone = {name for name in found if any(system.runs_over(other, index) or (other in reads and other not in found)
                                               for other in reads[name])}
         if not gone:
             break
         found -= gone
-    declared_names = {eq.name for eq in equations if eq.rhs.op in DECLARED}
-    return frozenset(name for name in found if system.quantities[name].batched and name not in bounded
-                     and name not in declared_names)
+    apart = {eq.name for eq in equations if eq.is_boundary or eq.rhs.op in DECLARED}
+    return frozenset(name for name in found - apart if system.quantities[name].batched)

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from .declare import Symbol
-from .declared import declared, observed
+from .declared import declarations, observed
 from .errors import BadType, BadValue
 from .infer import Declarations, resolve
 from .node import At
@@ -38,7 +38,7 @@ class Declaring:
     def _forget(self) -> None:
         """What follows from the equations is made anew after one is added."""
         self._system: System | None = None
-        self._data: list[str] | None = None
+        self._declarations: dict[str, Equation] | None = None
 
     def input(self, name: str, size: Any = None) -> Symbol:
         """An input: data given at each position (`x[t]`) or for each example (`img[n]`)."""
@@ -98,9 +98,14 @@ class Declaring:
     @property
     def declared(self) -> list[str]:
         """The names of declared data: `w[t] = categorical(p[t])`."""
-        if self._data is None:
-            self._data = declared(self.system)
-        return self._data
+        return list(self.declarations)
+
+    @property
+    def declarations(self) -> dict[str, Equation]:
+        """The equations that declare data, by name."""
+        if self._declarations is None:
+            self._declarations = declarations(self.system)
+        return self._declarations
 
 
 def _warn_of_twins(names: list[str]) -> None:

@@ -62,11 +62,9 @@ class _Parts:
 
     def __init__(self, model: Model, given: Mapping[str, Any], index: str, batch: int | None):
         self.model, self.index = model, index
-        system = model.system
-        r = system.range_of(index)
 
         def timed(name: str) -> bool:
-            return any(system.range_of(i) == r for i in system.quantities[name].slots)
+            return model.system.runs_over(name, index)
 
         self.whole = {n: np.asarray(v) for n, v in given.items() if not timed(n)}
         self.prefix = {n: np.asarray(v) for n, v in given.items() if timed(n) and n in model.declared}
@@ -152,16 +150,20 @@ def stop_names(model: Model) -> list[str]:
     return [n for n in model.declared if kind_of(model, n) == "categorical" and model.system.quantities[n].slots]
 
 
+def _repeated(value: Any, width: int) -> Any:
+    """Each example `width` times, one after another: of an array, or of a dict of them."""
+    if isinstance(value, Mapping):
+        return {name: np.repeat(v, width, axis=0) for name, v in value.items()}
+    return None if value is None else np.repeat(value, width, axis=0)
+
+
 class _Carried:
     """The distribution of the next class by one step from a state."""
 
     def __init__(self, model: Model, name: str, parts: _Parts, width: int, lengths: Any):
         self.name, self.parts, self.width = name, parts, width
-        many = {n: np.repeat(v, width, axis=0) for n, v in parts.whole.items()}
-        if lengths is not None:
-            lengths = ({i: np.repeat(v, width) for i, v in lengths.items()} if isinstance(lengths, Mapping)
-                       else np.repeat(lengths, width))
-        self.stepper = Stepper(model, parts.batch * width, [name], many, lengths=lengths)
+        self.stepper = Stepper(model, parts.batch * width, [name], _repeated(parts.whole, width),
+                               lengths=_repeated(lengths, width))
         self.dummy = np.zeros(parts.batch * width, "int64")
         pose = self.stepper.pose([name])
         self.model = model.posed(Pose(pose.given, scored=name, ahead=pose.ahead))
@@ -172,8 +174,8 @@ class _Carried:
         """(batch * width, classes) of the next step."""
         system, score = self.model.system, self.model.score
         assert score is not None
-        now = {n: np.repeat(v, self.width, axis=0)[:, None] for n, v in self.parts.at(self.k).items() if n != self.name}
-        data = {**self.stepper._given_ahead(), **now, self.name: self.dummy[:, None]}
+        now = {n: v[:, None] for n, v in _repeated(self.parts.at(self.k), self.width).items()}
+        data = {**self.stepper.given_ahead(), **now, self.name: self.dummy[:, None]}
         needs = demand(system, (score,)).inputs
         out, _ = self.model._ran({n: data[n] for n in needs if n in data}, (score,), state=self.state,
                                  batch=len(self.dummy), lengths=self.stepper.lengths_of(system, (score,)),
@@ -195,17 +197,14 @@ class _Anew:
     def __init__(self, model: Model, name: str, parts: _Parts, width: int, lengths: Any):
         self.name, self.parts, self.width = name, parts, width
         self.model = model.posed(Pose(frozenset([name, *(n for n in parts.whole if n in model.declared)]), scored=name))
-        self.whole = {n: np.repeat(v, width, axis=0) for n, v in parts.whole.items()}
-        self.lengths = None if lengths is None else (
-            {i: np.repeat(v, width) for i, v in lengths.items()} if isinstance(lengths, Mapping)
-            else np.repeat(lengths, width))
+        self.whole, self.lengths = _repeated(parts.whole, width), _repeated(lengths, width)
         self.history = np.zeros((parts.batch * width, 0), "int64")
 
     def likelihoods(self) -> Any:
         """(batch * width, classes) of the next step."""
         k, score = self.history.shape[1] + 1, self.model.score
         assert score is not None
-        timed = {n: np.repeat(v[:, :k], self.width, axis=0) for n, v in self.parts.steps.items()}
+        timed = _repeated({n: v[:, :k] for n, v in self.parts.steps.items()}, self.width)
         now = np.concatenate([self.history, np.zeros((len(self.history), 1), "int64")], axis=1)
         out, _ = self.model._ran({**self.whole, **timed, self.name: now}, (score,), lengths=self.lengths)
         return out[score][:, -1]

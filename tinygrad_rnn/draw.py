@@ -34,6 +34,11 @@ def uniform(xp: Any, key: int, coordinates: list[Any]) -> Any:
     return (z >> xp.uint64(11)).astype("float64") * 2.0**-53
 
 
+def grid(xp: Any, shape: tuple[int, ...]) -> list[Any]:
+    """The position along each axis of an array of that shape, each broadcastable to it."""
+    return [xp.arange(size).reshape([-1 if j == k else 1 for j in range(len(shape))]) for k, size in enumerate(shape)]
+
+
 def key_of(seed: int, step: int, name: str) -> int:
     """The key of one name's draws at one step."""
     return _mixed(_mixed(_mixed(seed & _MASK) ^ (step & _MASK)) ^ zlib.crc32(name.encode()))
@@ -43,8 +48,7 @@ def _drawn(xp: Any, out: Any, labels: tuple[str, ...], batched: bool, node: Any,
     """Uniform numbers for an array whose axes are labels, features, batch."""
     at = dict(node.attr("at"))
     axes = []
-    for k, size in enumerate(out.shape):
-        axis = xp.arange(size).reshape([-1 if j == k else 1 for j in range(out.ndim)])
+    for k, axis in enumerate(grid(xp, out.shape)):
         if batched and k == out.ndim - 1:
             axis = axis + feed.first_example
         before = feed.offset.get(labels[k], 0) + feed.behind.get(labels[k], 0) if k < len(labels) else 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from .arguments import real
 from .declared import Pose
-from .draw import key_of, uniform
+from .draw import grid, key_of, uniform
 from .errors import BadType, BadValue
 
 if TYPE_CHECKING:
@@ -46,7 +46,5 @@ class Feeding:
         for name, (values, kept) in self.model.begun.items():
             slots = self.model.system.quantities[name].slots
             shape = np.shape(data[values])[: 1 + len(slots)] if values in data else ()
-            at = [np.arange(size).reshape([-1 if j == k else 1 for j in range(len(shape))])
-                  for k, size in enumerate(shape)]
-            found[kept] = (uniform(np, key_of(self.seed, step, kept), at) >= share).astype("float32")
+            found[kept] = (uniform(np, key_of(self.seed, step, kept), grid(np, shape)) >= share).astype("float32")
         return found

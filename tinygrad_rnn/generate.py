@@ -13,7 +13,6 @@ from .errors import BadName, BadValue
 from .feeds import dynamic_slots, steps_by_index
 from .ops.table import near
 from .result import Result
-from .schedule import needed, schedule
 from .system import System
 
 if TYPE_CHECKING:
@@ -26,30 +25,20 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
               **options: Any) -> Result:
     """`Model.run` of a model with declared data; `options` are those of `prepared`."""
     stops = stop_classes(model, stop, data)
-    whole, begun = _parted(model, data, options.get("steps"))
+    whole, begun = _parted(model, data, options["steps"])
     pose = Pose(frozenset(whole) & set(model.declared), frozenset(begun), sampling=sampling)
     posed = model.posed(pose)
     filled = {**whole, **_filled_up(posed, begun, _sizes(model.system, whole, options["steps"]))}
     names = tuple(n for n in posed.asked_for(want, filled) if want is not None or n not in posed.hidden)
     drawn = [name for name in model.declared if name not in pose.given]
-    ordered = _ordered(posed)
-    if ordered and not stops:
+    if posed.ordered and not stops:
         return codes(model, drawn, _public(posed, posed._ran(filled, names, **options)[0]))
-    if ordered:
+    if posed.ordered:
         first: dict[str, Any] = codes(model, drawn, posed._ran(filled, tuple(drawn), **options)[0])
     else:
         first = _drawn_one_by_one(model, whole, begun, drawn, sampling, options)
         options = {**options, "steps": None}
     return _completed(model, whole, names, first, stops, {n: begun[n].shape[1] for n in begun}, options)
-
-
-def _ordered(posed: PosedModel) -> bool:
-    """Can what is drawn be computed in one pass? Not where all later positions look at what is drawn at one."""
-    try:
-        schedule(needed(posed.system, posed.system.by_name))
-    except BadValue:
-        return False
-    return True
 
 
 def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], first: Mapping[str, Any],
@@ -188,7 +177,7 @@ def stop_classes(model: Model, stop: Any, data: Mapping[str, Any]) -> dict[str, 
 
 def kind_of(model: Model, name: str) -> str:
     """"categorical", "bernoulli" or "normal"."""
-    return next(eq.rhs.op for eq in model.system.by_name[name] if not eq.is_boundary)
+    return model.declarations[name].rhs.op
 
 
 def _sizes(system: System, given: Mapping[str, Any], steps: Any) -> dict[str, int]:
@@ -243,7 +232,7 @@ def codes(model: Model, drawn: Iterable[str], out: Values) -> Values:
             axes = [*(["example"] if q.batched else []), *q.slots]
             where = ", ".join(f"{a} {p}" if a == "example" else f"{a} = {p + 1}"
                               for a, p in zip(axes, at, strict=False))
-            eq = next(e for e in model.system.by_name[name] if not e.is_boundary)
+            eq = model.declarations[name]
             raise BadValue(f"{name} cannot be drawn at {where}: what stands in {eq.rhs.op}(...) is no distribution "
                            f"there (NaN, negative, or all zero)\n{eq.show()}")
         if kind_of(model, name) == "categorical":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -25,6 +26,7 @@ from .printer import system_text
 from .reader import read
 from .replay import MOST, Replay, signature
 from .result import Result, Trace, trace
+from .schedule import needed, schedule
 from .system import System
 from .weights import Weights, shapes
 
@@ -372,6 +374,15 @@ class PosedModel(Model):
     peeks: dict[str, str]
     hidden: frozenset[str]
     score: str | None
+
+    @functools.cached_property
+    def ordered(self) -> bool:
+        """Can all be computed in one pass? Not where all later positions look at what is drawn at one."""
+        try:
+            schedule(needed(self.system, self.system.by_name))
+        except BadValue:
+            return False
+        return True
 
     @classmethod
     def of_pose(cls, model: Model, pose: Pose) -> PosedModel:

@@ -70,7 +70,7 @@ class Stepper:
             return self._done(self._live.step(inputs), inputs)
         model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
         state, system = self.state, model.system
-        data = {**self._given_ahead(), **self._with_time(inputs)}
+        data = {**self.given_ahead(), **self._with_time(inputs)}
         want = self.want or tuple(
             name for name in self.model.system.of_role("defined")
             if system.quantities[name].role == "defined" and system.quantities[name].slots == (self.index,)
@@ -98,9 +98,9 @@ class Stepper:
     def pose(self, inputs: Iterable[str]) -> Pose:
         """What is given, drawn, and there already."""
         given = frozenset(n for n in self.model.declared if n in inputs or n in self._whole)
-        return Pose(given, sampling=self.sampling, ahead=frozenset(self._given_ahead()) - set(self._whole))
+        return Pose(given, sampling=self.sampling, ahead=frozenset(self.given_ahead()) - set(self._whole))
 
-    def _given_ahead(self) -> dict[str, Any]:
+    def given_ahead(self) -> dict[str, Any]:
         """The inputs without time, and what follows from them alone."""
         if self._ahead is None:
             self._ahead = dict(self._whole)
@@ -128,9 +128,7 @@ class Stepper:
         return {i: n for i, n in named.items() if i not in system.ranges or system.range_of(i) in used} or None
 
     def _one_step(self, system: System, want: tuple[str, ...]) -> dict[str, int] | None:
-        r = system.range_of(self.index)
-        carried = any(system.range_of(i) == r for name in demand(system, want).inputs
-                      for i in system.quantities[name].slots)
+        carried = any(system.runs_over(name, self.index) for name in demand(system, want).inputs)
         return None if carried else {self.index: 1}
 
     def _with_time(self, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,6 +112,11 @@ class System:
         """The index that stands for all that share this one's range."""
         return self.ranges.get(index, index)
 
+    def runs_over(self, name: str, index: str) -> bool:
+        """Has the quantity an index that shares the range of this one?"""
+        r = self.range_of(index)
+        return any(self.range_of(i) == r for i in self.quantities[name].slots)
+
     def with_equations(self, equations: Iterable[Equation], quantities: Mapping[str, Quantity], **more: Any) -> System:
         """The system with other equations and quantities."""
         return replace(self, equations=tuple(equations), quantities=dict(quantities), **more)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from tinygrad_rnn.declared import declared
+from tinygrad_rnn.declared import declarations
 from tinygrad_rnn.node import At, Node, walk
 from tinygrad_rnn.system import System
 
@@ -61,7 +61,7 @@ class Roles:
 
 def roles(system: System) -> Roles:
     found = arrows(system)
-    data = frozenset(declared(system))
+    data = frozenset(declarations(system))
     groups = components(system, [a for a in found if a.source not in data])
     blocks = _blocks(system, found, groups)
     group_of = {n: g for g in groups for n in g}
