@@ -26,7 +26,7 @@ from tinygrad_rnn.program import Interpreted, Recorder
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 
 from tinygrad_rnn.jit.compiled import Program
-from tinygrad_rnn.jit.scalar import SCALARS
+from tinygrad_rnn.fusion.scalar import SCALARS
 
 BACKEND = backends.current()
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ..fusion.fuse import Group, Unit, fused, loads
+from ..fusion.lift import Foreign, Host, Operand, Product, Repeated, lifted
+from ..fusion.passes import passed
 from ..program import Block, Call
-from . import gemm
+from . import gemm, products
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
-from .fuse import Group, Unit, fused, loads
 from .hoist import hoisted
-from .lift import Foreign, Operand, Product, Repeated, lifted
 from .native import KERNEL as NATIVE
 from .native import machine
 
@@ -27,7 +28,8 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        self.segmented = [[(body, fused(body)) for body in hoisted(lifted(calls))] for calls in segments]
+        self.segmented = [[(body, fused(body)) for body in hoisted(lifted(calls, products.RULES, Host()))]
+                          for calls in segments]
         bodies = [pair for segment in self.segmented for pair in segment]
         read = {id(owner(o.array)) for _, units in bodies for unit in units
                 for o in (loads(unit) if isinstance(unit, Group) else unit.reads)}
@@ -102,11 +104,11 @@ class Program:
             self.keep.append(unit)
             return _product(unit, self.scratch)
         assert isinstance(unit, Group)
-        found = assembled(unit, needed)
+        found = passed(unit, needed)
         if found is None:
             return None
-        kernel, operands, record = found
-        self.keep.append(operands)
+        kernel, record = assembled(found)
+        self.keep.append(found.operands)
         return machine().address(repr(kernel), kernel.make), record
 
     def run(self, segment: int) -> None:

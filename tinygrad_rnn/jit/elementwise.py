@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
+from ..fusion.scalar import FOLDS, Terms
 from .build import FLOATS, I1, I8, POINTER, Builder, i64
 from .gemm import BYTES, least
-from .scalar import SCALARS, Value, constant, is_truth, maximum
+from .scalar import Value, constant, is_truth
 
 ITEM = {**BYTES, "bool": 1}
 TILE = 8
-FOLDS = {"sum": (0.0, lambda x, y: x + y), "max": (-math.inf, maximum)}
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,8 @@ class _Writer:
         self.kernel, self.b = kernel, b
         self.lanes = kernel.lanes
         self.vector = ir.VectorType(FLOATS[kernel.dtype], self.lanes)
+        self.terms = Terms(self._number, self._truth, lambda x: isinstance(x, bool) or (
+            isinstance(x, Value) and is_truth(x)))
 
     def write(self) -> None:
         b, axes = self.b, self.kernel.axes
@@ -197,7 +198,7 @@ class _Writer:
             elif name == "const":
                 values.append(args[0])
             else:
-                values.append(self._computed(name, [values[k] for k in args]))
+                values.append(self.terms.computed(name, [values[k] for k in args]))
         for operand, step in self.kernel.stores:
             self._store(values[step], pointers[operand], operand, i, mask)
         for operand, step, name in self.kernel.folds:
@@ -230,20 +231,6 @@ class _Writer:
         if not isinstance(value, Value):
             return Value(self.b, ir.Constant(ir.VectorType(I1, self.lanes), [int(bool(value))] * self.lanes))
         return value if is_truth(value) else value.compare("!=", 0.0)
-
-    def _computed(self, name: str, args: list[Any]) -> Value:
-        if name == "truth":
-            return self._truth(args[0])
-        if name.startswith("logical"):
-            return SCALARS[name](*map(self._truth, args))
-        if name == "where":
-            if all(isinstance(a, bool) or (isinstance(a, Value) and is_truth(a)) for a in args[1:]):
-                return SCALARS[name](*map(self._truth, args))
-            return SCALARS[name](self._truth(args[0]), *map(self._number, args[1:]))
-        if name == "copy":
-            return args[0] if isinstance(args[0], Value) else (
-                self._truth(args[0]) if isinstance(args[0], bool) else self._number(args[0]))
-        return SCALARS[name](*map(self._number, args))
 
     def _fold(self, value: Any, pointer: Any, operand: int, name: str, i: Any, mask: Any) -> None:
         b, (neutral, combine) = self.b, FOLDS[name]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .lift import Instruction, Map, Operand, Product, Repeated, writes
+from ..fusion.lift import Instruction, Map, Operand, Product, Repeated, writes
 
 
 def hoisted(bodies: list[Repeated]) -> list[Repeated]:

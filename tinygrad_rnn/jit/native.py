@@ -16,6 +16,7 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from .. import fusion
 from ..errors import BadFile
 from ..files import write_atomic
 
@@ -27,10 +28,11 @@ def _seal(code: bytes) -> bytes:
 
 
 def _version() -> str:
-    """What the generated code depends on beside its key: the sources of this package."""
+    """What the generated code depends on beside its key: the sources of this package, and of what it writes down."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for package in (Path(__file__).parent, Path(fusion.__file__).parent):
+        for path in sorted(package.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

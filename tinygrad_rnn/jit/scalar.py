@@ -1,4 +1,4 @@
-"""What one element's arithmetic is in vector code: a row per array function.
+"""Vectors of numbers and of truth values in LLVM code, and the functions of them that a machine does not have.
 
 float32 functions are polynomials that work on all lanes at once, accurate to 4 ulp over their whole range;
 float64 calls the C library for each lane, which is what float64 is for: checking, not speed.
@@ -42,6 +42,7 @@ class Value:
     def __le__(self, x: Any) -> Value: return self.compare("<=", x)
     def __ge__(self, x: Any) -> Value: return self.compare(">=", x)
     def __and__(self, x: Value) -> Value: return Value(self.b, self.b.ir.and_(self.v, x.v))
+    def __invert__(self) -> Value: return Value(self.b, self.b.ir.not_(self.v))
     def __or__(self, x: Value) -> Value: return Value(self.b, self.b.ir.or_(self.v, x.v))
 
     def compare(self, sign: str, x: Any) -> Value:
@@ -58,9 +59,9 @@ class Value:
         """self * x + y, rounded once."""
         return Value(self.b, self.b.intrinsic("fma", self.v.type, self.v, self._other(x), self._other(y)))
 
-    def call(self, name: str) -> Value:
-        """LLVM's own function of that name, such as sqrt."""
-        return Value(self.b, self.b.intrinsic(name, self.v.type, self.v))
+    def call(self, name: str, *more: Value) -> Value:
+        """A function of FUNCTIONS."""
+        return FUNCTIONS[name](self, *more)
 
     def bits(self) -> Value:
         """The same bits as 32-bit integers."""
@@ -152,13 +153,6 @@ def tanh(x: Value) -> Value:
     return Value(x.b, x.b.intrinsic("copysign", x.v.type, (e / (e + 2.0)).v, x.v))
 
 
-def sigmoid(x: Value) -> Value:
-    """1 / (1 + e**-|x|), times e**-|x| where x is negative, so that small values keep their digits."""
-    z = exp(-abs(x))
-    s = 1.0 / (z + 1.0)
-    return (x < 0.0).choose(z * s, s)
-
-
 def log(x: Value) -> Value:
     """The natural logarithm: the exponent's part, and a polynomial of the mantissa in [sqrt(1/2), sqrt(2))."""
     if not x.single:
@@ -188,30 +182,6 @@ def log1p(u: Value) -> Value:
     return exact.choose(u, log(w) * (u / exact.choose(1.0, lost)))
 
 
-def logaddexp(x: Value, y: Value) -> Value:
-    """log(e**x + e**y)."""
-    top = maximum(x, y)
-    distance = abs(x - y)
-    value = top + log1p(exp(-distance))
-    return x.compare("==", y).choose(x + LN2, value)
-
-
-def maximum(x: Value, y: Value) -> Value:
-    """The larger; NaN where either is."""
-    return (x.compare("!=", x) | (x > y)).choose(x, y)
-
-
-def minimum(x: Value, y: Value) -> Value:
-    """The smaller; NaN where either is."""
-    return (x.compare("!=", x) | (x < y)).choose(x, y)
-
-
-def sign(x: Value) -> Value:
-    """-1, 0 or 1; NaN stays."""
-    one = (x > 0.0).choose(1.0, (x < 0.0).choose(-1.0, x * 0.0))
-    return x.compare("!=", x).choose(x, one)
-
-
 def libm(name: str, *args: Value) -> Value:
     """The C library's function, lane by lane."""
     b, kind = args[0].b, args[0].v.type
@@ -226,24 +196,13 @@ def libm(name: str, *args: Value) -> Value:
     return Value(b, out)
 
 
-def _not(x: Value) -> Value:
-    return Value(x.b, x.b.ir.xor(x.v, ir.Constant(x.v.type, [1] * x.v.type.count)))
-
-
 def is_truth(x: Value) -> bool:
     """Is it a vector of truth values?"""
     return bool(x.v.type.element == I1)
 
 
-SCALARS: dict[str, Callable[..., Value]] = {
-    "add": lambda x, y: x + y, "subtract": lambda x, y: x - y, "multiply": lambda x, y: x * y,
-    "divide": lambda x, y: x / y, "negative": lambda x: -x, "absolute": abs, "sign": sign,
-    "exp": exp, "log": log, "tanh": tanh, "sigmoid": sigmoid, "logaddexp": logaddexp,
-    "sqrt": lambda x: x.call("sqrt"), "sin": lambda x: libm("sin", x), "cos": lambda x: libm("cos", x),
-    "power": lambda x, y: libm("pow", x, y), "maximum": maximum, "minimum": minimum,
-    "less": lambda x, y: x < y, "less_equal": lambda x, y: x <= y, "greater": lambda x, y: x > y,
-    "greater_equal": lambda x, y: x >= y, "equal": lambda x, y: x.compare("==", y),
-    "not_equal": lambda x, y: x.compare("!=", y),
-    "logical_and": lambda x, y: x & y, "logical_or": lambda x, y: x | y, "logical_not": _not,
-    "copy": lambda x: x, "where": lambda c, x, y: c.choose(x, y),
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "exp": exp, "log": log, "log1p": log1p, "tanh": tanh,
+    "sqrt": lambda x: Value(x.b, x.b.intrinsic("sqrt", x.v.type, x.v)),
+    "sin": lambda x: libm("sin", x), "cos": lambda x: libm("cos", x), "power": lambda x, y: libm("pow", x, y),
 }

@@ -15,10 +15,10 @@ from llvmlite import ir
 
 from .. import timing
 from ..errors import BadValue
+from ..fusion.fuse import Group, Unit, unit_writes
+from ..fusion.lift import Foreign, Product
 from .build import I64, KERNEL, POINTER, Builder, i64
 from .compiled import Program
-from .fuse import Group, Unit, unit_writes
-from .lift import Foreign, Product
 from .native import KERNEL as NATIVE
 from .native import machine
 
@@ -39,6 +39,10 @@ class _TimedForeign(Foreign):
         self.nanoseconds += time.perf_counter_ns() - start
 
 
+def _timed(unit: Unit) -> Unit:
+    return _TimedForeign(unit.fn, unit.columns, unit.reads) if isinstance(unit, Foreign) else unit
+
+
 class TimedProgram(Program):
     """The same units in the same order, every kernel called through one that adds up the time.
 
@@ -54,8 +58,8 @@ class TimedProgram(Program):
         self._timer = machine().address(f"timer {clock}", partial(_make_timer, clock))
         self._now = NATIVE(machine().address(f"clock {clock}", partial(_make_clock, clock)))
         self._records: dict[Unit, np.ndarray] = {}
-        self.segmented = [[(body, [_TimedForeign(u.fn, u.columns) if isinstance(u, Foreign) else u for u in units])
-                           for body, units in segment] for segment in program.segmented]
+        self.segmented = [[(body, [_timed(unit) for unit in units]) for body, units in segment]
+                          for segment in program.segmented]
         self.segments = [self._actions(segment, self._needed) for segment in self.segmented]
         self._began = self._clocks()
         self.reset()

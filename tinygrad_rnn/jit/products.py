@@ -1,0 +1,87 @@
+"""Contractions as products for the kernels of `gemm`: which axis is a row, a column, and what is summed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..fusion.lift import Instruction, Memory, Operand, Product, Rule, fits, multiplied
+from .gemm import CHUNK, WIDE, lanes
+
+AXES = 6  # that a kernel can walk over: a row, a column, two of those that are summed, and two more of any kind
+
+
+def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
+    out, a, b, (lo, la, lb) = args
+    if not fits(out, a, b) or not out.dtype == a.dtype == b.dtype:
+        return None
+    sizes = {**dict(zip(la, a.array.shape, strict=True)), **dict(zip(lb, b.array.shape, strict=True))}
+    strides = [{x: s for x, s in zip(labels, o.array.strides, strict=True) if sizes[x] != 1}
+               for labels, o in ((la, a), (lb, b), (lo, out))]
+    order = [x for x in lo if sizes[x] != 1]
+    if not order or (order[-1] in strides[0] and order[-1] in strides[1]):
+        return multiplied(out, a, b, (lo, la, lb), memory)
+    if order[-1] in strides[0]:
+        a, b, strides = b, a, [strides[1], strides[0], strides[2]]
+    if strides[2][order[-1]] != out.array.itemsize:
+        return None
+    return _product(out, a, b, order, strides, sizes)
+
+
+def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: list[dict[str, int]],
+             sizes: dict[str, int]) -> list[Instruction] | None:
+    sa, sb, sc = strides
+    summed = sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x]))
+    rows = _merged([x for x in order if x in sa and x not in sb], sizes, [sa, sc])
+    columns = _merged([x for x in order if x in sb and x not in sa], sizes, [sb, sc])
+    stack = _merged([x for x in order if x in sa and x in sb], sizes, [sa, sb, sc])
+    inner = _merged(summed, sizes, [sa, sb], CHUNK)
+    if len(inner) + len(rows) + len(columns) + len(stack) > AXES:
+        inner = _merged(summed, sizes, [sa, sb])
+    row = max(rows, key=lambda axis: axis[0], default=(1, (0, 0)))
+    rows = [r for r in rows if r is not row]
+    *columns, column = columns
+    k1 = inner.pop() if inner else (1, (0, 0))
+    k2 = inner.pop() if inner else (1, (0, 0))
+    outer = [(n, (x, 0, z), 0) for n, (x, z) in rows] + [(n, (0, y, z), 0) for n, (y, z) in columns]
+    outer += [(n, (x, y, z), 0) for n, (x, y, z) in stack]
+    outer += [(n, (x, y, 0), 1) for n, (x, y) in inner]
+    if len(outer) > 2:
+        return None
+    outer += [(1, (0, 0, 0), 0)] * (2 - len(outer))
+    fields = {"m": row[0], "a_m": row[1][0], "c_m": row[1][1], "n": column[0], "b_n": column[1][0],
+              "k1": k1[0], "a_k1": k1[1][0], "b_k1": k1[1][1], "k2": k2[0], "a_k2": k2[1][0], "b_k2": k2[1][1]}
+    for k, (n, (x, y, z), add) in enumerate(outer, 1):
+        fields |= {f"outer{k}": n, f"a_outer{k}": x, f"b_outer{k}": y, f"c_outer{k}": z, f"add_outer{k}": add}
+    size = out.array.itemsize
+    if all(fields[x] == 1 for x in ("m", "k2", "outer1", "outer2")) and fields["a_k1"] == fields["b_k1"] == size:
+        return [Product(b, a, out, {"m": column[0], "k": k1[0], "a_m": column[1][0], "c_m": size}, kernel="rows")]
+    return [Product(a, b, out, fields, _scratch(fields, size))]
+
+
+def _scratch(fields: dict[str, int], size: int) -> int:
+    """How many numbers the kernel needs to lay out the part of B that it works on."""
+    if fields["b_n"] == size:
+        return 0
+    panel = lanes("float32" if size == 4 else "float64") * (WIDE if fields["m"] <= 2 else 2)
+    return max(fields["k1"], CHUNK) * -(-fields["n"] // panel) * panel
+
+
+Axis = tuple[int, tuple[int, ...]]
+
+
+def _merged(labels: list[str], sizes: dict[str, int], strides: list[dict[str, int]], most: float = math.inf
+            ) -> list[Axis]:
+    """Axes as (size, strides in each array), neighbours that are one run in all arrays made one of at most so many."""
+    found: list[Axis] = []
+    for x in labels:
+        n, own = sizes[x], tuple(s[x] for s in strides)
+        one_run = found and all(before == n * s for before, s in zip(found[-1][1], own, strict=True))
+        if one_run and found[-1][0] * n <= most:
+            found[-1] = (found[-1][0] * n, own)
+        else:
+            found.append((n, own))
+    return found
+
+
+RULES: dict[str, Rule] = {"contraction": _contraction}
