@@ -36,7 +36,7 @@ def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Label
     if not summed:
         do(do.xp.multiply, _aligned(a, la, lo), _aligned(b, lb, lo), out)
         return
-    if do.compiled:
+    if do.compiled and not (do.matrices and lo and lo[-1] not in stack):
         do(contraction, out, a, b, (tuple(lo), tuple(la), tuple(lb)))
         return
     if lo and lo[-1] in stack:

@@ -14,7 +14,7 @@ from .ops import TABLE, f
 class Now:
     """Array code's `do` that calls as it goes."""
 
-    compiled = False
+    compiled, matrices = False, True
 
     def __init__(self, xp: Any):
         self.xp = xp

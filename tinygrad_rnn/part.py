@@ -35,13 +35,11 @@ class Part:
         self.program = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
 
     def _compiled(self, segments: list[list[Any]]) -> Any:
-        from .jit.compiled import Program
-
         public = [buffer for name, buffer in self.layout.buffers.items()
                   if self.config.check or name in self.config.want
                   or any(low or high for low, high in self.layout.rooms[name])]
         public += [array for level in self.sums for array in level]
-        return Program(segments, {id(self.backend.owner(b)) for b in public}, self.backend.owner)
+        return self.backend.program(segments, {id(self.backend.owner(b)) for b in public})
 
     def start(self, feed: Feed) -> None:
         """Fill the buffers from the feed of the whole batch, and compute level 0."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from . import cores, jit
+from . import cores
 from .config import Config, Feed
 from .errors import BadValue
 from .levels import Level, levels
@@ -40,7 +40,7 @@ class Plan:
         equations = needed(self.system, config.want)
         if config.carried:
             equations = [eq for eq in equations if not _is_initial(self.system, eq)]
-        self.compiled = (backend.name == "numpy" and jit.enabled()
+        self.compiled = (backend.compiles()
                          and sum(1 for _ in walk(eq.rhs for eq in equations)) < LONGEST)
         equations = lowered(self.system, equations, config.coded, config.training, self.compiled)
         found = merged(self.system, config, equations, schedule(equations), weights,

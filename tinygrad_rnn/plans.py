@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from . import backends, jit
+from . import backends
 from .config import Config
 from .plan import Plan
 from .segments import Segments
@@ -30,7 +30,8 @@ class PlanCache:
         """The plan for config on the backend in use, or `Segments` in its place, made if it is not there."""
         backend, arrays = backends.current(), weights.arrays
         threads = backend.threads() if self.threads is None else self.threads
-        key = (backend.name, id(arrays), jit.enabled(), threads, config)  # a plan keeps its arrays, and so their id
+        how = (backend.name, backends.precision(), backend.compiles(), threads)
+        key = (*how, id(arrays), config)  # a plan keeps its arrays, and so their id
         if key not in self._plans:
             kind = Plan if config.memory is None else Segments
             self._plans[key] = kind(system, config, arrays, backend, threads=threads)

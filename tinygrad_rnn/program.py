@@ -17,11 +17,13 @@ READY = 60_000
 class Recorder:
     """Array code's `do`: appends calls to a list; scratch arrays are kept by the site that asks for them.
 
-    compiled: whether the calls will be compiled, so that contractions are recorded whole.
+    compiled: whether the calls will be compiled; matrices: whether, even so, the operands of products are to be laid
+    out as matrices.
     """
 
     def __init__(self, backend: Any, compiled: bool = False):
         self.backend, self.compiled = backend, compiled
+        self.matrices = not compiled or backend.matrices
         self.xp = backend.xp
         self.calls: list[Call | Block] = []
         self.site: Hashable = None

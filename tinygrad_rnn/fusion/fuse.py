@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from .lift import NUMBERS, Fold, Foreign, Instruction, Map, Operand, Repeated, writes
+from .lift import FLOATS, Fold, Foreign, Instruction, Map, Operand, Repeated, writes
 
 LOOK_BACK = 48  # units that an instruction may move over to join a group
 LARGEST = 96  # instructions in one pass: more would not stay in registers, and take long to compile
@@ -30,7 +31,7 @@ class Group:
     @property
     def dtype(self) -> str:
         """Of its numbers."""
-        return next((o.dtype for i in self.items for o in (*i.reads, i.out) if o.dtype in NUMBERS), "float32")
+        return next((o.dtype for i in self.items for o in (*i.reads, i.out) if o.dtype in FLOATS), "float32")
 
 
 Unit = Group | Instruction
@@ -57,8 +58,8 @@ def _inner(o: Operand) -> int:
 
 
 class _Fuser:
-    def __init__(self, count: int):
-        self.count = count
+    def __init__(self, count: int, alike_folds: bool):
+        self.count, self.alike_folds = count, alike_folds
         self.units: list[Unit] = []
 
     def add(self, item: Instruction) -> None:
@@ -84,7 +85,10 @@ class _Fuser:
         """May the item be done in the same pass: does it meet the group's writes in the same places, or not at all?"""
         if len(group.items) == LARGEST or group.strided or strided(item) or space(item) != group.space:
             return False
-        if {o.dtype for i in (*group.items, item) for o in (*i.reads, i.out)} >= set(NUMBERS):
+        if {o.dtype for i in (*group.items, item) for o in (*i.reads, i.out)} >= set(FLOATS):
+            return False
+        if self.alike_folds and isinstance(item, Fold) and any(
+                folded(item) != folded(other) for other in group.items if isinstance(other, Fold)):
             return False
         for other in group.items:
             for o in item.reads:
@@ -113,9 +117,14 @@ class _Fuser:
             self._overlap(o, w) for o in item.reads for w in written)
 
 
-def fused(body: Repeated) -> list[Unit]:
-    """The body's units, in an order that computes the same."""
-    fuser = _Fuser(body.count)
+def folded(fold: Fold) -> list[bool]:
+    """Of each axis, is it summed?"""
+    return [s == 0 for n, s in zip(fold.out.array.shape, fold.out.array.strides, strict=True) if n != 1]
+
+
+def fused(body: Repeated, alike_folds: bool = False) -> list[Unit]:
+    """The body's units, in an order that computes the same. alike_folds: one pass sums along the same axes only."""
+    fuser = _Fuser(body.count, alike_folds)
     for item in body.instructions:
         fuser.add(item)
     return fuser.units
@@ -132,3 +141,19 @@ def loads(group: Group) -> Sequence[Operand]:
         if isinstance(item, Map):
             made.add(item.out.key)
     return found
+
+
+def needs(bodies: Sequence[tuple[Repeated, Sequence[Unit]]], public: set[int], owner: Callable[[Any], Any]
+          ) -> Callable[[Operand], bool]:
+    """Is what a group makes read by others, or from outside, so that it has to go to memory?
+
+    public: the owners of what is read from outside.
+    """
+    read = {id(owner(o.array)) for _, units in bodies for unit in units
+            for o in (loads(unit) if isinstance(unit, Group) else unit.reads)}
+
+    def needed(o: Operand) -> bool:
+        who = id(owner(o.array))
+        return who in public or who in read
+
+    return needed

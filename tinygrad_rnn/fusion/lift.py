@@ -19,7 +19,7 @@ import numpy as np
 from ..program import Block, Call, Moving
 from .scalar import SCALARS
 
-NUMBERS = ("float32", "float64")
+FLOATS = ("float32", "float64")
 
 
 class Operand:
@@ -69,16 +69,20 @@ class Map:
 
 @dataclass(eq=False)
 class Fold:
-    """out = the sum or the maximum of `arg` over the axes along which out has no stride; out holds a start value."""
+    """out = the sum or the maximum of `arg` over the axes along which out has no stride.
+
+    fresh: whether that is all, or what out holds already is one of the numbers.
+    """
 
     op: str
     arg: Operand
     out: Operand
+    fresh: bool = False
 
     @property
     def reads(self) -> list[Operand]:
         """What it reads."""
-        return [self.arg, self.out]
+        return [self.arg] if self.fresh else [self.arg, self.out]
 
 
 @dataclass(eq=False)
@@ -128,7 +132,14 @@ class Repeated:
 
 
 class Memory(Protocol):
-    """The arrays of a machine."""
+    """The arrays of a machine.
+
+    numbers: the dtypes that its kernels know beside truth values; fresh: whether its folds write what they find, so
+    that nothing has to be there before.
+    """
+
+    numbers: frozenset[str]
+    fresh: bool
 
     def seen(self, array: Any) -> np.ndarray | None:
         """The same memory as NumPy's array; None for what is no array of this machine."""
@@ -142,6 +153,9 @@ class Memory(Protocol):
 
 class Host:
     """Arrays of NumPy's own."""
+
+    numbers = frozenset(FLOATS)
+    fresh = False
 
     def seen(self, array: Any) -> np.ndarray | None:
         """The array itself."""
@@ -196,11 +210,11 @@ def _operand(column: Any, memory: Memory) -> Any:
     return column if array is None else Operand(array)
 
 
-def fits(*terms: Any) -> bool:
+def fits(memory: Memory, *terms: Any) -> bool:
     """Are these numbers and arrays of what one kernel can hold?"""
     dtypes = {t.dtype for t in terms if isinstance(t, Operand)}
     plain = all(isinstance(t, (Operand, int, float, bool)) for t in terms)
-    return plain and dtypes <= {*NUMBERS, "bool"} and not dtypes >= set(NUMBERS)
+    return plain and dtypes <= {*memory.numbers, "bool"} and not dtypes >= set(FLOATS)
 
 
 def _spread(term: Term, shape: tuple[int, ...]) -> Term:
@@ -209,14 +223,14 @@ def _spread(term: Term, shape: tuple[int, ...]) -> Term:
 
 def _map(name: str, args: list[Any], memory: Memory) -> list[Instruction] | None:
     *ins, out = args
-    if not isinstance(out, Operand) or not fits(*ins, out):
+    if not isinstance(out, Operand) or not fits(memory, *ins, out):
         return None
     return [Map(name, tuple(_spread(a, out.array.shape) for a in ins), out)]
 
 
 def _copy(args: list[Any], memory: Memory) -> list[Instruction] | None:
     goal, source, mask = args[0], args[1], args[3] if len(args) > 3 else None
-    if not isinstance(goal, Operand) or not fits(goal, source, *([mask] if mask is not None else [])):
+    if not isinstance(goal, Operand) or not fits(memory, goal, source, *([mask] if mask is not None else [])):
         return None
     shape = goal.array.shape
     if mask is None:
@@ -228,16 +242,20 @@ def _reduction(name: str, args: list[Any], memory: Memory) -> list[Instruction] 
     """sum and mean take (a, axes, dtype, out, keepdims), max (a, axes, out, keepdims)."""
     source, axes = args[0], args[1]
     out = args[2] if name == "max" else args[3]
-    if not isinstance(source, Operand) or not fits(source, out) or source.dtype != out.dtype:
+    if not isinstance(source, Operand) or not fits(memory, source, out) or not source.dtype == out.dtype in FLOATS:
         return None
-    return _folded("max" if name == "max" else "sum", source, axes, out, name == "mean")
+    return _folded("max" if name == "max" else "sum", source, axes, out, memory, name == "mean")
 
 
-def _folded(op: str, source: Operand, axes: tuple[int, ...], out: Operand, mean: bool = False) -> list[Instruction]:
+def _folded(op: str, source: Operand, axes: tuple[int, ...], out: Operand, memory: Memory, mean: bool = False
+            ) -> list[Instruction]:
     kept = tuple(1 if k in axes else n for k, n in enumerate(source.array.shape))
     small = out.view(_reshaped(out.array, kept))
     wide = out.view(np.broadcast_to(small.array, source.array.shape))
-    found: list[Instruction] = [Map("copy", (0.0 if op == "sum" else -math.inf,), small), Fold(op, source, wide)]
+    start = Map("copy", (0.0 if op == "sum" else -math.inf,), small)
+    found: list[Instruction] = [start, Fold(op, source, wide)]
+    if memory.fresh:
+        found = [Fold(op, source, wide, fresh=True)] if source.array.size else [start]
     if mean:
         count = source.array.size // max(small.array.size, 1)
         found.append(Map("multiply", (small, 1.0 / count), small))
@@ -276,7 +294,7 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
 
     between = Operand(memory.empty(shape, out.array.dtype))
     axes = tuple(k for k, x in enumerate(order) if x in summed)
-    return [Map("multiply", (spread(a, la), spread(b, lb)), between), *_folded("sum", between, axes, out)]
+    return [Map("multiply", (spread(a, la), spread(b, lb)), between), *_folded("sum", between, axes, out, memory)]
 
 
 RULES: dict[str, Rule] = {

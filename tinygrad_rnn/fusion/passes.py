@@ -29,6 +29,11 @@ class Pass:
     folds: tuple[tuple[int, int, str], ...]
 
     @property
+    def written(self) -> list[Operand]:
+        """What it stores and sums into."""
+        return [self.operands[k] for k in sorted({k for k, _ in self.stores} | {k for k, _, _ in self.folds})]
+
+    @property
     def reduced(self) -> int:
         """How many of the last axes every fold sums over; at least the last is looked at by itself."""
         count = 0
@@ -72,8 +77,11 @@ class _Steps:
         return self.values[term.key]
 
 
-def passed(group: Group, needed: Callable[[Operand], bool]) -> Pass | None:
-    """The pass of a group; None where nothing that it makes is needed."""
+def passed(group: Group, needed: Callable[[Operand], bool], apart: bool = False) -> Pass | None:
+    """The pass of a group; None where nothing that it makes is needed.
+
+    apart: the arrays' last axis is a loop of its own, the innermost one, whatever its extent.
+    """
     s, made, folds = _Steps(), {}, []
     for item in group.items:
         if isinstance(item, Fold):
@@ -102,7 +110,8 @@ def passed(group: Group, needed: Callable[[Operand], bool]) -> Pass | None:
             steps.append((name, *args) if name == "const" else (name, *(number[a] for a in args)))
     store_at = tuple((use(o), number[step]) for o, step in stores)
     fold_at = tuple((use(o), number[step], op) for o, step, op in folds)
-    return Pass(group.dtype, operands, _axes(group, operands), tuple(steps), store_at, fold_at)
+    axes = _last_apart(group, operands) if apart else _axes(group, operands)
+    return Pass(group.dtype, operands, axes, tuple(steps), store_at, fold_at)
 
 
 def _live(steps: list[tuple[Any, ...]], roots: list[int]) -> list[int]:
@@ -131,14 +140,32 @@ def _axes(group: Group, operands: list[Operand]) -> Axes:
         order.append(last)
     else:
         order = _summed_last(order, [own[1 + k] for k, o in enumerate(operands) if any(o is f for f in folded)])
+    return _joined([(extents[k], tuple(s[k] for s in own[1:])) for k in order]) or [(1, (0,) * len(operands))]
+
+
+def _last_apart(group: Group, operands: list[Operand]) -> Axes:
+    """The loops, the arrays' last axis the innermost: along it all is alike, as for the examples of a batch.
+
+    An axis of one position counts as contiguous. Other axes are in the order of memory, and merged, as in `_axes`.
+    """
+    first = group.items[0]
+    arrays = [o.array for o in ((first.arg if isinstance(first, Fold) else first.out), *operands)]
+    own = [[s for n, s in zip(a.shape[:-1], a.strides[:-1], strict=True) if n != 1] for a in arrays]
+    extents = [n for n in arrays[0].shape[:-1] if n != 1]
+    order = sorted(range(len(extents)), key=lambda k: -abs(own[0][k]))
+    last = arrays[0].shape[-1], tuple(a.strides[-1] if a.shape[-1] != 1 else a.itemsize for a in arrays[1:])
+    return [*_joined([(extents[k], tuple(s[k] for s in own[1:])) for k in order]), last]
+
+
+def _joined(axes: Axes) -> Axes:
+    """Neighbours that are one run in every operand made one."""
     found: Axes = []
-    for k in order:
-        strides = tuple(s[k] for s in own[1:])
-        if found and all(before == extents[k] * s for before, s in zip(found[-1][1], strides, strict=True)):
-            found[-1] = (found[-1][0] * extents[k], strides)
+    for n, strides in axes:
+        if found and all(before == n * s for before, s in zip(found[-1][1], strides, strict=True)):
+            found[-1] = (found[-1][0] * n, strides)
         else:
-            found.append((extents[k], strides))
-    return found or [(1, (0,) * len(operands))]
+            found.append((n, strides))
+    return found
 
 
 def _summed_last(order: list[int], folds: list[list[int]]) -> list[int]:

@@ -1,6 +1,6 @@
 """Compiled programs: whole training steps as machine code, through LLVM. Used where `llvmlite` is installed.
 
-Off by `TINYGRAD_RNN_JIT=0` or `tr.use_jit(False)`.
+Off by `TINYGRAD_RNN_JIT=0` or `tr.use_jit(False)`; so are the kernels that are generated for a GPU.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ _switch: dict[str, bool] = {}
 
 
 def use_jit(on: bool = True) -> None:
-    """Run plans as compiled code (where `llvmlite` is installed) or, with False, call by call through NumPy."""
+    """Run plans as compiled code (on the CPU where `llvmlite` is installed) or, with False, call by call."""
     _switch["on"] = bool(on)
 
 
 def enabled() -> bool:
-    """Are plans compiled?"""
-    return _switch.get("on", os.environ.get("TINYGRAD_RNN_JIT", "1") != "0") and installed()
+    """Are plans compiled for this processor?"""
+    return asked() and installed()
+
+
+def asked() -> bool:
+    """Are plans to be compiled, wherever there is a compiler?"""
+    return _switch.get("on", os.environ.get("TINYGRAD_RNN_JIT", "1") != "0")
 
 
 @functools.lru_cache(maxsize=1)

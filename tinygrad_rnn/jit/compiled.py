@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..fusion.fuse import Group, Unit, fused, loads
-from ..fusion.lift import Foreign, Host, Operand, Product, Repeated, lifted
+from ..fusion.fuse import Group, Unit, fused, needs
+from ..fusion.invariant import unchanging_first
+from ..fusion.lift import Foreign, Host, Product, Repeated, lifted
 from ..fusion.passes import passed
 from ..program import Block, Call
 from . import gemm, products
@@ -28,21 +29,14 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        self.segmented = [[(body, fused(body)) for body in hoisted(lifted(calls, products.RULES, Host()))]
-                          for calls in segments]
+        self.segmented = [[(body, fused(body)) for body in hoisted(unchanging_first(
+            lifted(calls, products.RULES, Host())))] for calls in segments]
         bodies = [pair for segment in self.segmented for pair in segment]
-        read = {id(owner(o.array)) for _, units in bodies for unit in units
-                for o in (loads(unit) if isinstance(unit, Group) else unit.reads)}
-
-        def needed(o: Operand) -> bool:
-            who = id(owner(o.array))
-            return who in public or who in read
-
-        self._needed = needed
+        self._needed = needs(bodies, public, owner)
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
         self.scratch = np.zeros(max(scratch, 1) + 16, "float64")
         self.start = NATIVE(machine().address("driver", _make_driver))
-        self.segments = [self._actions(segment, needed) for segment in self.segmented]
+        self.segments = [self._actions(segment, self._needed) for segment in self.segmented]
 
     def _actions(self, bodies: Sequence[tuple[Repeated, list[Unit]]], needed: Any) -> list[Callable[[], Any]]:
         """Calls of machine code, as few as there can be, and between them what stays in Python."""

@@ -13,7 +13,7 @@ AXES = 6  # that a kernel can walk over: a row, a column, two of those that are 
 
 def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
     out, a, b, (lo, la, lb) = args
-    if not fits(out, a, b) or not out.dtype == a.dtype == b.dtype:
+    if not fits(memory, out, a, b) or not out.dtype == a.dtype == b.dtype:
         return None
     sizes = {**dict(zip(la, a.array.shape, strict=True)), **dict(zip(lb, b.array.shape, strict=True))}
     strides = [{x: s for x, s in zip(labels, o.array.strides, strict=True) if sizes[x] != 1}

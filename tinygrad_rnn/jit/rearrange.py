@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..fusion.fuse import Group
-from ..fusion.lift import NUMBERS, Map, Operand
+from ..fusion.lift import FLOATS, Map, Operand
 from ..fusion.passes import passed
 from .assemble import assembled
 from .native import KERNEL, machine
@@ -16,7 +16,7 @@ from .native import KERNEL, machine
 
 def rearrange(out: np.ndarray, a: np.ndarray) -> None:
     """out = a, of the same shape."""
-    if out.dtype != a.dtype or out.dtype.name not in NUMBERS:
+    if out.dtype != a.dtype or out.dtype.name not in FLOATS:
         np.copyto(out, a, "unsafe")
         return
     kernel, positions, record = _kernel(out.shape, out.strides, a.strides, out.dtype.name)

@@ -18,6 +18,7 @@ class Do(Protocol):
 
     xp: Any
     compiled: bool
+    matrices: bool
 
     def __call__(self, fn: Callable[..., Any], *args: Any) -> None: ...
 

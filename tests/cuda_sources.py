@@ -1,0 +1,64 @@
+"""The CUDA C of a plan without a GPU: NumPy's arrays stand for the device's, and nothing is launched."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rnn import backends
+from tinygrad_rnn.cuda.device import NUMBERS
+from tinygrad_rnn.cuda.program import Program
+from tinygrad_rnn.feeds import prepared
+from tinygrad_rnn.fusion.lift import Host
+from tinygrad_rnn.plan import Plan
+
+
+class Paper(Host):
+    """A device that only takes kernels down."""
+
+    numbers, fresh = NUMBERS, True
+    multiprocessors, shared = 132, 227 * 1024
+    capturing, captures, loops = False, True, "measured"
+
+    def __init__(self) -> None:
+        self.sources: dict[str, str] = {}
+        self.programs: list[Program] = []
+
+    def functions(self, launches: Any) -> dict[str, Any]:
+        """None can be called."""
+        self.sources |= {each.name: each.source for each in launches}
+        return {}
+
+    @staticmethod
+    def owner(array: np.ndarray) -> Any:
+        """As on the CPU."""
+        return backends.numpy.owner(array)
+
+
+@contextlib.contextmanager
+def on_paper() -> Iterator[Paper]:
+    """Within it plans are made as for a GPU; what comes is the device."""
+    paper, numpy = Paper(), backends.load("numpy")
+
+    def program(segments: Any, public: set[int]) -> Program:
+        paper.programs.append(Program(segments, public, paper))
+        return paper.programs[-1]
+
+    before = backends.current()
+    fake = types.SimpleNamespace(**{**vars(numpy), "name": "paper", "matrices": True, "compiles": lambda: True,
+                                    "program": program})
+    backends._current = fake
+    try:
+        yield paper
+    finally:
+        backends._current = before
+
+
+def planned(model: Any, inputs: dict[str, Any], want: tuple[str, ...], **more: Any) -> Plan:
+    """The plan of a model, made but not run."""
+    config, _ = prepared(model.system, want, inputs, **more)
+    return Plan(model.system, config, model.weights.arrays, backends.current())

@@ -1,0 +1,327 @@
+"""A pass as a kernel in CUDA C. What is compiled knows the structure, not the sizes: extents and strides are arguments.
+
+A pass without folds has a thread for each element. One with folds has, where the innermost axis is summed, a block
+for each sum, else a block for each 32 sums that lie next to each other; the threads of a block add in a fixed order, so
+that a run repeats its bits. Sums of many numbers are cut into parts by the grid's second axis, which `finish` adds up.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..fusion.passes import Pass
+from ..fusion.scalar import FOLDS, Terms
+from .values import INTEGER, KINDS, Code, Value, literal
+
+THREADS = 256  # of a block
+LANES = 32  # sums beside each other in one block
+WIDE = "double"  # what sums are kept in
+# NVRTC has no <math.h>.
+PRELUDE = """#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+#ifndef NAN
+#define NAN __int_as_float(0x7fffffff)
+#endif
+"""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a kernel reaches an operand: along each axis 0 (the same number throughout), 1 (contiguous) or -1."""
+
+    dtype: str
+    written: bool
+    along: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What one pass does, whatever the sizes; the fields are those of `fusion.passes.Pass`.
+
+    folded: of each axis, do the folds run over it?
+    """
+
+    dtype: str
+    folded: tuple[bool, ...]
+    accesses: tuple[Access, ...]
+    steps: tuple[tuple[Any, ...], ...]
+    stores: tuple[tuple[int, int], ...]
+    folds: tuple[tuple[int, int, str], ...]
+
+    @property
+    def axes(self) -> range:
+        """The axes' numbers."""
+        return range(len(self.folded))
+
+    @property
+    def used(self) -> frozenset[int]:
+        """The axes along which some operand moves."""
+        return frozenset(k for k in self.axes if any(access.along[k] for access in self.accesses))
+
+    @property
+    def by_lanes(self) -> bool:
+        """Do the threads of a block have different sums?"""
+        return bool(self.folds) and not self.folded[-1]
+
+    def parameters(self, prefix: str = "", alone: bool = True) -> list[str]:
+        """What the kernel is given: extents, and of each operand the address and the strides that are not known.
+
+        alone: whether nothing but this pass touches its memory meanwhile, so that loads may go where nobody looks
+        for what others have written.
+        """
+        found = [f"const long long {prefix}n{k}" for k in self.axes]
+        for k, access in enumerate(self.accesses):
+            kind = "unsigned char" if access.dtype == "bool" else KINDS[access.dtype]
+            const = "" if access.written else "const "
+            found.append(f"{const}{kind} *{'__restrict__ ' * alone}{prefix}p{k}")
+            found += [f"const long long {prefix}s{k}_{j}" for j, a in enumerate(access.along) if a < 0]
+        return found
+
+
+def kernel(p: Pass) -> Kernel:
+    """The structure of a pass."""
+    accesses = tuple(Access(o.dtype, o in p.written, tuple(
+        0 if strides[k] == 0 else 1 if strides[k] == o.array.itemsize else -1 for _, strides in p.axes))
+        for k, o in enumerate(p.operands))
+    folded = tuple(bool(p.folds) and all(strides[k] == 0 for k, _, _ in p.folds) for _, strides in p.axes)
+    return Kernel(p.dtype, folded, accesses, p.steps, p.stores, p.folds)
+
+
+def strides(p: Pass, k: int) -> list[int]:
+    """The strides of an operand that its kernel does not know, in elements."""
+    size = p.operands[k].array.itemsize
+    return [s[k] // size for _, s in p.axes if s[k] not in (0, size)]
+
+
+class Writer:
+    """Writes what is done for one element, whose position along axis k is the variable i<k>.
+
+    resident: in a kernel that runs a whole loop, where `step` is the step, <prefix>m<k> how far operand k moves with
+    it, and what other blocks have written is not looked for in this block's own cache.
+    """
+
+    def __init__(self, kernel: Kernel, code: Code, prefix: str = "", resident: bool = False):
+        self.kernel, self.code, self.prefix, self.resident = kernel, code, prefix, resident
+        self.kind = KINDS[kernel.dtype]
+        self.terms = Terms(self.number, self.truth, lambda x: isinstance(x, bool) or (
+            isinstance(x, Value) and x.kind == "bool"))
+
+    def element(self) -> list[Value]:
+        """Loads, steps and stores; the values that are to be folded."""
+        values: list[Any] = []
+        for name, *args in self.kernel.steps:
+            if name == "load":
+                values.append(self._loaded(args[0]))
+            else:
+                values.append(args[0] if name == "const" else self._computed(name, [values[k] for k in args]))
+        for operand, step in self.kernel.stores:
+            boolean = self.kernel.accesses[operand].dtype == "bool"
+            value = (self.truth if boolean else self.number)(values[step])
+            self.code.line(f"{self.at(operand)} = {value.text};")
+        return [self.number(values[step]) for _, step, _ in self.kernel.folds]
+
+    def _computed(self, name: str, args: list[Any]) -> Value:
+        """A step; a whole number beside integers is one, so that they are compared exactly."""
+        if any(isinstance(a, Value) and a.kind == INTEGER for a in args):
+            args = [Value(self.code, INTEGER, literal(INTEGER, a)) if _is_whole(a) else a for a in args]
+        found: Value = self.terms.computed(name, args)
+        return found
+
+    def _loaded(self, operand: int) -> Value:
+        found = f"__ldcg(&{self.at(operand)})" if self.resident else self.at(operand)
+        if self.kernel.accesses[operand].dtype == "bool":
+            return self.code.let("bool", f"{found} != 0")
+        return self.code.let(KINDS[self.kernel.accesses[operand].dtype], found)
+
+    def at(self, operand: int) -> str:
+        """The element of an operand."""
+        return f"{self.prefix}p{operand}[{self.offset(operand)}]"
+
+    def offset(self, operand: int) -> str:
+        """Where the element lies from the operand's address."""
+        along = enumerate(self.kernel.accesses[operand].along)
+        terms = [f"i{j}" if a > 0 else f"i{j} * {self.prefix}s{operand}_{j}" for j, a in along if a]
+        if self.resident:
+            terms.insert(0, f"step * {self.prefix}m{operand}")
+        return " + ".join(terms) or "0"
+
+    def number(self, value: Any) -> Value:
+        """A value as a number."""
+        if not isinstance(value, Value):
+            return Value(self.code, self.kind, literal(self.kind, float(value)))
+        return value if value.kind != "bool" else value.choose(Value(self.code, self.kind, literal(self.kind, 1)), 0.0)
+
+    def truth(self, value: Any) -> Value:
+        """A value as a truth value."""
+        if not isinstance(value, Value):
+            return Value(self.code, "bool", literal("bool", value))
+        return value if value.kind == "bool" else value.compare("!=", 0.0)
+
+
+def _is_whole(x: Any) -> bool:
+    return not isinstance(x, (Value, bool)) and float(x).is_integer()
+
+
+def decode(code: Code, flat: str, axes: Sequence[int], used: Collection[int], prefix: str = "") -> None:
+    """Set i<k> for those of these axes that are used, the last the fastest, from a flat position."""
+    axes = list(axes)
+    while axes and not set(axes).isdisjoint(used):
+        j = axes.pop()
+        if axes and j in used:
+            code.line(f"const unsigned i{j} = {flat} % (unsigned){prefix}n{j};")
+        elif j in used:
+            code.line(f"const unsigned i{j} = {flat};")
+        if not set(axes).isdisjoint(used):
+            code.line(f"{flat} /= (unsigned){prefix}n{j};")
+
+
+def product(axes: Sequence[int], prefix: str = "") -> str:
+    """How many positions there are along these axes together."""
+    return " * ".join(f"(unsigned){prefix}n{j}" for j in axes) or "1u"
+
+
+def source(kernel: Kernel, name: str) -> str:
+    """The kernel's text."""
+    write = _mapping if not kernel.folds else _by_lanes if kernel.by_lanes else _by_block
+    code = Code()
+    write(kernel, code)
+    partial = ["double *partial"] if kernel.folds else []
+    return _function(name, [*kernel.parameters(), *partial], code.lines)
+
+
+def _function(name: str, parameters: Sequence[str], lines: Sequence[str]) -> str:
+    head = f'extern "C" __global__ void __launch_bounds__({2 * THREADS}) {name}(\n    '
+    return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(lines) + "\n}\n"
+
+
+def _mapping(kernel: Kernel, code: Code) -> None:
+    code.line("unsigned flat = blockIdx.x * blockDim.x + threadIdx.x;")
+    code.line(f"if (flat >= {product(kernel.axes)}) return;")
+    decode(code, "flat", kernel.axes, kernel.used)
+    Writer(kernel, code).element()
+
+
+def kept(kernel: Kernel) -> list[int]:
+    """The axes along which there are different sums."""
+    return [k for k in kernel.axes if not kernel.folded[k]]
+
+
+def summed(kernel: Kernel) -> list[int]:
+    """The axes that are summed."""
+    return [k for k in kernel.axes if kernel.folded[k]]
+
+
+def flat(kernel: Kernel, code: Code, name: str, value: str, axes: Sequence[int]) -> None:
+    """A flat position that is then decoded, where somebody asks for it."""
+    if not kernel.used.isdisjoint(axes):
+        code.line(f"unsigned {name} = {value};")
+
+
+def start(kernel: Kernel, code: Code) -> None:
+    """The totals before anything is added."""
+    for f, (_, _, op) in enumerate(kernel.folds):
+        code.line(f"double total{f} = {literal(WIDE, FOLDS[op][0])};")
+
+
+def accumulate(kernel: Kernel, code: Code, first: str, step: str, prefix: str = "", resident: bool = False) -> None:
+    """Run over what is summed."""
+    axes = summed(kernel)
+    with code.block(f"for (unsigned r = {first}; r < {product(axes, prefix)}; r += {step})"):
+        flat(kernel, code, "rest", "r", axes)
+        decode(code, "rest", axes, kernel.used, prefix)
+        values = Writer(kernel, code, prefix, resident).element()
+        for f, ((_, _, op), value) in enumerate(zip(kernel.folds, values, strict=True)):
+            code.line(f"total{f} = {combined(code, op, f'total{f}', value.text)};")
+
+
+def combined(code: Code, op: str, a: str, b: str) -> str:
+    """Two totals as one."""
+    wide = code.let(WIDE, b)
+    return str(FOLDS[op][1](Value(code, WIDE, a), wide).text)
+
+
+def _by_block(kernel: Kernel, code: Code) -> None:
+    """A block for each sum; its threads are a power of two."""
+    code.line("extern __shared__ __align__(16) unsigned char shared[];")
+    code.line("double *const held = (double *)shared;")
+    flat(kernel, code, "sum", "blockIdx.x", kept(kernel))
+    decode(code, "sum", kept(kernel), kernel.used)
+    start(kernel, code)
+    accumulate(kernel, code, "blockIdx.y * blockDim.x + threadIdx.x", "blockDim.x * gridDim.y")
+    for f, fold in enumerate(kernel.folds):
+        tree(code, fold[2], f, "threadIdx.x", "blockDim.x", "threadIdx.x", "threadIdx.x + far")
+    with code.block("if (threadIdx.x == 0)"):
+        _finished(kernel, code, "blockIdx.x", "gridDim.x")
+
+
+def _by_lanes(kernel: Kernel, code: Code) -> None:
+    """A block for each LANES sums along the innermost axis; its rows of threads are a power of two."""
+    axes, last = kept(kernel), len(kernel.folded) - 1
+    code.line("extern __shared__ __align__(16) unsigned char shared[];")
+    code.line("double *const held = (double *)shared;")
+    code.line(f"const unsigned beside = ((unsigned)n{last} + {LANES - 1}u) / {LANES}u;")
+    flat(kernel, code, "sum", "blockIdx.x / beside", axes[:-1])
+    code.line(f"const unsigned i{last} = blockIdx.x % beside * {LANES}u + threadIdx.x;")
+    decode(code, "sum", axes[:-1], kernel.used)
+    start(kernel, code)
+    with code.block(f"if (i{last} < (unsigned)n{last})"):
+        accumulate(kernel, code, "blockIdx.y * blockDim.y + threadIdx.y", "blockDim.y * gridDim.y")
+    here = f"threadIdx.y * {LANES}u + threadIdx.x"
+    for f, fold in enumerate(kernel.folds):
+        tree(code, fold[2], f, "threadIdx.y", "blockDim.y", here, f"{here} + far * {LANES}u")
+    with code.block(f"if (threadIdx.y == 0 && i{last} < (unsigned)n{last})"):
+        _finished(kernel, code, f"blockIdx.x / beside * (unsigned)n{last} + i{last}",
+                  f"gridDim.x / beside * (unsigned)n{last}")
+
+
+def tree(code: Code, op: str, f: int, thread: str, threads: str, here: str, there: str) -> None:
+    """total<f> of the first thread: all threads' totals, pairwise."""
+    code.line(f"held[{here}] = total{f};")
+    code.line("__syncthreads();")
+    with code.block(f"for (unsigned far = {threads} / 2; far > 0; far /= 2)"):
+        with code.block(f"if ({thread} < far)"):
+            code.line(f"held[{here}] = {combined(code, op, f'held[{here}]', f'held[{there}]')};")
+        code.line("__syncthreads();")
+    code.line(f"total{f} = held[{here}];")
+    code.line("__syncthreads();")
+
+
+def _finished(kernel: Kernel, code: Code, sum_: str, sums: str) -> None:
+    """The totals are what was asked for, or are laid aside where others have the rest of the sum."""
+    writer = Writer(kernel, code)
+    with code.block("if (gridDim.y == 1)"):
+        for f, (operand, _, _) in enumerate(kernel.folds):
+            code.line(f"{writer.at(operand)} = total{f};")
+    with code.block("else"):
+        for f in range(len(kernel.folds)):
+            code.line(f"partial[({f}u * gridDim.y + blockIdx.y) * (unsigned long long)({sums}) + {sum_}] = total{f};")
+
+
+def finish_source(kernel: Kernel, name: str) -> str:
+    """A thread for each sum adds up its parts: the parameters of the kernel, the parts, and how many of them."""
+    code, axes = Code(), kept(kernel)
+    code.line("unsigned flat = blockIdx.x * blockDim.x + threadIdx.x;")
+    code.line(f"const unsigned sums = {product(axes)};")
+    code.line("if (flat >= sums) return;")
+    code.line("const unsigned mine = flat;")
+    decode(code, "flat", axes, kernel.used)
+    start(kernel, code)
+    writer = Writer(kernel, code)
+    for f, (operand, _, op) in enumerate(kernel.folds):
+        with code.block("for (long long k = 0; k < parts; k++)"):
+            one = f"partial[({f} * parts + k) * sums + mine]"
+            code.line(f"total{f} = {combined(code, op, f'total{f}', one)};")
+        code.line(f"{writer.at(operand)} = total{f};")
+    return _function(name, [*kernel.parameters(), "const double *partial", "const long long parts"], code.lines)
+
+
+@functools.lru_cache(maxsize=4096)
+def digest(kernel: Kernel) -> str:
+    """A name for what the kernel does, the same in every process."""
+    return hashlib.sha256(repr(kernel).encode()).hexdigest()[:16]
+

@@ -1,0 +1,99 @@
+"""A pass as launches: which kernel, how many threads, and with which arguments at each step of a loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..fusion.lift import Memory, Operand
+from ..fusion.passes import Pass
+from .kernels import LANES, THREADS, Kernel, digest, finish_source, kernel, source, strides
+
+ROWS = 16  # of threads at most, where the threads of a row have different sums
+EACH = 4  # numbers that a thread adds up at least, before more threads are taken
+LONG = 4096  # numbers in a sum, from which on it is cut into parts where there is room on the device
+PART = 1024  # numbers in a part at least
+PARTS = 64  # of a sum at most
+
+
+@dataclass
+class Launch:
+    """One launch of a kernel. moves: by the place of an address among the arguments, how far it moves each step."""
+
+    name: str
+    source: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared: int
+    args: list[Any]
+    moves: dict[int, int]
+    keep: list[Any] = field(default_factory=list)  # whatever the addresses point to
+    cooperative: bool = False  # do its blocks wait for each other?
+
+    def at(self, functions: Mapping[str, Any], step: int) -> None:
+        """Launch it for one step."""
+        args = self.args
+        if step and self.moves:
+            args = list(args)
+            for k, move in self.moves.items():
+                args[k] = np.uint64(int(args[k]) + move * step)
+        functions[self.name](self.grid, self.block, tuple(args), shared_mem=self.shared)
+
+
+def launches(p: Pass, memory: Memory, multiprocessors: int) -> list[Launch]:
+    """What does a pass; nothing where it has no elements."""
+    found, sizes = kernel(p), [n for n, _ in p.axes]
+    if 0 in sizes:
+        return []
+    args, moves = arguments(p)
+    if not p.folds:
+        grid = (-(-math.prod(sizes) // THREADS), 1, 1)
+        return [Launch(f"pass_{digest(found)}", source(found, f"pass_{digest(found)}"), grid, (THREADS, 1, 1), 0, args,
+                       moves, [p.operands])]
+    return _folding(p, found, sizes, args, moves, memory, multiprocessors)
+
+
+def arguments(p: Pass) -> tuple[list[Any], dict[int, int]]:
+    """What the kernel of a pass is given at the first step, and by how many bytes which of it moves each step."""
+    args: list[Any] = [np.int64(n) for n, _ in p.axes]
+    moves = {}
+    for k, o in enumerate(p.operands):
+        if o.step:
+            moves[len(args)] = o.step
+        args += [np.uint64(o.address), *map(np.int64, strides(p, k))]
+    return args, moves
+
+
+def _folding(p: Pass, found: Kernel, sizes: list[int], args: list[Any], moves: dict[int, int], memory: Memory,
+             multiprocessors: int) -> list[Launch]:
+    beside = [n for n, folded in zip(sizes, found.folded, strict=True) if not folded]
+    sums = math.prod(beside)
+    each = math.prod(sizes) // sums
+    if found.by_lanes:
+        rows = power_of_two(each // EACH, 1, ROWS)
+        blocks, block, threads = math.prod(beside[:-1]) * -(-beside[-1] // LANES), (LANES, rows, 1), rows * LANES
+    else:
+        threads = power_of_two(each // EACH, LANES, 2 * THREADS)
+        blocks, block = sums, (threads, 1, 1)
+    parts = 1
+    if each >= LONG and blocks < 2 * multiprocessors:
+        parts = max(1, min(PARTS, each // PART, 2 * multiprocessors // blocks))
+    partial = Operand(memory.empty((len(p.folds) * parts * sums if parts > 1 else 1,), "float64"))
+    name = f"pass_{digest(found)}"
+    address = np.uint64(partial.address)
+    all_ = [Launch(name, source(found, name), (blocks, parts, 1), block, threads * 8, [*args, address], moves,
+                   [p.operands, partial])]
+    if parts > 1:
+        name = f"finish_{digest(found)}"
+        all_.append(Launch(name, finish_source(found, name), (-(-sums // THREADS), 1, 1), (THREADS, 1, 1), 0,
+                           [*args, address, np.int64(parts)], moves, [p.operands, partial]))
+    return all_
+
+
+def power_of_two(n: int, least: int, most: int) -> int:
+    """The largest power of two up to n, between two of them."""
+    return max(least, min(most, 1 << max(n, 1).bit_length() - 1))

@@ -1,0 +1,45 @@
+"""A pass as a part of a larger kernel: what a block does of it for its positions of the innermost axis.
+
+The kernel has set `mine` (is there such a position?), the position as the last axis's index, `lane`, `row` and `rows`:
+which of the block's positions a thread has, and which of the threads it is that share it; `lanes` is how many positions
+the block has. All threads come by here. resident: as of `Writer`.
+"""
+
+from __future__ import annotations
+
+from .kernels import Kernel, Writer, accumulate, decode, flat, kept, product, start, tree
+from .values import Code
+
+
+def mapping(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:
+    """A pass without sums: the threads of a position take its elements in turns."""
+    axes = list(kernel.axes)[:-1]
+    with code.block("if (mine)"), code.block(f"for (unsigned r = row; r < {product(axes, prefix)}; r += rows)"):
+        flat(kernel, code, "rest", "r", axes)
+        decode(code, "rest", axes, kernel.used, prefix)
+        Writer(kernel, code, prefix, resident).element()
+
+
+def totals(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:
+    """A pass with sums: one after the other, each by all threads of the position."""
+    axes = kept(kernel)[:-1]
+    if axes:
+        with code.block(f"for (unsigned s = 0; s < {product(axes, prefix)}; s++)"):
+            flat(kernel, code, "sum", "s", axes)
+            decode(code, "sum", axes, kernel.used, prefix)
+            _total(kernel, code, prefix, resident)
+    else:
+        _total(kernel, code, prefix, resident)
+
+
+def _total(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:
+    start(kernel, code)
+    with code.block("if (mine)"):
+        accumulate(kernel, code, "row", "rows", prefix, resident)
+    here, there = "row * lanes + lane", "(row + far) * lanes + lane"
+    for f, fold in enumerate(kernel.folds):
+        tree(code, fold[2], f, "row", "rows", here, there)
+    with code.block("if (mine && row == 0)"):
+        writer = Writer(kernel, code, prefix, resident)
+        for f, (operand, _, _) in enumerate(kernel.folds):
+            code.line(f"{writer.at(operand)} = total{f};")

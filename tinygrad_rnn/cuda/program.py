@@ -1,0 +1,229 @@
+"""A program on the GPU: launches of generated kernels and of cuBLAS, captured as graphs and replayed.
+
+What stays a call of CuPy's cannot be captured safely (it may allocate): it stands between two graphs, and a loop with
+such a call in it is launched step by step. A loop that can stay on the GPU as one kernel is done that way where that
+was faster when it was first run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from .. import backends
+from ..fusion.fuse import Group, Unit, fused, needs
+from ..fusion.invariant import unchanging_first
+from ..fusion.lift import Foreign, Product, Repeated, lifted
+from ..fusion.passes import Pass, passed
+from ..program import Block, Call
+from . import chain
+from .device import Device
+from .launch import Launch, launches
+from .products import RULES
+from .resident import Phase, resident
+
+LARGEST = 50_000  # launches in one graph; more take longer to put together than they save
+Step = Callable[[int], None]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Steps:
+    """`count` repetitions of what is launched at each step; or, as one kernel, `stay`, where there is that way."""
+
+    count: int
+    steps: list[Step]
+    stay: list[Step] | None = None
+
+    def issue(self, staying: bool) -> None:
+        """Launch all of it."""
+        if staying and self.stay is not None:
+            in_turns(1, self.stay)
+        else:
+            in_turns(self.count, self.steps)
+
+
+class Program:
+    """Segments of launches. public: the owners of arrays that are read from outside.
+
+    uncaptured: why what is launched one by one is not in a graph.
+    """
+
+    def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], device: Device):
+        self.device, self.capture, self.loops = device, device.captures, device.loops
+        self.precision = backends.precision()
+        self.uncaptured: list[str] = []
+        self.launches: list[Launch] = []
+        bodies = [[(body, fused(body, alike_folds=True)) for body in unchanging_first(lifted(calls, RULES, device))]
+                  for calls in segments]
+        self._needed = needs([pair for segment in bodies for pair in segment], public, device.owner)
+        self.segments = [self._segment(segment) for segment in bodies]
+        self._functions = device.functions(self.launches)
+
+    def run(self, segment: int) -> None:
+        """Do one segment."""
+        for action in self.segments[segment]:
+            action()
+
+    def stays(self, reason: str) -> None:
+        """Note why something is launched by itself."""
+        if reason not in self.uncaptured:
+            self.uncaptured.append(reason)
+            log.info("not captured: %s", reason)
+
+    # -- from units to launches --------------------------------------------------------------------
+
+    def _segment(self, bodies: Sequence[tuple[Repeated, list[Unit]]]) -> list[Callable[[], None]]:
+        actions: list[Callable[[], None]] = []
+        waiting: list[Steps] = []
+
+        def flush() -> None:
+            if waiting:
+                actions.append(Graph(self, list(waiting)))
+                waiting.clear()
+
+        for body, units in bodies:
+            if body.count == 1:
+                for unit in units:
+                    if isinstance(unit, Foreign):
+                        flush()
+                        actions.append(partial(self._steps(unit)[0], 0))
+                    else:
+                        waiting.append(Steps(1, self._steps(unit)))
+            elif any(isinstance(unit, Foreign) for unit in units):
+                flush()
+                actions.append(partial(in_turns, body.count, [s for unit in units for s in self._steps(unit)]))
+            else:
+                waiting.append(self._loop(body.count, units))
+        flush()
+        return actions
+
+    def _loop(self, count: int, units: Sequence[Unit]) -> Steps:
+        """A loop's body, passes that follow each other in one launch where they may."""
+        steps: list[Step] = []
+        phases: list[Phase] | None = []
+        for _, each in itertools.groupby(units, lambda unit: isinstance(unit, Group)):
+            run = list(each)
+            passes = self._chain(run)
+            if passes is not None and len(passes) > 1:
+                steps += self._made([chain.launch(passes, self.device.multiprocessors)])
+            else:
+                steps += [s for unit in run for s in self._steps(unit)]
+            phases = _with(phases, run, passes)
+        return Steps(count, steps, self._stay(count, phases))
+
+    def _chain(self, units: Sequence[Unit]) -> list[Pass] | None:
+        """The groups' passes where a block may do all of them for its examples."""
+        groups = [unit for unit in units if isinstance(unit, Group)]
+        if len(groups) < len(units):
+            return None
+        batch = groups[0].items[0].out.array.shape[-1:]
+        if not batch or not all(chain.fits(group, batch[0]) for group in groups):
+            return None
+        found = [p for group in groups if (p := passed(group, self._needed, apart=True)) is not None]
+        return found if chain.chained(found) else None
+
+    def _stay(self, count: int, phases: list[Phase] | None) -> list[Step] | None:
+        if phases is None or self.loops == "launched":
+            return None
+        if self.precision != "float32":  # the kernel multiplies exactly; rounded products are the tensor cores'
+            return None
+        made = resident(phases, count, self.device, self.device.multiprocessors, self.device.shared)
+        return None if made is None else self._made(made)
+
+    def _steps(self, unit: Unit) -> list[Step]:
+        """What a unit does at one step of its loop."""
+        if isinstance(unit, Foreign):
+            self.stays(f"{getattr(unit.fn, '__name__', unit.fn)} is a call of CuPy's")
+            return [unit.at]
+        if isinstance(unit, Product):
+            return [partial(self._product, unit)]
+        assert isinstance(unit, Group)
+        found = passed(unit, self._needed)
+        return [] if found is None else self._made(launches(found, self.device, self.device.multiprocessors))
+
+    def _made(self, made: Sequence[Launch]) -> list[Step]:
+        self.launches += made
+        return [partial(self._launch, each) for each in made]
+
+    def _launch(self, launch: Launch, step: int) -> None:
+        launch.at(self._functions, step)
+
+    def _product(self, unit: Product, step: int) -> None:
+        a, b, out = (o.address + o.step * step for o in (unit.a, unit.b, unit.out))
+        self.device.blas.gemm(unit.out.dtype, self.precision, a, b, out, unit.fields)
+
+
+class Graph:
+    """Launches in loops, put together as one graph when they were done once.
+
+    Libraries load what they need at first use, which a capture does not suffer.
+    """
+
+    def __init__(self, program: Program, parts: list[Steps]):
+        self._program, self._parts = program, parts
+        self._replay: Callable[[], None] | None = None
+        self._staying: bool | None = {"launched": False, "staying": True}.get(program.loops)
+        if not any(part.stay for part in parts):
+            self._staying = False
+
+    def __call__(self) -> None:
+        device = self._program.device
+        if self._replay is not None and not device.capturing:
+            self._replay()
+            return
+        if self._staying is None:
+            self._staying = self._faster()
+        self._issue()
+        if self._replay is None and self._program.capture and not device.capturing:
+            self._capture()
+
+    def _issue(self) -> None:
+        for part in self._parts:
+            part.issue(bool(self._staying))
+
+    def _faster(self) -> bool:
+        """Is it faster with loops that stay? What is computed is the same, so that it can be done twice."""
+        seconds = []
+        for self._staying in (False, True):
+            replay = self._captured() if self._program.capture else None
+            seconds.append(self._program.device.milliseconds(replay or self._issue))
+        return seconds[1] < seconds[0]
+
+    def _capture(self) -> None:
+        self._replay = self._captured()
+        if self._replay is None:
+            self._program.capture = False
+
+    def _captured(self) -> Callable[[], None] | None:
+        """All launches as one graph; None where there is none."""
+        count = sum(1 if part.stay and self._staying else part.count * len(part.steps) for part in self._parts)
+        if count > LARGEST:
+            self._program.stays(f"{count} launches are more than {LARGEST}")
+            return None
+        try:
+            return self._program.device.captured(self._issue)
+        except self._program.device.errors as error:
+            self._program.stays(f"CUDA refused: {error}")
+            return None
+
+
+def _with(phases: list[Phase] | None, run: Sequence[Unit], passes: list[Pass] | None) -> list[Phase] | None:
+    """The phases of a loop that stays, and another run of units; None where they cannot be phases."""
+    if phases is None:
+        return None
+    if passes is None:
+        products = [unit for unit in run if isinstance(unit, Product)]
+        return [*phases, *products] if len(products) == len(run) else None
+    return [*phases, passes] if passes else phases
+
+
+def in_turns(count: int, steps: Sequence[Step]) -> None:
+    """Every step's launches, step after step."""
+    for k in range(count):
+        for step in steps:
+            step(k)
