@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..fusion.fuse import Group
-from ..fusion.lift import Operand
+from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
 from .kernels import Kernel, kernel
 from .launch import Launch, arguments, power_of_two
@@ -51,7 +51,7 @@ def _aligned(passes: Sequence[Pass]) -> bool:
     for w in (o for p in passes for o in p.written):
         for p in passes:
             for o in p.operands:
-                if w.low < o.high and o.low < w.high and not _in_rows(w, o, p.axes[-1][0]):
+                if w.low < o.high and o.low < w.high and (isinstance(o, Table) or not _in_rows(w, o, p.axes[-1][0])):
                     return False
     return True
 

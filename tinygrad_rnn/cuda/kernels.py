@@ -116,7 +116,9 @@ class Writer:
         values: list[Any] = []
         for name, *args in self.kernel.steps:
             if name == "load":
-                values.append(self._loaded(args[0]))
+                values.append(self._loaded(args[0], self.offset(args[0])))
+            elif name == "take":
+                values.append(self._taken(args[0], values[args[1]], *args[2:]))
             else:
                 values.append(args[0] if name == "const" else self._computed(name, [values[k] for k in args]))
         for operand, step in self.kernel.stores:
@@ -132,8 +134,17 @@ class Writer:
         found: Value = self.terms.computed(name, args)
         return found
 
-    def _loaded(self, operand: int) -> Value:
-        found = f"__ldcg(&{self.at(operand)})" if self.resident else self.at(operand)
+    def _taken(self, operand: int, place: Any, far: int, count: int) -> Value:
+        """The element at a place, or 0 where there is no such place."""
+        place = Value(self.code, INTEGER, literal(INTEGER, place)) if not isinstance(place, Value) else place
+        there = self.code.let("bool", f"{place.text} >= 0 && {place.text} < {count}")
+        inside = self.code.let(INTEGER, f"{there.text} ? (long long){place.text} : 0LL")
+        found = self._loaded(operand, f"{self.offset(operand)} + {inside.text} * {far}LL")
+        return there.choose(found, False if found.kind == "bool" else 0.0)
+
+    def _loaded(self, operand: int, offset: str) -> Value:
+        element = f"{self.prefix}p{operand}[{offset}]"
+        found = f"__ldcg(&{element})" if self.resident else element
         if self.kernel.accesses[operand].dtype == "bool":
             return self.code.let("bool", f"{found} != 0")
         return self.code.let(KINDS[self.kernel.accesses[operand].dtype], found)

@@ -19,12 +19,12 @@ from ..fusion.invariant import unchanging_first
 from ..fusion.lift import Foreign, Product, Repeated, lifted
 from ..fusion.passes import Pass, passed
 from ..program import Block, Call
-from . import chain
+from . import chain, products, takes
 from .device import Device
 from .launch import Launch, launches
-from .products import RULES
 from .resident import Phase, resident
 
+RULES = {**products.RULES, **takes.RULES}
 LARGEST = 50_000  # launches in one graph; more take longer to put together than they save
 Step = Callable[[int], None]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..fusion.lift import Memory, Operand, Product
 from ..fusion.passes import Pass
-from .chain import letters
+from .chain import chained, letters
 from .kernels import Kernel, Writer, decode, flat, kernel, product
 from .launch import Launch, arguments
 from .phases import mapping, totals
@@ -84,10 +84,31 @@ def resident(phases: Sequence[Phase], count: int, memory: Memory, multiprocessor
     shared: bytes that a block may have.
     """
     products = [phase for phase in phases if isinstance(phase, Product)]
+    if not products:
+        return _by_examples(phases, count)
     if len({p.out.dtype for p in products}) != 1 or not all(_may_stay(p, phases, count) for p in products):
         return None
     tiles = _tiles(products, multiprocessors, shared)
     return None if tiles is None else _launches(phases, tiles, count, memory, multiprocessors)
+
+
+def _by_examples(phases: Sequence[Phase], count: int) -> list[Launch] | None:
+    """A loop without products: a block does all its steps for some examples, and waits for no other."""
+    passes = [p for phase in phases if not isinstance(phase, Product) for p in phase]
+    if not passes or not chained(passes):
+        return None
+    kernels = [kernel(p) for p in passes]
+    name = f"loop_{hashlib.sha256(repr(kernels).encode()).hexdigest()[:16]}"
+    args: list[Any] = [np.int64(count)]
+    for p in passes:
+        args += _moving_arguments(p)
+    blocks = -(-passes[0].axes[-1][0] // LANES)
+    return [Launch(name, source_by_examples(kernels, name), (blocks, 1, 1), (THREADS, 1, 1), 8 * THREADS, args, {},
+                   [*phases])]
+
+
+def _moving_arguments(p: Pass) -> list[Any]:
+    return [*arguments(p)[0], *(np.int64(o.step // o.array.itemsize) for o in p.operands)]
 
 
 def _may_stay(p: Product, phases: Sequence[Phase], count: int) -> bool:
@@ -143,7 +164,7 @@ def _launches(phases: Sequence[Phase], tiles: list[Tile], count: int, memory: Me
     for phase in phases:
         args += _product_arguments(phase) if isinstance(phase, Product) else []
     for p in (p for phase in phases if not isinstance(phase, Product) for p in phase):
-        args += [*arguments(p)[0], *(np.int64(o.step // o.array.itemsize) for o in p.operands)]
+        args += _moving_arguments(p)
     left = iter(tiles)
     structure = [next(left) if isinstance(phase, Product) else tuple(map(kernel, phase)) for phase in phases]
     barriers = _barriers(phases)
@@ -218,10 +239,10 @@ def source(structure: Sequence[Tile | tuple[Kernel, ...]], barriers: Sequence[bo
                 with code.block(f"if (blockIdx.x < {phase.parts})"):
                     _multiplied(k, phase, code)
             else:
-                parameters += _passes(k, phase, code)
+                parameters += _parameters(phase, _prefixes(k, phase))
+                _passes(phase, _prefixes(k, phase), code)
             code.line("__syncthreads();" if not barrier else "all_blocks(counter, goal += gridDim.x);")
-    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
-    return f"{head}" + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(code.lines) + "\n}\n"
+    return _text(name, parameters, code)
 
 
 def _tile_parameters(k: int, tile: Tile) -> list[str]:
@@ -287,29 +308,58 @@ def _multiplied(k: int, tile: Tile, code: Code) -> None:
                   f"out{k}[step * out{k}_move + m * out{k}_far + n] = all;")
 
 
-def _passes(k: int, kernels: Sequence[Kernel], code: Code) -> list[str]:
-    """A phase of passes: one without sums goes over the whole grid, several go by examples."""
-    parameters: list[str] = []
-    prefixes = [f"{letters(k)}{j}_" for j in range(len(kernels))]
+def source_by_examples(kernels: Sequence[Kernel], name: str) -> str:
+    """The text of a kernel that goes through the steps for the examples of a block."""
+    code, prefixes = Code(), _prefixes(0, kernels)
+    code.line("extern __shared__ __align__(16) unsigned char shared[];")
+    code.line("double *const held = (double *)shared;")
+    with code.block("for (long long step = 0; step < steps; step++)"):
+        _by_lanes(kernels, prefixes, code, f"blockIdx.x * {LANES}u")
+        code.line("__syncthreads();")
+    return _text(name, ["const long long steps", *_parameters(kernels, prefixes)], code)
+
+
+def _prefixes(k: int, kernels: Sequence[Kernel]) -> list[str]:
+    return [f"{letters(k)}{j}_" for j in range(len(kernels))]
+
+
+def _parameters(kernels: Sequence[Kernel], prefixes: Sequence[str]) -> list[str]:
+    """Those of each pass, and by how many elements each of its operands moves from step to step."""
+    found = []
     for each, prefix in zip(kernels, prefixes, strict=True):
-        parameters += each.parameters(prefix, alone=False)
-        parameters += [f"const long long {prefix}m{j}" for j in range(len(each.accesses))]
+        found += each.parameters(prefix, alone=False)
+        found += [f"const long long {prefix}m{j}" for j in range(len(each.accesses))]
+    return found
+
+
+def _text(name: str, parameters: Sequence[str], code: Code) -> str:
+    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
+    return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(code.lines) + "\n}\n"
+
+
+def _passes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code) -> None:
+    """A phase of passes: one without sums goes over the whole grid, others go by examples."""
     if len(kernels) == 1 and not kernels[0].folds:
         _everywhere(kernels[0], code, prefixes[0])
-        return parameters
-    last = [len(each.folded) - 1 for each in kernels]
-    with code.block(f"for (unsigned base = blockIdx.x * {LANES}u; base < (unsigned){prefixes[0]}n{last[0]}; "
+        return
+    last = len(kernels[0].folded) - 1
+    with code.block(f"for (unsigned base = blockIdx.x * {LANES}u; base < (unsigned){prefixes[0]}n{last}; "
                     f"base += gridDim.x * {LANES}u)"):
-        code.line(f"const unsigned lanes = {LANES}u, lane = threadIdx.x % {LANES}u;")
-        code.line(f"const unsigned row = threadIdx.x / {LANES}u, rows = {THREADS // LANES}u;")
-        for j, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):
-            if j:
-                code.line("__syncthreads();")
-            with code.block(""):
-                code.line(f"const bool mine = base + lane < (unsigned){prefix}n{last[j]};")
-                code.line(f"const unsigned i{last[j]} = base + lane;")
-                (totals if each.folds else mapping)(each, code, prefix, resident=True)
-    return parameters
+        _by_lanes(kernels, prefixes, code, "base")
+
+
+def _by_lanes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code, base: str) -> None:
+    """The passes one after the other, for LANES examples."""
+    code.line(f"const unsigned lanes = {LANES}u, lane = threadIdx.x % {LANES}u;")
+    code.line(f"const unsigned row = threadIdx.x / {LANES}u, rows = {THREADS // LANES}u;")
+    for j, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):
+        last = len(each.folded) - 1
+        if j:
+            code.line("__syncthreads();")
+        with code.block(""):
+            code.line(f"const unsigned i{last} = {base} + lane;")
+            code.line(f"const bool mine = i{last} < (unsigned){prefix}n{last};")
+            (totals if each.folds else mapping)(each, code, prefix, resident=True)
 
 
 def _everywhere(each: Kernel, code: Code, prefix: str) -> None:
@@ -318,4 +368,3 @@ def _everywhere(each: Kernel, code: Code, prefix: str) -> None:
         flat(each, code, "rest", "e", each.axes)
         decode(code, "rest", each.axes, each.used, prefix)
         Writer(each, code, prefix, resident=True).element()
-

@@ -50,16 +50,42 @@ class Operand:
         return Operand(array, self.step)
 
 
+class Table(Operand):
+    """What is read at places that are computed: `array` is what lies at place 0, `whole` all that may be read."""
+
+    def __init__(self, array: np.ndarray, whole: Operand):
+        self.whole = whole
+        super().__init__(array, whole.step)
+
+    @functools.cached_property
+    def key(self) -> tuple[Any, ...]:
+        """Never that of an operand."""
+        return ("table", *super().key)
+
+    def reach(self, count: int = 1) -> tuple[int, int]:
+        """All of it."""
+        return self.whole.reach(count)
+
+    def view(self, array: np.ndarray) -> Table:
+        """Another view of place 0."""
+        return Table(array, self.whole)
+
+
 Term = Operand | float | bool
 
 
 @dataclass(eq=False)
 class Map:
-    """out = op(args), element by element."""
+    """out = op(args), element by element.
+
+    Or, with op "take", out = the element of a Table at a place, so many elements further for each; 0 where there is no
+    such place: args are the table and the place, more how far and how many places there are.
+    """
 
     op: str
     args: tuple[Term, ...]
     out: Operand
+    more: tuple[int, ...] = ()
 
     @property
     def reads(self) -> list[Operand]:
@@ -217,7 +243,8 @@ def fits(memory: Memory, *terms: Any) -> bool:
     return plain and dtypes <= {*memory.numbers, "bool"} and not dtypes >= set(FLOATS)
 
 
-def _spread(term: Term, shape: tuple[int, ...]) -> Term:
+def spread(term: Term, shape: tuple[int, ...]) -> Term:
+    """A term of that shape."""
     return term.view(np.broadcast_to(term.array, shape)) if isinstance(term, Operand) else term
 
 
@@ -225,7 +252,7 @@ def _map(name: str, args: list[Any], memory: Memory) -> list[Instruction] | None
     *ins, out = args
     if not isinstance(out, Operand) or not fits(memory, *ins, out):
         return None
-    return [Map(name, tuple(_spread(a, out.array.shape) for a in ins), out)]
+    return [Map(name, tuple(spread(a, out.array.shape) for a in ins), out)]
 
 
 def _copy(args: list[Any], memory: Memory) -> list[Instruction] | None:
@@ -234,8 +261,8 @@ def _copy(args: list[Any], memory: Memory) -> list[Instruction] | None:
         return None
     shape = goal.array.shape
     if mask is None:
-        return [Map("copy", (_spread(source, shape),), goal)]
-    return [Map("where", (_spread(mask, shape), _spread(source, shape), goal), goal)]
+        return [Map("copy", (spread(source, shape),), goal)]
+    return [Map("where", (spread(mask, shape), spread(source, shape), goal), goal)]
 
 
 def _reduction(name: str, args: list[Any], memory: Memory) -> list[Instruction] | None:
@@ -287,14 +314,14 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
     order = [*lo[:-1], *summed, *lo[-1:]] if lo else summed
     shape = tuple(sizes[x] for x in order)
 
-    def spread(o: Operand, labels: Sequence[str]) -> Operand:
+    def ordered(o: Operand, labels: Sequence[str]) -> Operand:
         array = o.array.transpose([labels.index(x) for x in order if x in labels])
         array = array[(*(slice(None) if x in labels else None for x in order), ...)]
         return o.view(np.broadcast_to(array, shape))
 
     between = Operand(memory.empty(shape, out.array.dtype))
     axes = tuple(k for k, x in enumerate(order) if x in summed)
-    return [Map("multiply", (spread(a, la), spread(b, lb)), between), *_folded("sum", between, axes, out, memory)]
+    return [Map("multiply", (ordered(a, la), ordered(b, lb)), between), *_folded("sum", between, axes, out, memory)]
 
 
 RULES: dict[str, Rule] = {

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .fuse import Group
-from .lift import Fold, Operand
+from .lift import Fold, Map, Operand
 
+LOADS = ("load", "take")  # steps whose first argument is an operand
 Axes = list[tuple[int, tuple[int, ...]]]  # loops, outermost first: the extent, and the stride of each operand
 
 
@@ -16,7 +17,8 @@ Axes = list[tuple[int, tuple[int, ...]]]  # loops, outermost first: the extent, 
 class Pass:
     """What one pass does.
 
-    steps: ("load", operand), ("const", number), ("truth", step) or (name in SCALARS, step, ...).
+    steps: ("load", operand), ("const", number), ("take", operand, step, how far, how many), ("truth", step) or
+    (name in SCALARS, step, ...).
     stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is
     folded. reduced: how many of the last axes every fold runs over; at least one.
     """
@@ -68,6 +70,14 @@ class _Steps:
             self.operands.append(o)
         return self._operand_of[o.key]
 
+    def computed(self, item: Map) -> int:
+        """The step that does an instruction."""
+        if item.op == "take":
+            table, place = item.args
+            assert isinstance(table, Operand)
+            return self.step("take", self.operand(table), self.term(place), *item.more)
+        return self.step(item.op, *map(self.term, item.args))
+
     def term(self, term: Any) -> int:
         """The step that gives an argument."""
         if not isinstance(term, Operand):
@@ -87,7 +97,7 @@ def passed(group: Group, needed: Callable[[Operand], bool], apart: bool = False)
         if isinstance(item, Fold):
             folds.append((item.out, s.term(item.arg), item.op))
         else:
-            value = s.step(item.op, *(s.term(a) for a in item.args))
+            value = s.computed(item)
             s.values[item.out.key] = s.step("truth", value) if item.out.dtype == "bool" else value
             made[item.out.key] = item.out
     stores = [(o, s.values[key]) for key, o in made.items() if needed(o)]
@@ -104,10 +114,11 @@ def passed(group: Group, needed: Callable[[Operand], bool], apart: bool = False)
 
     steps = []
     for name, *args in (s.steps[k] for k in live):
-        if name == "load":
-            steps.append((name, use(s.operands[args[0]])))
-        else:
-            steps.append((name, *args) if name == "const" else (name, *(number[a] for a in args)))
+        if name in LOADS:
+            args[0] = use(s.operands[args[0]])
+        for k in _needed(name, args):
+            args[k] = number[args[k]]
+        steps.append((name, *args))
     store_at = tuple((use(o), number[step]) for o, step in stores)
     fold_at = tuple((use(o), number[step], op) for o, step, op in folds)
     axes = _last_apart(group, operands) if apart else _axes(group, operands)
@@ -122,8 +133,13 @@ def _live(steps: list[tuple[Any, ...]], roots: list[int]) -> list[int]:
         if k not in live:
             live.add(k)
             name, *args = steps[k]
-            todo += [] if name in ("load", "const") else args
+            todo += [args[k] for k in _needed(name, args)]
     return sorted(live)
+
+
+def _needed(name: str, args: list[Any]) -> range:
+    """Which of a step's arguments are steps."""
+    return range(1, 2) if name == "take" else range(0 if name in ("load", "const") else len(args))
 
 
 def _axes(group: Group, operands: list[Operand]) -> Axes:
