@@ -5,6 +5,8 @@
 # make examples           run every example to its figure (an hour or two), and make docs/examples.md of what they reach
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
 # make bench BENCH="--quick --sizes S1 S2"   only some of it; writes no report
+# make bench-gpu          the same on an NVIDIA GPU, beside cuDNN too (a large download, then ten minutes)
+# make bench-gpu PYTHON_GPU=python3   with an interpreter that has CuPy, PyTorch and JAX already
 # make PYTHON=python3.12 ...   choose the interpreter (3.10 or later)
 
 PYTHON ?= python3
@@ -27,7 +29,7 @@ define new_venv
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo data examples pictures test lint bench clean
+.PHONY: help demo data examples pictures test lint bench bench-gpu clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -72,6 +74,13 @@ benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
 bench: benchmarks/.venv/.ready
 	benchmarks/.venv/bin/python -m benchmarks $(BENCH)
 
+benchmarks/.venv-gpu/.ready: benchmarks/requirements-gpu.txt pyproject.toml
+	$(call new_venv,benchmarks/.venv-gpu,--requirement benchmarks/requirements-gpu.txt)
+
+bench-gpu: $(if $(PYTHON_GPU),,benchmarks/.venv-gpu/.ready)
+	$(or $(PYTHON_GPU),benchmarks/.venv-gpu/bin/python) -m benchmarks.gpu $(BENCH)
+
 clean:
-	rm -rf .venv .venv-test benchmarks/.venv out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-test benchmarks/.venv benchmarks/.venv-gpu
+	rm -rf out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import machine, plot, report
 from .cells import SIZES, Size
-from .processes import ROOT, BenchmarkError, Workers, alone, keep_to_cores
+from .processes import ROOT, SIDES, BenchmarkError, Workers, alone, keep_to_cores
 from .rows import FIRST_STEP_BARS, ROWS, SEQUENCES, SINGLE_ROWS, Entrant
 from .tables import Results, summary, tables
 from .timing import alternate, compare, prepare
@@ -61,7 +61,7 @@ def measure_sizes(asked: argparse.Namespace, cache: Path, results: Results) -> N
 def measure_stepper(asked: argparse.Namespace, cache: Path, results: Results) -> None:
     """One online step, in processes that do nothing else."""
     entrants = [Entrant("ours", "stepper"), Entrant("torch", "stepper")]
-    with Workers(cache, ("ours", "torch")) as workers:
+    with Workers(cache, {side: SIDES[side] for side in ("ours", "torch")}) as workers:
         prepare(workers, entrants, STEPPER_SIZE)
         errors = compare(workers, entrants, STEPPER_SIZE, cache)
         results["stepper"] = {"seconds": alternate(workers, entrants, asked.rounds, asked.seconds), "errors": errors}

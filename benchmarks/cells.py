@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ SIZES = {s.name: s for s in (
     Size("S4", 100, 64, 256, 256),
     Size("S5", 100, 64, 512, 512),
 )}
+GPU_SIZES = {s.name: s for s in (SIZES["S3"], SIZES["S4"], SIZES["S5"], Size("L", 200, 128, 1024, 1024))}
+SMOKE_SIZES = {s.name: s for s in (Size("tiny", 5, 3, 8, 16), Size("small", 9, 4, 16, 16))}
+ALL_SIZES = SIZES | GPU_SIZES | SMOKE_SIZES
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,22 @@ class Cell:
 
     def gflop(self, size: Size) -> float:
         """2 M K N for each product of a step: forward, gradients of weights and state, not of the input."""
-        from_input, from_state = (sum(rows for name, (rows, _) in self.weights.items() if name.startswith(kind))
-                                  for kind in ("W_x", "W_h"))
-        per_position = 2 * from_input * size.inputs + 3 * from_state * size.hidden
+        per_position = 2 * self.rows("W_x") * size.inputs + 3 * self.rows("W_h") * size.hidden
         return 2e-9 * size.steps * size.batch * size.hidden * per_position
+
+    def gigabytes(self, size: Size, bytes_each: int = 4) -> float:
+        """What a step that keeps its gates moves through memory at least: each array once for each time it is needed.
+
+        x is read for its products and for their gradient, r once; gates and their adjoints are written and read, h
+        likewise; weights are read forward and backward, and their gradients are written.
+        """
+        per_position = 2 * size.inputs + size.hidden * (1 + 2 + 4 * max(self.rows("W_x"), self.rows("W_h")))
+        numbers = size.steps * size.batch * per_position + 3 * sum(prod(self.shape(w, size)) for w in self.weights)
+        return 1e-9 * bytes_each * numbers
+
+    def rows(self, kind: str) -> int:
+        """The rows of all matrices whose names begin so, in units of `hidden`."""
+        return sum(rows for name, (rows, _) in self.weights.items() if name.startswith(kind))
 
 
 LSTM = Cell("""

@@ -13,10 +13,28 @@ from jax import lax
 from jax.nn import sigmoid
 
 from . import problem
-from .cells import GRU, LAYERNORM, LSTM, Cell, Size
-from .problem import Arrays, Prepared
+from .cells import GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
+from .clocks import TOGETHER, by_host
+from .problem import HOST, Arrays, Place, Prepared
 
 Forward = Callable[[Arrays, Any], Any]
+# "bfloat16" as such would leave it to the GPU's default, which is TF32.
+PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "BF16_BF16_F32"}
+
+
+def use(place: Place) -> None:
+    """Compile for such products from now on; where, JAX_PLATFORMS says."""
+    jax.config.update("jax_default_matmul_precision", PRODUCTS[place.precision])
+
+
+def release() -> None:
+    """Drop what was compiled; memory stays with JAX."""
+    jax.clear_caches()
+
+
+def facts(device: str) -> dict[str, str]:
+    """What this side runs on."""
+    return {"JAX on": jax.devices()[0].device_kind} if device == "cuda" else {}
 
 
 def zeros(w: Arrays, x: Any) -> Any:
@@ -66,7 +84,30 @@ def layernorm(w: Arrays, x: Any) -> Any:
     return lax.scan(cell, (zeros(w, x), zeros(w, x)), layer_norm(x @ w["W_x"], w["gain_x"], w["b_x"]))[1]
 
 
-def training_step(forward: Forward, cell: Cell, size: Size) -> Prepared:
+def rnn(w: Arrays, x: Any) -> Any:
+    """Elman's network."""
+    def cell(h: Any, a: Any) -> Any:
+        h = jnp.tanh(a + h @ w["W_h"])
+        return h, h
+
+    return lax.scan(cell, zeros(w, x), x @ w["W_x"] + w["b"])[1]
+
+
+def peephole(w: Arrays, x: Any) -> Any:
+    """The LSTM whose gates see the cell."""
+    p_i, p_f, p_o = jnp.split(w["p"], 3)
+
+    def cell(state: Any, a: Any) -> Any:
+        h, c = state
+        i, f, g, o = jnp.split(a + h @ w["W_h"], 4, 1)
+        c = sigmoid(f + p_f * c) * c + sigmoid(i + p_i * c) * jnp.tanh(g)
+        h = sigmoid(o + p_o * c) * jnp.tanh(c)
+        return (h, c), h
+
+    return lax.scan(cell, (zeros(w, x), zeros(w, x)), x @ w["W_x"] + w["b"])[1]
+
+
+def training_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST) -> Prepared:
     """Forward and all weight gradients; matrices are stored (in, out); the other way is no faster."""
     w = {name: jnp.asarray(value.T) for name, value in problem.weights(cell, size).items()}
     x, r = (jnp.asarray(a.swapaxes(0, 1)) for a in problem.data(size))
@@ -77,8 +118,10 @@ def training_step(forward: Forward, cell: Cell, size: Size) -> Prepared:
         h = np.asarray(jax.jit(forward)(w, x)).swapaxes(0, 1)
         return {"h": h, **{name: np.asarray(grad).T for name, grad in grads.items()}}
 
-    return Prepared(lambda: jax.block_until_ready(value_and_grad(w, x, r)), answer)
+    return Prepared(lambda: value_and_grad(w, x, r), answer, partial(by_host, finish=jax.block_until_ready),
+                    TOGETHER if place.device == "cuda" else 0.0)
 
 
 PREPARE = {"lstm": partial(training_step, lstm, LSTM), "gru": partial(training_step, gru, GRU),
+           "rnn": partial(training_step, rnn, RNN), "peephole": partial(training_step, peephole, PEEPHOLE),
            "layernorm": partial(training_step, layernorm, LAYERNORM)}

@@ -5,16 +5,46 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PACKAGES = {"NumPy": "numpy", "llvmlite": "llvmlite", "PyTorch": "torch", "JAX": "jax"}
+GPU_PACKAGES = {"NumPy": "numpy", "CuPy (CUDA 12)": "cupy-cuda12x", "CuPy (CUDA 13)": "cupy-cuda13x",
+                "PyTorch": "torch", "JAX": "jax", "FlashRNN": "flashrnn"}
 
 
-def description() -> dict[str, str]:
+def description(packages: Mapping[str, str] = PACKAGES) -> dict[str, str]:
     """CPU, cores in use and versions."""
     facts = {"CPU": cpu_name(), "cores used": str(cores()), "system": f"{platform.system()} {platform.machine()}",
              "Python": platform.python_version()}
-    return facts | {title: version(package) for title, package in PACKAGES.items()}
+    return facts | {title: version(package) for title, package in packages.items()}
+
+
+def gpu(cupy: Any) -> dict[str, str]:
+    """The GPU in use, its memory and multiprocessors, the driver, and CuPy's CUDA."""
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return {"GPU": properties["name"].decode(), "its memory": f"{properties['totalGlobalMem'] / 2**30:.0f} GiB",
+            "its multiprocessors": str(properties["multiProcessorCount"]), "driver": driver(),
+            "CUDA of the driver": cuda_version(cupy.cuda.runtime.driverGetVersion()),
+            "CUDA of CuPy": cuda_version(cupy.cuda.runtime.runtimeGetVersion())}
+
+
+def cuda_version(number: int) -> str:
+    """13020 -> 13.2."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def driver() -> str:
+    """The version of the NVIDIA driver, as nvidia-smi tells it."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return "unknown (there is no nvidia-smi)"
+    done = subprocess.run([program, "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True,
+                          text=True)
+    return done.stdout.partition("\n")[0].strip() or "unknown"
 
 
 def cores() -> int:

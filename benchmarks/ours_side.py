@@ -8,36 +8,91 @@ import numpy as np
 
 import tinygrad_rnn as tr
 
-from . import problem
+from . import clocks, machine, problem
 from .cells import CELLS, LSTM, Cell, Size
-from .problem import Arrays, Prepared
+from .problem import HOST, Arrays, Place, Prepared
+
+BACKENDS = {"cpu": "numpy", "cuda": "cupy"}
+
+
+def use(place: Place) -> None:
+    """Compute there from now on."""
+    tr.use_backend(BACKENDS[place.device], precision=place.precision)
+
+
+def release() -> None:
+    """Give memory that is not in use back to the GPU, for the other sides."""
+    if tr.backends.current().name == "cupy":
+        tr.backends.current().xp.get_default_memory_pool().free_all_blocks()
+
+
+def facts(device: str) -> dict[str, str]:
+    """What this side runs on."""
+    use(Place(device))
+    return machine.gpu(tr.backends.current().xp) if device == "cuda" else {}
+
+
+def timed(place: Place) -> Arrays:
+    """How steps are timed there, as arguments of `Prepared`."""
+    return {"elapsed": clocks.of_cupy(), "together": clocks.TOGETHER} if place.device == "cuda" else {}
+
+
+def on_device(size: Size) -> Arrays:
+    """The data as arrays of the backend in use."""
+    return dict(zip("xr", map(tr.backends.current().asarray, problem.data(size)), strict=True))
+
+
+def on_host(arrays: Arrays) -> Arrays:
+    """Arrays of the backend in use as NumPy's."""
+    return {name: tr.backends.current().to_host(a) for name, a in arrays.items()}
+
+
+def merged(cell: Cell, arrays: Arrays) -> Arrays:
+    """Arrays under the names of the equations, as the merged ones."""
+    host = on_host(arrays)
+    return {name: np.concatenate([host[part] for part in parts.split()]) for name, (_, parts) in cell.weights.items()}
 
 
 def declare(cell: Cell, size: Size) -> tr.Model:
     """The model of a cell, with the weights of the problem."""
     model = tr.equations(cell.text(size), x=size.inputs, h=size.hidden)
-    for name, merged in problem.weights(cell, size).items():
+    for name, whole in problem.weights(cell, size).items():
         parts = cell.weights[name][1].split()
-        for part, value in zip(parts, np.split(merged, len(parts)), strict=True):
+        for part, value in zip(parts, np.split(whole, len(parts)), strict=True):
             model.weights[part] = value
     return model
 
 
-def training_step(cell: Cell, size: Size) -> Prepared:
+def training_step(cell: Cell, size: Size, place: Place = HOST) -> Prepared:
     """Forward and all weight gradients."""
     model = declare(cell, size)
-    x, r = problem.data(size)
+    data = on_device(size)
 
     def answer() -> Arrays:
-        _, grads = model.value_and_grad(x=x, r=r)
-        merged = {name: np.concatenate([grads[part] for part in parts.split()])
-                  for name, (_, parts) in cell.weights.items()}
-        return {"h": model.run(x=x, want=["h"])["h"], **merged}
+        _, grads = model.value_and_grad(**data)
+        h = model.run(x=data["x"], want=["h"])
+        return {**on_host({"h": h["h"]}), **merged(cell, grads)}
 
-    return Prepared(lambda: model.value_and_grad(x=x, r=r), answer)
+    return Prepared(lambda: model.value_and_grad(**data), answer, **timed(place))
 
 
-def online_step(size: Size) -> Prepared:
+def whole_step(size: Size, place: Place = HOST) -> Prepared:
+    """A training step with clipping and Adam, through `fit` over many batches; its start is counted in."""
+    model = declare(LSTM, size)
+    batch = on_device(size)
+
+    def fit(trained: tr.Model, updates: int) -> None:
+        trained.fit([batch] * updates, optimizer=tr.Adam(problem.RATE), clip=problem.CLIP, progress=False)
+
+    def answer() -> Arrays:
+        fresh = declare(LSTM, size)
+        fit(fresh, problem.UPDATES_COMPARED)
+        return merged(LSTM, dict(fresh.weights))
+
+    return Prepared(lambda: fit(model, problem.UPDATES_TIMED), answer, steps=problem.UPDATES_TIMED, **timed(place))
+
+
+def online_step(size: Size, place: Place = HOST) -> Prepared:
     """One step of the LSTM through `model.stepper`."""
     model = declare(LSTM, size)
     x, _ = problem.data(size)
@@ -51,4 +106,5 @@ def online_step(size: Size) -> Prepared:
     return Prepared(lambda: step(x=first), answer)
 
 
-PREPARE = {name: partial(training_step, cell) for name, cell in CELLS.items()} | {"stepper": online_step}
+PREPARE = {name: partial(training_step, cell) for name, cell in CELLS.items()} | {"training": whole_step,
+                                                                                 "stepper": online_step}

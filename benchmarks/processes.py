@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,13 +17,18 @@ CORES = 2
 ROOT = Path(__file__).resolve().parent.parent
 COMMON = {"OMP_NUM_THREADS": str(CORES), "OPENBLAS_NUM_THREADS": str(CORES), "MKL_NUM_THREADS": str(CORES),
           "JAX_PLATFORMS": "cpu", "TINYGRAD_RNN_BACKEND": "numpy"}
-# side -> (the module that serves it, what its environment adds)
-SIDES = {"ours": ("ours", {"TINYGRAD_RNN_JIT": "1"}), "numpy": ("ours", {"TINYGRAD_RNN_JIT": "0"}),
-         "torch": ("torch", {}), "jax": ("jax", {})}
+Sides = Mapping[str, tuple[str, Mapping[str, str]]]  # side -> (the module that serves it, what its environment adds)
+SIDES: Sides = {"ours": ("ours", {"TINYGRAD_RNN_JIT": "1"}), "numpy": ("ours", {"TINYGRAD_RNN_JIT": "0"}),
+                "torch": ("torch", {}), "jax": ("jax", {})}
+Patience = Callable[[str], float]  # how many seconds to wait for an answer of a side
 
 
 class BenchmarkError(Exception):
     """The benchmark cannot go on; the message is for its user."""
+
+
+class NoAnswer(BenchmarkError):
+    """A process did not answer in time, and was ended."""
 
 
 def keep_to_cores() -> None:
@@ -45,10 +52,15 @@ def alone(cache: Path, *arguments: str, **more: str) -> Any:
 
 
 class Worker:
-    """A side's long-lived process, started at the first request."""
+    """A side's long-lived process, started at the first request.
 
-    def __init__(self, side: str, cache: Path):
-        self.side, self.cache = side, cache
+    module: the module that serves the side. variables: what its environment adds. patience: for each answer; endless
+    by default.
+    """
+
+    def __init__(self, side: str, cache: Path, module: str, variables: Mapping[str, str],
+                 patience: Patience | None = None):
+        self.side, self.cache, self.module, self.variables, self.patience = side, cache, module, variables, patience
         self.process: subprocess.Popen[str] | None = None
 
     def ask(self, method: str, *arguments: Any) -> Any:
@@ -58,6 +70,9 @@ class Worker:
         try:
             process.stdin.write(json.dumps([method, arguments]) + "\n")
             process.stdin.flush()
+            if self.patience is not None and not select.select([process.stdout], [], [], self.patience(self.side))[0]:
+                process.kill()
+                raise NoAnswer(f"{self.side}: {method}{tuple(arguments)} took too long")
             line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -67,15 +82,15 @@ class Worker:
         return reply["result"]
 
     def _start(self) -> subprocess.Popen[str]:
-        module, variables = SIDES[self.side]
-        return subprocess.Popen([sys.executable, "-m", "benchmarks.worker", module], cwd=ROOT, text=True,
-                                env=environment(self.cache, **variables), stdin=subprocess.PIPE,
+        return subprocess.Popen([sys.executable, "-m", "benchmarks.worker", self.module], cwd=ROOT, text=True,
+                                env=environment(self.cache, **self.variables), stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE)
 
     def close(self) -> None:
         """End the process."""
         if self.process is not None and self.process.stdin is not None and self.process.stdout is not None:
-            self.process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # of a process that has ended
+                self.process.stdin.close()
             self.process.wait()
             self.process.stdout.close()
         self.process = None
@@ -84,8 +99,8 @@ class Worker:
 class Workers(dict[str, Worker]):
     """One worker for each side, closed together."""
 
-    def __init__(self, cache: Path, sides: Sequence[str] = tuple(SIDES)):
-        super().__init__({side: Worker(side, cache) for side in sides})
+    def __init__(self, cache: Path, sides: Sides = SIDES, patience: Patience | None = None):
+        super().__init__({side: Worker(side, cache, *how, patience) for side, how in sides.items()})
 
     def __enter__(self) -> Workers:
         return self

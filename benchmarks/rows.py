@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .cells import CELLS, SIZES
+from .cells import ALL_SIZES, CELLS, SIZES
 from .problem import Arrays
 
 SIZE_NAMES = tuple(SIZES)
@@ -46,13 +47,13 @@ SQRT_BARS = {"seconds": 1.5, "mib": 0.1}  # of fit with memory="sqrt", over fit 
 
 @dataclass(frozen=True)
 class Bar:
-    """The ratio of two entrants of a row, and its limit at each size."""
+    """The ratio of two entrants of a row, and its limit at each size; None: the ratio is only told."""
 
     title: str
     row: str
     ours: str
     theirs: str
-    limits: dict[str, float]
+    limits: Mapping[str, float | None]
     per_gflop: bool = False
 
     def ratio(self, size: str, medians: Arrays) -> float:
@@ -60,7 +61,7 @@ class Bar:
         ratio = medians[self.ours] / medians[self.theirs]
         if not self.per_gflop:
             return ratio
-        ours, theirs = (CELLS[key.split()[1]].gflop(SIZES[size]) for key in (self.ours, self.theirs))
+        ours, theirs = (CELLS[key.split()[1]].gflop(ALL_SIZES[size]) for key in (self.ours, self.theirs))
         return ratio * theirs / ours
 
 

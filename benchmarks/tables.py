@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .cells import LSTM, SIZES
-from .rows import AGREEMENT_BAR, BARS, FIRST_STEP_BARS, LINEAR_BAR, ROWS, SEQUENCES, SGEMM_BAR, SQRT_BARS, STEPPER_BAR
+from .cells import ALL_SIZES, LSTM, SIZES
+from .rows import (
+    AGREEMENT_BAR,
+    BARS,
+    FIRST_STEP_BARS,
+    LINEAR_BAR,
+    ROWS,
+    SEQUENCES,
+    SGEMM_BAR,
+    SQRT_BARS,
+    STEPPER_BAR,
+    Bar,
+    Entrant,
+)
 
 Results = dict[str, Any]
-SIDE_TITLES = {"ours": "ours", "numpy": "ours, NumPy alone", "torch": "PyTorch", "jax": "JAX"}
+SIDE_TITLES = {"ours": "ours", "numpy": "ours, NumPy alone", "torch": "PyTorch", "jax": "JAX",
+               "flash": "FlashRNN"}
 CELL_TITLES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "layernorm": "LayerNorm-LSTM", "peephole": "peephole LSTM",
-               "mgu": "MGU", "made_up": "made-up cell"}
+               "mgu": "MGU", "made_up": "made-up cell", "training": "LSTM, clipping and Adam too"}
 
 
 @dataclass(frozen=True)
@@ -39,14 +52,16 @@ class Verdict:
     title: str
     size: str
     ratio: float
-    limit: float
+    limit: float | None
 
     @property
     def passed(self) -> bool:
         """At the bar or below it."""
-        return self.ratio <= self.limit
+        return self.limit is None or self.ratio <= self.limit
 
     def __str__(self) -> str:
+        if self.limit is None:
+            return f"{self.ratio:.3g} (no bar)"
         return f"{self.ratio:.3g} ({self.limit:g}) {'pass' if self.passed else '**miss**'}"
 
 
@@ -62,9 +77,9 @@ def spreads(results: Results) -> list[float]:
     return [max(values) / min(values) - 1 for values in rounds]
 
 
-def ratio_verdicts(results: Results) -> Iterator[Verdict]:
+def ratio_verdicts(results: Results, bars: Sequence[Bar] = BARS) -> Iterator[Verdict]:
     """Every ratio that has a bar and was measured."""
-    for bar in BARS:
+    for bar in bars:
         for size, limit in bar.limits.items():
             found = medians(results, size, bar.row)
             if bar.ours in found and bar.theirs in found:
@@ -106,31 +121,45 @@ def errors_by_sides(results: Results) -> dict[str, dict[tuple[str, str], float]]
     return found
 
 
-def time_table(results: Results) -> Table:
+def time_table(results: Results, entrants_by_row: Mapping[str, Sequence[Entrant]] = ROWS,
+               title: str = "Milliseconds of a training step") -> Table:
     """Milliseconds of a step."""
     sizes = list(results["seconds"])
     rows = [["row", "rival", *(f"{s} ({shape(s)})" for s in sizes)]]
-    for row, entrants in ROWS.items():
+    for row, entrants in entrants_by_row.items():
         for entrant in entrants:
-            times = [medians(results, size, row).get(entrant.key) for size in sizes]
-            if any(times):
-                rows.append([row, f"{CELL_TITLES[entrant.cell]}, {SIDE_TITLES[entrant.side]}",
-                             *("-" if t is None else f"{1e3 * t:.4g}" for t in times)])
-    return Table("Milliseconds of a training step", rows)
+            times = [time_or_reason(results, size, row, entrant) for size in sizes]
+            if set(times) != {"-"}:
+                rows.append([row, entrant_title(entrant), *times])
+    return Table(title, rows)
+
+
+def entrant_title(entrant: Entrant) -> str:
+    """The cell and whose it is."""
+    return f"{CELL_TITLES[entrant.cell]}, {SIDE_TITLES[entrant.side]}"
+
+
+def time_or_reason(results: Results, size: str, row: str, entrant: Entrant) -> str:
+    """Milliseconds, or in a word why there are none, or a dash where none were asked for."""
+    seconds = medians(results, size, row).get(entrant.key)
+    if seconds is not None:
+        return f"{1e3 * seconds:.4g}"
+    reason = results.get("missing", {}).get(size, {}).get(row, {}).get(entrant.key)
+    return "-" if reason is None else str(reason[0])
 
 
 def shape(size: str) -> str:
     """T, N, inputs and hidden units of a size."""
-    s = SIZES[size]
+    s = ALL_SIZES[size]
     return f"{s.steps}, {s.batch}, {s.inputs}, {s.hidden}"
 
 
-def ratio_table(results: Results) -> Table:
+def ratio_table(results: Results, bars: Sequence[Bar] = BARS, title: str = "Ratios, ours / theirs (bar)") -> Table:
     """Ratios with their bars."""
     sizes = list(results["seconds"])
-    found = {(v.title, v.size): str(v) for v in ratio_verdicts(results)}
-    rows = [[bar.title, *(found.get((bar.title, size), "-") for size in sizes)] for bar in BARS]
-    return Table("Ratios, ours / theirs (bar)", [["ratio", *sizes], *(r for r in rows if set(r[1:]) != {"-"})])
+    found = {(v.title, v.size): str(v) for v in ratio_verdicts(results, bars)}
+    rows = [[bar.title, *(found.get((bar.title, size), "-") for size in sizes)] for bar in bars]
+    return Table(title, [["ratio", *sizes], *(r for r in rows if set(r[1:]) != {"-"})])
 
 
 def other_table(results: Results) -> Table:
@@ -139,13 +168,13 @@ def other_table(results: Results) -> Table:
     return Table("Other bars", [["what", "at", "value (bar)"], *rows])
 
 
-def error_table(results: Results) -> Table:
+def error_table(results: Results, title: str = "Largest relative difference of outputs and gradients") -> Table:
     """How far the sides are apart."""
     found = errors_by_sides(results)
     pairs = sorted({pair for worst in found.values() for pair in worst})
     rows = [[" and ".join(SIDE_TITLES[s] for s in pair), *(f"{w[pair]:.1e}" if pair in w else "-"
                                                            for w in found.values())] for pair in pairs]
-    return Table("Largest relative difference of outputs and gradients", [["sides", *found], *rows])
+    return Table(title, [["sides", *found], *rows])
 
 
 def first_step_table(results: Results) -> Table:
@@ -178,8 +207,9 @@ def training_table(results: Results) -> Table:
 
 
 # The part of the results that must be there -> what is made of it.
-TABLES = {"seconds": [time_table, ratio_table, error_table], "first_step": [first_step_table],
-          "stepper": [stepper_table], "sequences": [sequence_table], "training": [training_table]}
+TABLES: dict[str, list[Callable[[Results], Table]]] = {
+    "seconds": [time_table, ratio_table, error_table], "first_step": [first_step_table], "stepper": [stepper_table],
+    "sequences": [sequence_table], "training": [training_table]}
 
 
 def tables(results: Results) -> list[Table]:
@@ -190,8 +220,13 @@ def tables(results: Results) -> list[Table]:
 
 def summary(results: Results) -> str:
     """The rate of products, how steady the machine was, and how many bars are met."""
-    found, spread = [*ratio_verdicts(results), *other_verdicts(results)], spreads(results)
-    steadiness = (f" The slowest round of a rival was above its fastest by {statistics.median(spread):.0%} in the "
-                  f"median, {max(spread):.0%} at most." if spread else "")
+    found = [*ratio_verdicts(results), *other_verdicts(results)]
     return (f"{sum(v.passed for v in found)} of {len(found)} bars are met. float32 matrix products ran at "
-            f"{results['sgemm']:.0f} GFLOP/s at best (NumPy, two threads).{steadiness}")
+            f"{results['sgemm']:.0f} GFLOP/s at best (NumPy, two threads).{steadiness(results)}")
+
+
+def steadiness(results: Results) -> str:
+    """How far the rounds of a rival are apart, as a sentence behind others."""
+    spread = spreads(results)
+    return (f" The slowest round of a rival was above its fastest by {statistics.median(spread):.0%} in the "
+            f"median, {max(spread):.0%} at most." if spread else "")

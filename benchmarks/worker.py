@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import importlib
 import json
 import os
-import statistics
 import sys
-import time
 import traceback
-from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .cells import Size
-from .problem import Prepared
+from .clocks import median_call
+from .problem import Place, Prepared
 
 
 class Server:
     """What the parent may ask for; each request names a method and its arguments."""
 
     def __init__(self, side: str):
-        self.prepare_by_cell: dict[str, Callable[[Size], Prepared]] = importlib.import_module(
-            f".{side}_side", __package__).PREPARE
+        self.name = side
         self.prepared: dict[str, Prepared] = {}
 
-    def prepare(self, cell: str, size: list[Any]) -> None:
+    @functools.cached_property
+    def side(self) -> ModuleType:
+        """The side's module; imported by the first request, so that its failure is an answer."""
+        return importlib.import_module(f".{self.name}_side", __package__)
+
+    def prepare(self, cell: str, size: list[Any], place: list[str]) -> None:
         """Declare and compile."""
-        self.prepared[cell] = self.prepare_by_cell[cell](Size(*size))
+        there = Place(*place)
+        self.side.use(there)
+        self.prepared[cell] = self.side.PREPARE[cell](Size(*size), there)
         self.prepared[cell].step()
+
+    def tell(self, what: str, *arguments: Any) -> Any:
+        """The result of one of the side's functions, such as `facts`."""
+        return getattr(self.side, what)(*arguments)
 
     def answer(self, cell: str, path: str) -> None:
         """Write outputs and gradients to a file."""
         np.savez(path, **self.prepared[cell].answer())
 
     def round(self, cell: str, seconds: float) -> float:
-        """Call for so long, once at least; the median of a call in seconds."""
-        step = self.prepared[cell].step
-        step()  # wakes the side's threads
-        times: list[float] = []
-        end = time.perf_counter() + seconds
-        while not times or time.perf_counter() < end:
-            start = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - start)
-        return statistics.median(times)
+        """Call for so long, once at least; the median of a training step in seconds."""
+        rival = self.prepared[cell]
+        return median_call(rival.step, seconds, rival.elapsed, rival.together) / rival.steps
 
     def forget(self) -> None:
-        """Drop what was prepared."""
+        """Drop what was prepared, and its memory."""
         self.prepared.clear()
+        gc.collect()
+        self.side.release()
 
 
 def serve(side: str) -> None:
