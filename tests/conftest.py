@@ -1,12 +1,45 @@
-"""The browser of all tests that need one."""
+"""The backend of the tests, and the browser of all that need one."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
+import devices
 import pytest
 from browsing import CHROMIUM, FLAGS, Browser
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--standin", action="store_true",
+                     help="compute with the cupy backend on a stand-in for CuPy, which needs no GPU")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "device: looks at arrays of the backend itself, so results stay on the device")
+    if config.getoption("--standin"):
+        devices.use_standin()
+    if os.environ.get("TINYGRAD_RNN_BACKEND", "numpy") != "numpy":
+        devices.bring_results_to_the_host()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    missing = devices.gpu_missing() if marked else ""
+    for item in marked if missing else ():
+        item.add_marker(pytest.mark.skip(reason=missing))
+
+
+@pytest.fixture(autouse=True)
+def _results(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Results of a test about the device stay there."""
+    if request.node.get_closest_marker("device") is None:
+        yield
+        return
+    with devices.left_on_the_device():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ class Paper(Host):
 
     numbers, fresh = NUMBERS, True
     multiprocessors, shared = 132, 227 * 1024
-    capturing, captures, loops = False, True, "measured"
+    alone, captures, loops = True, True, "measured"
 
     def __init__(self) -> None:
         self.sources: dict[str, str] = {}

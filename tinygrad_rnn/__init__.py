@@ -3,7 +3,8 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-from .backends import use_backend
+from .arrays import asarray, broadcast_to, expand_dims, ones, permute_dims, squeeze, to_numpy, zeros
+from .backends import backend, use_backend
 from .clipping import ClipNorm, ClipValue
 from .declare import index, last
 from .errors import Error
@@ -15,7 +16,7 @@ from .model import Model, equations, load
 from .optim import SGD, Adam, AdamW, RMSProp
 from .rates import Cosine, Exponential, Linear, StepDecay, Warmup
 from .scope import scope
-from .tensor import Tensor, asarray, broadcast_to, expand_dims, grad, ones, permute_dims, squeeze, zeros
+from .tensor import Tensor, grad
 
 t, s, n = index("t"), index("s"), index("n")
 T, S = last(t), last(s)
@@ -31,6 +32,6 @@ def __getattr__(name: str) -> _Any:
 
 __all__ = ["SGD", "Adam", "AdamW", "ClipNorm", "ClipValue", "Constant", "Cosine", "Error", "Exponential", "Glorot",
            "GlorotNormal", "He", "Identity", "Linear", "Model", "Normal", "Ones", "Orthogonal", "RMSProp", "S",
-           "StepDecay", "T", "Tensor", "Uniform", "Warmup", "Zeros", "asarray", "broadcast_to", "equations",
+           "StepDecay", "T", "Tensor", "Uniform", "Warmup", "Zeros", "asarray", "backend", "broadcast_to", "equations",
            "expand_dims", "grad", "index", "last", "load", "n", "ones", "permute_dims", "s", "scope", "split",
-           "squeeze", "t", "use_backend", "use_jit", "zeros", *_FUNCTIONS]
+           "squeeze", "t", "to_numpy", "use_backend", "use_jit", "zeros", *_FUNCTIONS]

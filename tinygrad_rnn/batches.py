@@ -11,6 +11,7 @@ from .data.buckets import Bucketed
 from .data.rows import examples, is_ragged
 from .data.sequences import are_sequences
 from .errors import BadType, BadValue
+from .places import entering
 from .system import System
 
 Batch = dict[str, Any]
@@ -38,7 +39,7 @@ class Batches:
             rows = np.sort(order[start : start + self.size])  # within a batch the order does not count
             whole = rows[-1] - rows[0] + 1 == len(rows)  # then no copy is needed
             chosen = slice(rows[0], rows[-1] + 1) if whole else rows
-            yield {name: _rows(value, chosen) for name, value in self.data.items()}
+            yield {name: _rows(name, value, chosen) for name, value in self.data.items()}
 
 
 class Stream:
@@ -87,10 +88,10 @@ def as_batches(data: Any, size: int, shuffle: bool, seed: int, system: System) -
     return Stream(data)
 
 
-def _rows(value: Any, rows: Any) -> Any:
+def _rows(name: str, value: Any, rows: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: np.asarray(v)[rows] for k, v in value.items()}
-    return np.asarray(value)[rows]
+        return {k: entering(f"{name} of {k}", v)[rows] for k, v in value.items()}
+    return entering(name, value)[rows]
 
 
 def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]:
@@ -108,7 +109,7 @@ def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]
         raise BadValue("truncate= cuts inputs along t, and no input of this model runs over t")
     longest = max(np.shape(batch[name])[axis] for name, axis in axes.items())
     for start in range(0, longest, steps):
-        yield {name: np.take(value, range(start, min(start + steps, np.shape(value)[axes[name]])), axes[name])
+        yield {name: entering(name, value)[(*[slice(None)] * axes[name], slice(start, start + steps))]
                if name in axes else value for name, value in batch.items()}
 
 

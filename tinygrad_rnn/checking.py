@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import backends
 from .errors import BadValue
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of
     options = {"lengths": lengths, "steps": steps}
     data = {**(data or {}), **inputs}
     _, grads = copy.value_and_grad(data, of=of, wrt=names, **options)
-    rng = np.random.default_rng(seed)
+    rng, to_host = np.random.default_rng(seed), backends.current().to_host
     errors = {}
     for name in names:
         v = rng.standard_normal(grads[name].shape)
         v /= np.linalg.norm(v)
-        here = np.array(copy.weights[name])
+        here = np.array(to_host(copy.weights[name]))
         values = []
         for sign in (1, -1):
             copy.weights[name] = here + sign * step * v
             values.append(float(copy.run(data, want=[of], **options)[of]))
         copy.weights[name] = here
-        numeric, exact = (values[0] - values[1]) / (2 * step), float(np.sum(grads[name] * v))
+        numeric, exact = (values[0] - values[1]) / (2 * step), float(np.sum(to_host(grads[name]) * v))
         errors[name] = abs(numeric - exact) / max(abs(numeric), abs(exact), 1e-3)
     wrong = [n for n, e in errors.items() if not e <= tolerance]
     if wrong:

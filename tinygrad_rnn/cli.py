@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import catalogue, data, showcase, text_model
-from .backends import use_backend
+from .backends import use_as_asked
 from .errors import BadValue, Error
 from .model import Model, equations
 
@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   tinygrad-rnn train                                   the English of Python's own documentation
   tinygrad-rnn train book.txt --cell gru --hidden 256 --out book
   tinygrad-rnn train book.txt --out book --resume      go on after a stop
+  tinygrad-rnn train book.txt --backend cupy           on a GPU, by CuPy
   tinygrad-rnn sample book/model.safetensors --length 500 --temperature 0.7
   tinygrad-rnn draw lstm --view unrolled --steps 4 -o lstm.svg
   tinygrad-rnn draw mycell.txt -o mycell.pdf           a file of equations
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     """The arguments of every command."""
     top = argparse.ArgumentParser(prog="tinygrad-rnn", description="Recurrent networks as equations.", epilog=EXAMPLES,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-    top.add_argument("--backend", choices=("numpy", "cupy", "auto"), help="what computes (default: numpy)")
+    _backend_arguments(top, None)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_arguments(_command(commands, "train", "train a character model on a text and draw it", _train))
     sample = _command(commands, "sample", "draw text from a trained model", _sample)
@@ -72,7 +73,15 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
                               epilog="examples:\n" + "\n".join(lines),
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     one.set_defaults(run=run)
+    _backend_arguments(one, argparse.SUPPRESS)  # also behind the command; what stands before it is kept
     return one
+
+
+def _backend_arguments(to: argparse.ArgumentParser, default: Any) -> None:
+    to.add_argument("--backend", default=default, metavar="NAME", help="what computes: numpy, cupy (a GPU), or auto, a "
+                    "GPU where one is usable (default: numpy, or TINYGRAD_RNN_BACKEND)")
+    to.add_argument("--precision", default=default, metavar="NAME", help="of products on a GPU: float32, tf32 or "
+                    "bfloat16 (default: float32, or TINYGRAD_RNN_PRECISION)")
 
 
 def _draw_arguments(draw: argparse.ArgumentParser) -> None:
@@ -219,8 +228,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 for a mistake in what was asked, 130 when interrupted."""
     args = parser().parse_args(argv)
     try:
-        if args.backend is not None:
-            use_backend(args.backend)
+        if args.backend or args.precision:
+            use_as_asked(args.backend, args.precision)
         args.run(args)
     except Error as error:
         print(f"tinygrad-rnn: {error}", file=sys.stderr)

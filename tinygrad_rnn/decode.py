@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import backends
 from .arguments import real, whole
 from .declared import Pose, Sampling
 from .demand import demand
 from .errors import BadValue
 from .feeds import apart
 from .generate import kind_of, one_by_one, stop_classes, stop_index
+from .places import entering
 from .schedule import needed
 from .stepper import Stepper, check_causal, time_of
 
@@ -47,7 +49,7 @@ def stream(model: Model, data: Mapping[str, Any] | None = None, /, *, steps: int
     else:
         drawn = one_by_one(model, {**parts.whole, **parts.steps}, parts.prefix, index,
                            Sampling(temperature, top_k, top_p), lengths=lengths, batch=parts.batch, seed=seed)
-    done = np.zeros(parts.batch, bool)
+    done = backends.current().xp.zeros(parts.batch, bool)
     for number, values in enumerate(drawn, start=1):
         if number > parts.begun:
             for name, value in stops.items():
@@ -66,9 +68,10 @@ class _Parts:
         def timed(name: str) -> bool:
             return model.system.runs_over(name, index)
 
-        self.whole = {n: np.asarray(v) for n, v in given.items() if not timed(n)}
-        self.prefix = {n: np.asarray(v) for n, v in given.items() if timed(n) and n in model.declared}
-        self.steps = {n: np.asarray(v) for n, v in given.items() if timed(n) and n not in model.declared}
+        given = {n: backends.current().asarray(entering(n, v)) for n, v in given.items()}
+        self.whole = {n: v for n, v in given.items() if not timed(n)}
+        self.prefix = {n: v for n, v in given.items() if timed(n) and n in model.declared}
+        self.steps = {n: v for n, v in given.items() if timed(n) and n not in model.declared}
         self.begun = max((v.shape[1] for v in self.prefix.values()), default=0)
         sizes = {len(v) for v in (*self.whole.values(), *self.prefix.values(), *self.steps.values())}
         if batch is not None:
@@ -153,8 +156,8 @@ def stop_names(model: Model) -> list[str]:
 def _repeated(value: Any, width: int) -> Any:
     """Each example `width` times, one after another: of an array, or of a dict of them."""
     if isinstance(value, Mapping):
-        return {name: np.repeat(v, width, axis=0) for name, v in value.items()}
-    return None if value is None else np.repeat(value, width, axis=0)
+        return {name: _repeated(v, width) for name, v in value.items()}
+    return None if value is None else value.repeat(width, axis=0)
 
 
 class _Carried:
@@ -185,6 +188,8 @@ class _Carried:
 
     def take(self, parents: Any, classes: Any) -> None:
         """Go on from the rows `parents` with those classes."""
+        at = backends.current().asarray
+        parents, classes = at(parents), at(classes)
         self.state = {k: v[parents] if len(v) == len(parents) else v for k, v in self.pending.items()}
         if self.name in self.state:
             self.state[self.name][:, -1] = classes
@@ -219,7 +224,8 @@ class _Search:
 
     def __init__(self, model: _Carried | _Anew, width: int, stop: int | None, penalty: float):
         self.model, self.width, self.stop, self.penalty = model, width, stop, penalty
-        self.batch, self.prefix = model.parts.batch, model.parts.prefix.get(model.name)
+        self.batch, self.to_host = model.parts.batch, backends.current().to_host  # which beams go on, the host decides
+        self.prefix = None if model.name not in model.parts.prefix else self.to_host(model.parts.prefix[model.name])
         self.total = np.full((self.batch, width), -math.inf)
         self.total[:, 0] = 0.0
         self.done = np.zeros((self.batch, width), bool)
@@ -229,14 +235,14 @@ class _Search:
     def run(self, steps: int) -> Beams:
         for k in range(steps):
             with np.errstate(divide="ignore"):
-                log_p = np.log(self.model.likelihoods().astype("float64"))
+                log_p = np.log(self.to_host(self.model.likelihoods()).astype("float64"))
             self._extend(log_p.reshape(self.batch, self.width, -1), k)
             if self.done.all():
                 break
         order = np.argsort(-self._score(self.total, self.lengths), axis=1, kind="stable")
         codes, lengths, total = (np.take_along_axis(a, order.reshape(*order.shape, *[1] * (a.ndim - 2)), 1)
                                  for a in (self.codes, self.lengths, self.total))
-        return Beams(codes, lengths, total, self._score(total, lengths))
+        return Beams(*map(backends.current().asarray, (codes, lengths, total, self._score(total, lengths))))
 
     def _score(self, total: Any, lengths: Any) -> Any:
         return total / ((5.0 + lengths) / 6.0) ** self.penalty

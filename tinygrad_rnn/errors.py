@@ -23,6 +23,10 @@ class BadType(Error, TypeError):
     """An argument of the wrong kind."""
 
 
+class OutOfMemory(Error, MemoryError):
+    """More memory is needed than there is."""
+
+
 class BadFile(Error, OSError):
     """A file that cannot be read or written."""
 
@@ -36,6 +40,23 @@ class BadName(Error, KeyError):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+
+
+GIB, MIB = 2**30, 2**20
+
+
+def out_of_memory(needed: int, free: int | None, what: str) -> OutOfMemory:
+    """The error where `what`, such as "a training step of 64 examples", needs more bytes than are free.
+
+    free: None where nobody can say.
+    """
+    there = "" if free is None else f", and {_amount(free)} can be had"
+    return OutOfMemory(f"{what} needs {_amount(needed)}{there}; take fewer examples at a time (batch_size= in fit), or "
+                       'in fit and value_and_grad memory="sqrt", which keeps only the states between segments of time')
+
+
+def _amount(count: int) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
 
 
 _POINTED = re.compile(r"\n *\^+$")  # a message that already points at its term

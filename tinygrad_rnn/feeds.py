@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from . import backends
 from .arguments import whole
 from .config import Config, Feed
 from .demand import demand
 from .errors import BadName, BadType, BadValue
 from .ops.table import near
+from .places import check_place, entering
 from .system import Equation, Quantity, System
 
 
-def check_names(system: System, data: Iterable[str], declared: Iterable[str] = ()) -> None:
-    """Raise where a name is not an input of the model, nor declared as data."""
-    for name in data:
+def check_names(system: System, data: Mapping[str, Any], declared: Iterable[str] = ()) -> None:
+    """Raise where a name is not an input of the model, nor declared as data, or what is given lies elsewhere."""
+    for name, value in data.items():
+        check_place(name, value)
         if name in declared:
             continue
         q = system.quantities.get(name)
@@ -32,10 +35,23 @@ def check_names(system: System, data: Iterable[str], declared: Iterable[str] = (
 def apart(system: System, data: Mapping[str, Any] | None, lengths: Any) -> tuple[Mapping[str, Any] | None, Any]:
     """data, and the lengths that may stand in it as they do in batches of `fit`. Raises where they are given twice."""
     if not isinstance(data, Mapping) or "lengths" not in data or "lengths" in system.quantities:
-        return data, lengths
+        return data, on_host(lengths)
     if lengths is not None:
         raise BadValue("lengths are given twice, in the data and as lengths=")
-    return {name: value for name, value in data.items() if name != "lengths"}, data["lengths"]
+    return {name: value for name, value in data.items() if name != "lengths"}, on_host(data["lengths"])
+
+
+def on_host(lengths: Any) -> Any:
+    """Lengths, or a dict of them by index, as NumPy arrays: each is looked at before anything runs."""
+    if lengths is None:
+        return None
+    if isinstance(lengths, Mapping):
+        return {index: _on_host(f"lengths of {index}", values) for index, values in lengths.items()}
+    return _on_host("lengths", lengths)
+
+
+def _on_host(what: str, a: Any) -> Any:
+    return backends.current().to_host(entering(what, a))
 
 
 def check_memory(memory: Any, check: bool = False) -> None:
@@ -63,6 +79,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     if missing:
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
     arrays = {name: _array(name, data[name]) for name in names}
+    lengths = on_host(lengths)
     coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
     batch, sizes = _sizes(system, arrays, steps, state, lengths, batch)
     _need_sizes(system, what.equations, sizes)
@@ -73,8 +90,10 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
             _check_finite(system.quantities[name], arrays[name], system, by_range)
     config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None,
                     check, memory)
-    state = dict(state or {})
-    behind = {i: np.asarray(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
+    state = {name: entering(f"the state of {name}", value) for name, value in (state or {}).items()}
+    at = backends.current().asarray
+    behind = {i: at(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
+    by_range = {r: at(values) for r, values in by_range.items()}
     return config, Feed(arrays, by_range, state, seed, step, behind=behind, counted=counted)
 
 
@@ -84,13 +103,7 @@ def position_key(index: str) -> str:
 
 
 def _array(name: str, value: Any) -> Any:
-    if hasattr(value, "__cuda_array_interface__") or isinstance(value, np.ndarray):
-        array = value
-    else:
-        try:
-            array = np.asarray(value)
-        except ValueError as error:
-            raise BadValue(f"{name} is not an array: {error}") from None
+    array = entering(name, value)
     if array.dtype.kind not in "biuf":
         raise BadType(f"{name} has dtype {array.dtype}; numbers are expected, or integers for classes")
     return array
@@ -194,13 +207,12 @@ def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int)
         return {}
     named = lengths if isinstance(lengths, Mapping) else {_only_index(system, "lengths"): lengths}
     found: dict[str, Any] = {}
-    for index, values in named.items():
+    for index, array in named.items():
         _index(system, index, "lengths")
         r = system.range_of(index)
         if index in system.static or r not in sizes:
             raise BadValue(f"lengths of {index}: its range is fixed" if index in system.static else
                            f"lengths of {index}: nothing that was asked for runs over it")
-        array = np.asarray(values)
         if array.dtype.kind not in "iu" or array.shape != (batch,):
             raise BadValue(f"lengths of {index} are {batch} whole numbers, one per example, not "
                            f"{array.dtype} of shape {array.shape}")
@@ -213,13 +225,13 @@ def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int)
 
 
 def _valid(q: Quantity, system: System, lengths: Mapping[str, Any], array: Any) -> Any:
-    """Which (batch, positions...) of an input are not padding."""
-    shape = array.shape[: 1 + len(q.slots)]
-    valid = np.ones(shape, bool)
+    """Which (batch, positions...) of an input are not padding, on the device where the input lies."""
+    shape, xp = array.shape[: 1 + len(q.slots)], _module_of(array)
+    valid = xp.ones(shape, bool)
     for k, index in enumerate(q.slots):
         r = system.range_of(index)
         if r in lengths:
-            inside = np.arange(1, shape[k + 1] + 1) <= lengths[r][:, None]
+            inside = xp.arange(1, shape[k + 1] + 1) <= xp.asarray(lengths[r])[:, None]
             valid &= inside.reshape([shape[0], *(shape[j + 1] if j == k else 1 for j in range(len(q.slots)))])
     return valid
 
@@ -228,27 +240,30 @@ def _check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, 
                    lengths: Mapping[str, Any]) -> None:
     """A class out of range is an error where it is the target of a loss."""
     for name in targets:
-        q, array = system.quantities[name], np.asarray(_host(arrays[name]))
+        q, array = system.quantities[name], arrays[name]
         if array.min() >= 0 and array.max() < q.type.shape[0]:
             continue
-        bad = np.argwhere(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
-        if len(bad):
-            at = tuple(int(i) for i in bad[0])
+        at = _first(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
+        if at:
             raise BadValue(f"{name}[{', '.join(map(str, at))}] is class {array[at]}; the classes are 0 to "
                            f"{q.type.shape[0] - 1}")
 
 
 def _check_finite(q: Quantity, array: Any, system: System, lengths: Mapping[str, Any]) -> None:
-    array = _host(array)
     if array.dtype.kind != "f":
         return
-    bad = np.isnan(array)
-    bad &= _valid(q, system, lengths, array).reshape([*array.shape[: 1 + len(q.slots)], *[1] * len(q.type.shape)])
-    if bad.any():
-        at = tuple(int(i) for i in np.argwhere(bad)[0])
+    valid = _valid(q, system, lengths, array).reshape([*array.shape[: 1 + len(q.slots)], *[1] * len(q.type.shape)])
+    at = _first((array != array) & valid)
+    if at:
         where = [f"example {at[0]}", *(f"{i} = {p + 1}" for i, p in zip(q.slots, at[1:], strict=False))]
         raise BadValue(f"the input {q.name} is NaN first at [{', '.join(map(str, at))}] ({', '.join(where)})")
 
 
-def _host(array: Any) -> Any:
-    return array if isinstance(array, np.ndarray) else np.asarray(array.get() if hasattr(array, "get") else array)
+def _first(bad: Any) -> tuple[int, ...]:
+    """Where the first true element stands; nothing where there is none."""
+    return tuple(int(i[0]) for i in bad.nonzero()) if bad.any() else ()
+
+
+def _module_of(array: Any) -> Any:
+    """The array module of an array that has entered."""
+    return np if isinstance(array, np.ndarray) else backends.current().xp

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from . import backends
 from .batches import Batch, Batches, Stream, as_batches, positions, segments
-from .clipping import ClipNorm, global_norm
+from .clipping import ClipNorm
 from .errors import BadFile, BadType, BadValue
 from .feeding import Feeding
 from .feeds import check_memory, prepared
@@ -27,10 +27,12 @@ from .optim import Adam, Optimizer
 from .rates import rate_at, schedule
 from .schedule import needed
 from .stages import check_cut
+from .updates import Training
 
 if TYPE_CHECKING:
     from .model import Model
 
+SHOWN_EVERY = 0.1  # seconds between two looks at the loss while training goes on
 COLUMNS = ("step", "epoch", "loss", "valid_loss", "lr", "gradient_norm", "seconds")
 
 
@@ -131,12 +133,15 @@ class _Trainer:
             check_cut(self.seen.system, of, carries)
         self.weights = {name: model.weights.arrays[name] for name in self.names}
         optimizer.start(self.weights, backends.current().xp)
+        adjoints = {name: self.derived.adjoints[name] for name in self.names}
+        self.updates = backends.current().updates(Training(of, adjoints, self.weights, self.clip, optimizer))
+        self.waiting: list[tuple[int, int, dict[str, float]]] = []  # updates whose numbers nobody has looked at yet
         self.epoch, self.done, self.step = 0, 0, 0  # epochs finished, batches of this one done, updates
         self.state: dict[str, Any] | None = None
         self.totals = [0.0, 0]
         self.history = History()
         self.best: tuple[float, int, dict[str, Any]] | None = None
-        self.started = time.monotonic()
+        self.started = self.shown = time.monotonic()
         self.before = 0.0  # seconds spent before a resume
 
     # -- the loop ----------------------------------------------------------------------------------
@@ -153,7 +158,7 @@ class _Trainer:
             self._save()
         if patience is not None and self.best is not None:
             for name, value in self.best[2].items():
-                self.weights[name][...] = value
+                self.model.weights[name] = value
             self._save()
         return self.history
 
@@ -167,9 +172,12 @@ class _Trainer:
                 self._batch(batch)
                 self.done = number + 1
                 bar.update()
-                bar.set_postfix(loss=f"{self.history.steps[-1]['loss']:.4f}", refresh=False)
+                if progress and time.monotonic() - self.shown > SHOWN_EVERY:
+                    self._settle()
+                    bar.set_postfix(loss=f"{self.history.steps[-1]['loss']:.4f}", refresh=False)
                 if self.files.due():
                     self._save()
+        self._settle()
         if self.totals[1] == 0:
             raise BadValue("there are no batches to train on")
 
@@ -180,14 +188,30 @@ class _Trainer:
             lengths = part.pop("lengths", None)
             if self.state is not None and any(len(v) != len(next(iter(part.values()))) for v in self.state.values()):
                 raise BadValue("a batch has another number of examples than the one whose state it goes on from")
-            loss, norm = self._update(part, lengths)
+            self._update(part, lengths)
             count = positions(self.seen.system, {**part, **({} if lengths is None else {"lengths": lengths})})
+            self.step += 1
+            self.waiting.append((self.done, count, self._row()))
+            if len(self.waiting) >= self.updates.wait:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Look at the numbers of the updates since the last time: this is where the host waits for a GPU.
+
+        Where a loss was not finite, nothing was changed from that update on.
+        """
+        waiting, self.waiting = self.waiting, []
+        self.shown = time.monotonic()
+        for (loss, norm), (done, count, row) in zip(self.updates.seen(), waiting, strict=True):
+            if not math.isfinite(loss):
+                self.done, self.step = done, int(row["step"]) - 1
+                raise BadValue(f"the loss is {loss} at update {row['step']}; lower the learning rate, clip the "
+                               "gradients, or look for the first NaN with run(..., check=True)")
             self.totals[0] += loss * count
             self.totals[1] += count
-            self.step += 1
-            self.history.steps.append(self._row(loss, norm))
+            self.history.steps.append({**row, "loss": loss, "gradient_norm": norm})
 
-    def _update(self, data: Batch, lengths: Any) -> tuple[float, float]:
+    def _update(self, data: Batch, lengths: Any) -> None:
         derived, adjoints = self.derived, self.derived.adjoints
         want = (self.of, *(adjoints[name] for name in self.names))
         if self.feeding is not None:
@@ -195,21 +219,13 @@ class _Trainer:
         config, feed = prepared(derived.system, want, data, lengths=lengths, state=self.state, training=True,
                                 seed=self.seed, step=self.step, memory=self.memory)
         plan = derived._plans.get(derived.system, config, self.model.weights)
-        plan.run(feed)
-        loss = float(plan.interior(self.of))
-        if not math.isfinite(loss):
-            raise BadValue(f"the loss is {loss} at update {self.step + 1}; lower the learning rate, clip the "
-                           "gradients, or look for the first NaN with run(..., check=True)")
-        grads = {name: plan.interior(adjoints[name]) for name in self.names}
-        norm = self.clip(grads, plan.xp) if self.clip is not None else global_norm(grads, plan.xp)
-        self.optimizer.update(self.weights, grads)
+        self.updates(plan, feed)
         if self.carries:
             self.state = plan.state()
-        return loss, norm
 
-    def _row(self, loss: float, norm: float) -> dict[str, float]:
-        return {"step": self.step, "epoch": self.epoch + 1, "loss": loss, "valid_loss": math.nan,
-                "lr": rate_at(schedule(self.optimizer.lr), self.step - 1), "gradient_norm": norm,
+    def _row(self) -> dict[str, float]:
+        return {"step": self.step, "epoch": self.epoch + 1, "loss": math.nan, "valid_loss": math.nan,
+                "lr": rate_at(schedule(self.optimizer.lr), self.step - 1), "gradient_norm": math.nan,
                 "seconds": self.before + time.monotonic() - self.started}
 
     def _close_epoch(self) -> dict[str, float]:
@@ -246,6 +262,7 @@ class _Trainer:
     # -- checkpoints -------------------------------------------------------------------------------
 
     def _save(self) -> None:
+        self._settle()
         self.files.saved = time.monotonic()
         if self.files.log is not None:
             self._write_log(self.files.log)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from . import backends
 from .declared import Pose, Sampling
 from .errors import BadName, BadValue
 from .feeds import dynamic_slots, steps_by_index
 from .ops.table import near
+from .places import entering
 from .result import Result
 from .system import System
 
@@ -25,6 +27,7 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
               **options: Any) -> Result:
     """`Model.run` of a model with declared data; `options` are those of `prepared`."""
     stops = stop_classes(model, stop, data)
+    data = {name: backends.current().asarray(entering(name, value)) for name, value in data.items()}
     whole, begun = _parted(model, data, options["steps"])
     pose = Pose(frozenset(whole) & set(model.declared), frozenset(begun), sampling=sampling)
     posed = model.posed(pose)
@@ -65,22 +68,23 @@ def _ends(first: Mapping[str, Any], stops: Mapping[str, int], begun: Mapping[str
           given: Any) -> dict[str, Any]:
     """Lengths by index: up to the first stop that was drawn; a prefix is kept whatever is in it."""
     by_index = dict(given) if isinstance(given, Mapping) else {} if given is None else {index: given}
-    steps = first[next(iter(stops))].shape[1]
-    ends = np.asarray(by_index.get(index, np.full(len(first[next(iter(stops))]), steps)))
+    steps, backend = first[next(iter(stops))].shape[1], backends.current()
+    xp = backend.xp
+    ends = backend.asarray(by_index.get(index, xp.full(len(first[next(iter(stops))]), steps)))
     for name, stop in stops.items():
         hit = first[name] == stop
         hit[:, : begun.get(name, 0)] = False
-        ends = np.minimum(ends, np.where(hit.any(1), hit.argmax(1) + 1, steps))
+        ends = xp.minimum(ends, xp.where(hit.any(1), hit.argmax(1) + 1, steps))
     return {**by_index, index: ends}
 
 
 def _cut(model: Model, name: str, value: Any, index: str, ends: Any) -> Any:
     """The value with zeros behind the end of each example."""
-    system, value = model.system, value.copy()
+    system, value, xp = model.system, value.copy(), backends.current().xp
     for k, i in enumerate(system.quantities[name].slots):
         if system.range_of(i) == system.range_of(index):
-            beyond = np.arange(1, value.shape[k + 1] + 1) > ends[:, None]
-            np.moveaxis(value, k + 1, 1)[beyond] = 0
+            beyond = xp.arange(1, value.shape[k + 1] + 1) > ends[:, None]
+            xp.moveaxis(value, k + 1, 1)[beyond] = 0
     return value
 
 
@@ -94,7 +98,7 @@ def _drawn_one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str
         raise BadValue(f"no input says how far {index} runs in {drawn[0]}[{index}]; give steps=")
     steps = one_by_one(model, whole, begun, index, sampling, **{k: options[k] for k in ("lengths", "batch", "seed")})
     columns = list(itertools.islice(steps, sizes[system.range_of(index)]))
-    return {name: np.stack([c[name] for c in columns], axis=1) for name in columns[0]}
+    return {name: backends.current().xp.stack([c[name] for c in columns], axis=1) for name in columns[0]}
 
 
 def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Any], index: str, sampling: Sampling, *,
@@ -109,20 +113,21 @@ def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Any],
     posed = model.posed(Pose(frozenset({*names, *whole} & set(model.declared)), peeked=True, sampling=sampling))
     timed = {n: 1 + k for n in whole for k, i in enumerate(system.quantities[n].slots) if system.range_of(i) == r}
     examples = batch or next((len(v) for v in (*whole.values(), *begun.values())), 1)
-    past = {n: np.asarray(begun[n]) if n in begun else _nothing(model, n, examples, 0) for n in names}
+    xp = backends.current().xp
+    past = {n: begun[n] if n in begun else _nothing(model, n, examples, 0) for n in names}
     for k in itertools.count():
         now: dict[str, Any] = {}
         for name in names:
             if k < past[name].shape[1]:
                 now[name] = past[name][:, k]
                 continue
-            data = {n: np.take(v, range(k + 1), timed[n]) if n in timed else v for n, v in whole.items()}
+            data = {n: v[(*[slice(None)] * timed[n], slice(k + 1))] if n in timed else v for n, v in whole.items()}
             for other in names:
                 here = now[other][:, None] if other in now else _nothing(model, other, examples, 1)
-                data[other] = np.concatenate([past[other][:, :k], here], axis=1)
+                data[other] = xp.concatenate([past[other][:, :k], here], axis=1)
             out, _ = posed._ran(data, (posed.peeks[name],), lengths=_up_to(lengths, system, r, k + 1), seed=seed)
             now[name] = codes(model, [name], {name: out[posed.peeks[name]]})[name][:, k]
-        past = {n: v if k < v.shape[1] else np.concatenate([v, now[n][:, None]], axis=1) for n, v in past.items()}
+        past = {n: v if k < v.shape[1] else xp.concatenate([v, now[n][:, None]], axis=1) for n, v in past.items()}
         yield now
 
 
@@ -136,9 +141,10 @@ def _up_to(lengths: Any, system: System, r: str, steps: int) -> Any:
 
 def _nothing(model: Model, name: str, examples: int, steps: int) -> Any:
     """Something to stand where nothing is known yet and nothing looks."""
+    xp = backends.current().xp
     if kind_of(model, name) == "categorical":
-        return np.zeros((examples, steps), "int64")
-    return np.full((examples, steps, *model.system.quantities[name].type.shape), 0.5)
+        return xp.zeros((examples, steps), "int64")
+    return xp.full((examples, steps, *model.system.quantities[name].type.shape), 0.5)
 
 
 def stop_index(model: Model, name: str) -> str:
@@ -198,7 +204,7 @@ def _parted(model: Model, data: Mapping[str, Any], steps: Any) -> tuple[dict[str
         size = sizes.get(model.system.range_of(open_slots[0])) if open_slots else None
         if name not in data or size is None:
             continue
-        array = np.asarray(data[name])
+        array = data[name]
         if array.ndim > 1 and array.shape[1] < size:
             if model.system.quantities[name].slots != tuple(open_slots[:1]):
                 raise BadValue(f"a prefix is of data over one index; {name} has "
@@ -210,13 +216,13 @@ def _parted(model: Model, data: Mapping[str, Any], steps: Any) -> tuple[dict[str
 
 def _filled_up(posed: PosedModel, begun: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
     """Prefixes as inputs of the whole length, and where they are kept."""
-    found = {}
+    found, xp = {}, backends.current().xp
     for name, array in begun.items():
         (index,), (values, kept) = posed.system.quantities[name].slots, posed.begun[name]
         size = sizes[posed.system.range_of(index)]
-        found[values] = np.pad(array, [(0, size - array.shape[1] if k == 1 else 0) for k in range(array.ndim)])
-        keep = (np.arange(size) < array.shape[1]).astype("float32")
-        found[kept] = np.broadcast_to(keep, (len(array), size))
+        found[values] = xp.pad(array, [(0, size - array.shape[1] if k == 1 else 0) for k in range(array.ndim)])
+        keep = (xp.arange(size) < array.shape[1]).astype("float32")
+        found[kept] = xp.broadcast_to(keep, (len(array), size))
     return found
 
 
@@ -226,8 +232,9 @@ def codes(model: Model, drawn: Iterable[str], out: Values) -> Values:
         if name not in out:
             continue
         value = out[name]
-        if np.isnan(value).any():
-            at = np.argwhere(np.isnan(value))[0]
+        bad = value != value
+        if bad.any():
+            at = [int(i[0]) for i in bad.nonzero()]
             q = model.system.quantities[name]
             axes = [*(["example"] if q.batched else []), *q.slots]
             where = ", ".join(f"{a} {p}" if a == "example" else f"{a} = {p + 1}"

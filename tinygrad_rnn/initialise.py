@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from . import backends
 from .arguments import real, whole
 from .errors import BadName, BadType, BadValue
 from .ops.table import near
+from .places import check_place
 
 Shape = tuple[int, ...]
 Initialiser = Callable[[np.random.Generator, Shape], Any]
@@ -228,8 +230,9 @@ def _rule_of(name: str, rules: Mapping[str, Rule]) -> Any:
 
 def _given(name: str, value: Any, shape: Shape) -> np.ndarray:
     """A number everywhere, or an array of just this shape."""
+    check_place(f"the rule for {name}", value)
     try:
-        array = np.array(value, dtype=np.float64)
+        array = np.array(backends.current().to_host(value), dtype=np.float64)
     except (TypeError, ValueError):
         raise BadType(f"the rule for {name} is an initialiser, a number or an array, not {value!r}") from None
     return np.full(shape, array) if array.ndim == 0 else array

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import backends, jit, latex
+from . import backends, latex
 from .autodiff import gradient
 from .declared import Pose, Sampling, observed, posed
 from .declaring import Declaring
@@ -25,7 +25,7 @@ from .plans import PlanCache
 from .printer import system_text
 from .reader import read
 from .replay import MOST, Replay, signature
-from .result import Result, Trace, trace
+from .result import Result, Trace, on_host, trace
 from .schedule import needed, schedule
 from .system import System
 from .weights import Weights, shapes
@@ -168,9 +168,8 @@ class Model(Declaring):
 
     def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
         plan = self._computed(names, data, counted=options.get("memory") is None, **options)
-        to_host = backends.current().to_host
-        result = Result({name: to_host(plan.result(name)) for name in names})
-        result.state = {name: to_host(value) for name, value in plan.state().items()}
+        result = Result({name: plan.result(name) for name in names})
+        result.state = plan.state()
         result.lengths = options.get("lengths")
         return result, plan
 
@@ -225,7 +224,7 @@ class Model(Declaring):
         if again is not None:
             again = (of, wrt if wrt is None or isinstance(wrt, str) else (wrt := tuple(wrt)), training, again)
             replay = self._replays.get(again)
-            if replay is not None and replay.weights is self.weights.arrays and jit.enabled():
+            if replay is not None and replay.weights is self.weights.arrays and backends.current().compiles():
                 grads = replay(merged)
                 return grads.pop("")[()], grads
         names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
@@ -238,8 +237,7 @@ class Model(Declaring):
             self._replays[again] = Replay(plan, merged, {"": of, **wanted})
             if len(self._replays) > MOST:
                 del self._replays[next(iter(self._replays))]
-        to_host = backends.current().to_host
-        return to_host(plan.result(of))[()], {name: to_host(plan.result(adjoint)) for name, adjoint in wanted.items()}
+        return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
 
     def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
         """Everything that one run computes: inputs, quantities, and the gradient of `of` with respect to each of them.
@@ -350,6 +348,8 @@ class Model(Declaring):
         `values=` what `run` or `trace` gave, to colour by it.
         """
         values = options.get("values")
+        if isinstance(values, Mapping):
+            options["values"] = on_host(values)
         observed = view == "backward" or (isinstance(values, Mapping) and "loss" in values)
         seen = self.observing() if observed else self  # a loss and its gradient are of what was observed
         return _viz().draw(seen, path, view=view, steps=steps, **options)

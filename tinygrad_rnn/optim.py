@@ -18,6 +18,7 @@ from . import jit
 from .arguments import real
 from .errors import BadType, BadValue
 from .flat import cut, flat
+from .fusion.trace import Trace, traced
 from .rates import Rate, rate_at, schedule
 
 Arrays = Mapping[str, Any]
@@ -76,11 +77,20 @@ class Optimizer:
         """
         if self._slots is None:
             self.start(weights)
-        slots = self._matching(weights, grads)
         rule = self._best_rule(rate_at(schedule(self.lr), self.step), self.step + 1)
-        for piece in self._at_once(weights, grads, slots) or self._by_name(weights, grads, slots):
+        for piece in self.pieces(weights, grads):
             rule(*piece)
         self.step += 1
+
+    def pieces(self, weights: Arrays, grads: Arrays) -> list[Piece]:
+        """What the rule is given: weights, gradients, state and scratch, all at once where they lie side by side."""
+        slots = self._matching(weights, grads)
+        return self._at_once(weights, grads, slots) or self._by_name(weights, grads, slots)
+
+    def traced(self) -> Trace:
+        """The rule of the next update written down, for arrays called w, g, s and by the names of the slots."""
+        rate = rate_at(schedule(self.lr), self.step)
+        return traced(lambda xp: self._rule(xp, rate, self.step + 1), ("w", "g", *self._slot_names()))
 
     def _at_once(self, weights: Arrays, grads: Arrays, slots: list[dict[str, Any]]) -> list[Piece]:
         """All weights as one, where they, the gradients and the state are slices of one array each; else nothing."""

@@ -32,7 +32,7 @@ class Part:
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self._plain: dict[str, Any] = {}
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
-        self.program = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
+        self.program: Any = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
 
     def _compiled(self, segments: list[list[Any]]) -> Any:
         public = [buffer for name, buffer in self.layout.buffers.items()
@@ -43,12 +43,16 @@ class Part:
 
     def start(self, feed: Feed) -> None:
         """Fill the buffers from the feed of the whole batch, and compute level 0."""
+        self.fill(feed)
+        self.run(0)
+
+    def fill(self, feed: Feed) -> None:
+        """Fill the buffers from the feed of the whole batch."""
         with self.backend.quiet():
             self._fill(self._own(feed), feed)
-            self.program.run(0)
 
     def run(self, level: int) -> None:
-        """Compute a later level."""
+        """Compute a level."""
         with self.backend.quiet():
             self.program.run(level)
 
@@ -96,8 +100,7 @@ class Part:
         """Fill an input's buffer; what is padding becomes zero, or no class."""
         q = self.layout.system.quantities[name]
         target = self.interior(name)
-        source = self.xp.moveaxis(self.backend.asarray(array), 0, -1)
-        self.backend.rearrange(target, source)
+        self.backend.load(target, array)
         for k, index in enumerate(q.slots):
             if self.layout.ragged(index):
                 pad = self.layout.pads[self.layout.system.range_of(index)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -82,6 +83,22 @@ class Plan:
                 for task in tasks:
                     task()
             self._join(k)
+
+    def fill(self, feed: Feed) -> None:
+        """Fill the buffers, and compute nothing."""
+        for part in self.parts:
+            part.fill(feed)
+
+    def compute(self) -> None:
+        """Compute from what is in the buffers, where there is one part."""
+        (part,) = self.parts
+        for k in range(len(self.levels)):
+            part.run(k)
+
+    def launches(self) -> float:
+        """How many launches a computation takes on a GPU; infinite where not all of it is launches."""
+        counts: list[float] = [part.program.count() if self.compiled else math.inf for part in self.parts]
+        return sum(counts)
 
     def _join(self, k: int) -> None:
         """Add up the sums over the batch; every part gets the whole."""

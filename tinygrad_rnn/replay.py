@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
+from . import backends
 from .part import Part
 from .plan import Plan
 
@@ -15,10 +14,11 @@ MOST = 16
 
 
 def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """What two calls must share to share a replay; None where an input is anything but a plain array of numbers."""
-    found: list[Any] = []
+    """What two calls must share to share a replay; None where an input is no array of the backend's, of numbers."""
+    found: list[Any] = [backends.precision()]
+    own = backends.current().xp.ndarray
     for name, array in arrays.items():
-        if type(array) is not np.ndarray or array.dtype.kind != "f":
+        if type(array) is not own or array.dtype.kind != "f":
             return None
         found += (name, array.shape, array.dtype.char)
     return tuple(found)
@@ -31,7 +31,8 @@ class Replay:
         self.plan, self.weights = plan, plan.parts[0].weights
         self._arrays: Mapping[str, Any] = {}
         used = [name for name in inputs if name in plan.parts[0].layout.used]
-        self._starts = [partial(self._start, part, [(name, np.moveaxis(part.interior(name), -1, 0)) for name in used])
+        last_first = partial(plan.xp.moveaxis, source=-1, destination=0)
+        self._starts = [partial(self._start, part, [(name, last_first(part.interior(name))) for name in used])
                         for part in plan.parts]
         self._results = [(name, plan.interior(wanted)) for name, wanted in results.items()]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from . import backends
 
 if TYPE_CHECKING:
     from .model import Model
@@ -33,10 +34,19 @@ def trace(model: Model, data: Mapping[str, Any], of: str, **options: Any) -> Tra
     own = model.system.of_role("defined")
     adjoints = {name: derived.adjoints[name] for name in own if name in derived.adjoints}
     found = derived.run(data, want=(*own, *adjoints.values()), **options)
+    xp, at = backends.current().xp, backends.current().asarray
     for name, adjoint in adjoints.items():
         if found[adjoint].ndim < found[name].ndim:  # it is the same for every example
-            found[adjoint] = np.array(np.broadcast_to(found[adjoint], found[name].shape))
-    inputs = {name: np.asarray(data[name]) for name in model.system.of_role("input") if name in data}
+            found[adjoint] = xp.array(xp.broadcast_to(found[adjoint], found[name].shape))
+    inputs = {name: at(data[name]) for name in model.system.of_role("input") if name in data}
     result = Trace({**inputs, **found})
     result.state, result.lengths, result.adjoints = found.state, found.lengths, adjoints
     return result
+
+
+def on_host(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same values as NumPy arrays, for what draws them."""
+    found = copy(values)
+    if isinstance(found, dict):
+        found.update({name: backends.current().to_host(value) for name, value in values.items()})
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import backends
 from .arguments import whole
 from .config import Feed
 from .declared import Pose, Sampling, computable_ahead
@@ -16,6 +17,7 @@ from .errors import BadValue
 from .feeds import position_key
 from .generate import codes
 from .node import walk
+from .places import entering
 from .schedule import needed
 from .system import System
 
@@ -43,7 +45,7 @@ class Stepper:
         self.model, self.index = model, time_of(model.system)
         self.want = None if want is None else tuple(want)
         self.lengths, self.seed, self.sampling = lengths, seed, Sampling(temperature, top_k, top_p)
-        self._whole = {name: np.asarray(value) for name, value in model._inputs(data, inputs).items()}
+        self._whole = {name: entering(name, value) for name, value in model._inputs(data, inputs).items()}
         for name in self._whole:
             if self.index in model.system.quantities[name].slots:
                 raise BadValue(f"{name} has a value at each {self.index}: give it step by step, step({name}=...)")
@@ -69,7 +71,7 @@ class Stepper:
         if self._live is not None and self._live.takes(inputs):
             return self._done(self._live.step(inputs), inputs)
         model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
-        state, system = self.state, model.system
+        system, state = model.system, self.state if self.state is None else _moved(self.state)
         data = {**self.given_ahead(), **self._with_time(inputs)}
         want = self.want or tuple(
             name for name in self.model.system.of_role("defined")
@@ -103,7 +105,7 @@ class Stepper:
     def given_ahead(self) -> dict[str, Any]:
         """The inputs without time, and what follows from them alone."""
         if self._ahead is None:
-            self._ahead = dict(self._whole)
+            self._ahead = self._whole
             posed = self.model.posed(Pose(frozenset(n for n in self.model.declared if n in self._whole)))
             names = [n for n in computable_ahead(posed.system, posed.system.equations, self.index)
                      if n not in posed.hidden and n != "loss"
@@ -111,7 +113,8 @@ class Stepper:
             if names:
                 out = posed.run({n: self._whole[n] for n in demand(posed.system, names).inputs}, want=names,
                                 lengths=self.lengths_of(posed.system, names))
-                self._ahead |= out
+                self._ahead = {**self._whole, **out}
+        self._ahead = _moved(self._ahead)
         return self._ahead
 
     def lengths_of(self, system: System, want: Iterable[str]) -> Any:
@@ -136,7 +139,7 @@ class Stepper:
         data = {}
         for name, value in inputs.items():
             q = self.model.system.quantities.get(name)
-            array = np.asarray(value)
+            array = entering(name, value)
             if array.shape[:1] != (self.batch,):
                 raise BadValue(f"{name} has shape {array.shape}; this stepper takes {self.batch} examples: "
                                f"({self.batch}, features)")
@@ -152,7 +155,10 @@ class _Live:
         self.model, self.plan, (part,) = model, plan, plan.parts
         quantities = model.system.quantities
         self._arrays = part.weights
-        self._shapes = {name: (np.shape(value), np.asarray(value).dtype) for name, value in inputs.items()}
+        arrays = {name: entering(name, value) for name, value in inputs.items()}
+        self._shapes = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        self._precision = backends.precision()
+        self._kinds, self._at = (np.ndarray, plan.xp.ndarray), plan.backend.asarray
         self._inputs = [(name, self._here(part.interior(name), quantities[name])) for name in inputs
                         if name in part.layout.used]
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
@@ -163,19 +169,20 @@ class _Live:
         self._behind = {i: state[position_key(i)] for i in model.system.ranges if position_key(i) in state}
         self._feed, self._done = Feed({}, seed=seed), 0
 
-    @staticmethod
-    def _here(value: Any, q: Quantity) -> Any:
+    def _here(self, value: Any, q: Quantity) -> Any:
         """The only position: (batch, features)."""
-        value = np.moveaxis(value, -1, 0) if q.batched else value
+        value = self.plan.xp.moveaxis(value, -1, 0) if q.batched else value
         at_time = value[:, 0] if q.batched and q.slots else value[0] if q.slots else value
         return at_time
 
     def takes(self, inputs: Mapping[str, Any]) -> bool:
-        """Are these inputs like those that it was made for, and the weights still the same arrays?"""
+        """Are these inputs like those that it was made for, and weights and precision still the same?"""
         if len(inputs) != len(self._shapes) or self.model.weights.arrays is not self._arrays:
             return False
+        if self._precision != backends.precision():
+            return False
         for name, value in inputs.items():
-            if type(value) is not np.ndarray or (value.shape, value.dtype) != self._shapes.get(name):
+            if type(value) not in self._kinds or (value.shape, value.dtype) != self._shapes.get(name):
                 return False
         return True
 
@@ -188,7 +195,7 @@ class _Live:
         for earlier, later in self._rolls:
             earlier[...] = later
         for name, target in self._inputs:
-            target[...] = inputs[name]
+            target[...] = self._at(inputs[name])
         if self._moving:
             feed = replace(self._feed, counted=True, behind={i: n + self._done for i, n in self._behind.items()})
             for fill in self._prelude:
@@ -200,6 +207,11 @@ class _Live:
             with self.plan.backend.quiet():
                 self._run(0)
         return {name: array.copy() for name, array in self._results}
+
+
+def _moved(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays on the backend in use, which may be another one than at the step before."""
+    return {name: backends.current().asarray(a) for name, a in arrays.items()}
 
 
 def time_of(system: System) -> str:

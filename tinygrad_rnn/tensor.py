@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import weakref
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from .ops import TABLE, apply
 from .ops.draws import DECLARED
 from .ops.feature import sliced
 from .ops.table import as_node
+from .places import check_place, described, entering, on_device
 from .rewrite import ONE
 from .scope import noted, scopes_of
 
-# Values that have been computed, for as long as their node is alive.
-_VALUES: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
+# By backend, values that have been computed, for as long as their node is alive.
+_VALUES: defaultdict[str, weakref.WeakKeyDictionary[Node, Any]] = defaultdict(weakref.WeakKeyDictionary)
 
 
 class _Data:
@@ -43,12 +45,14 @@ class _Data:
 class Tensor(Operators):
     """An array whose computation is a graph: values are computed when they are looked at.
 
-    data: anything that NumPy takes; floating-point arrays keep their dtype, Python numbers become float32.
+    data: anything that `asarray` takes, copied; floating-point arrays keep their dtype, Python numbers become float32.
     requires_grad: `backward` puts the gradient into `.grad`. Operators, functions and methods have the names and
     broadcasting of the array API standard.
+
+    `backend` names where it was made. It can always be looked at; in operations all tensors are of the backend in use.
     """
 
-    __slots__ = ("__weakref__", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "backend", "grad", "node", "requires_grad")
     __array_priority__ = 1000
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: str | None = None):
@@ -57,7 +61,7 @@ class Tensor(Operators):
             raise BadType(f"only floating-point tensors have gradients, not {array.dtype}")
         leaf = _Data(array)
         self.node = Node("data", (), (("name", leaf),), Type((), tuple(array.shape), str(array.dtype)))
-        self.requires_grad = bool(requires_grad)
+        self.requires_grad, self.backend = bool(requires_grad), backends.backend()
         self.grad: Tensor | None = None
         leaf.tensor = weakref.ref(self)
 
@@ -66,6 +70,7 @@ class Tensor(Operators):
         """The tensor that a node computes."""
         tensor = object.__new__(cls)
         tensor.node, tensor.requires_grad, tensor.grad = node, requires_grad, None
+        tensor.backend = backends.backend()
         return tensor
 
     # -- building ----------------------------------------------------------------------------------
@@ -77,6 +82,7 @@ class Tensor(Operators):
             return _dropout(*args, **attrs)
         if op in DECLARED:
             raise BadType(f"{op} declares data of a model, w[t] = {op}(...); tensors are filled by numpy.random")
+        check_operands(op, args)
         tensors = [a if isinstance(a, (Tensor, bool, int, float)) else Tensor(a) for a in args]
         nodes = [a.node if isinstance(a, Tensor) else as_node(a, op) for a in tensors]
         if op == "one_hot":
@@ -84,7 +90,7 @@ class Tensor(Operators):
         if op == "embed" and nodes[1].dtype.startswith("int"):
             op = "take"
         if op in ("cross_entropy", "softmax_cross_entropy") and nodes[1].dtype.startswith("int"):
-            _check_classes(args[1], nodes[0].shape[-1])
+            _check_classes(tensors[1], nodes[0].shape[-1])
             nodes[1] = apply("one_hot", nodes[1], size=nodes[0].shape[-1], codes=True)
         wants = any(isinstance(a, Tensor) and a.requires_grad for a in tensors)
         return cls.of_node(noted(apply(op, *_broadcast(op, nodes), **attrs), nodes), wants)
@@ -94,7 +100,7 @@ class Tensor(Operators):
 
     def __getitem__(self, key: Any) -> Tensor:
         keys = list(key) if isinstance(key, tuple) else [key]
-        if any(isinstance(k, (Tensor, np.ndarray, list)) or k is None for k in keys):
+        if any(_are_positions(k) or k is None for k in keys):
             return _indexed(self, keys)
         return sliced(self, key)
 
@@ -147,19 +153,22 @@ class Tensor(Operators):
         return (self[k] for k in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"Tensor({np.array2string(self._value(), separator=', ')}{', requires_grad=True' * self.requires_grad})"
+        return f"Tensor({np.array2string(self.numpy(), separator=', ')}{', requires_grad=True' * self.requires_grad})"
 
     # -- values ------------------------------------------------------------------------------------
 
     def _value(self) -> Any:
-        if self.node not in _VALUES:
-            (value,) = evaluate([self.node], _VALUES)
-            _VALUES[self.node] = np.asarray(value, self.dtype) if isinstance(value, (bool, float)) else value
-        return _VALUES[self.node]
+        values = _VALUES[self.backend]
+        if self.node not in values:
+            with backends.using(self.backend) as backend:
+                (value,) = evaluate([self.node], values)
+                number = isinstance(value, (bool, float))
+                values[self.node] = backend.asarray(value, self.dtype) if number else value
+        return values[self.node]
 
     def numpy(self) -> Any:
-        """The value as a NumPy array of the caller's own."""
-        return np.array(backends.current().to_host(self._value()))
+        """The value as a NumPy array of the caller's own, copied to the host where it lies on a GPU."""
+        return np.array(backends.load(self.backend).to_host(self._value()))
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python number."""
@@ -177,14 +186,23 @@ class Tensor(Operators):
         return bool(self.item())
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self.backend != "numpy":
+            raise BadType("this tensor lies on the GPU and is not moved without being asked to; take x.numpy()")
         array = self.numpy()
         return array if dtype is None else array.astype(dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return np.ascontiguousarray(self._value()).copy().__dlpack__(**options)
+        return self._value().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._value().__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        """What lets other libraries read the value where it lies on the GPU; absent on NumPy."""
+        if self.backend == "numpy":
+            raise AttributeError("this tensor lies in the host's memory")
+        return self._value().__cuda_array_interface__
 
     def detach(self) -> Tensor:
         """The same values, without a graph."""
@@ -203,8 +221,8 @@ class Tensor(Operators):
         if not leaves:
             raise BadValue("no tensor under this one has requires_grad=True, so there is nothing to differentiate")
         for leaf, g in zip(leaves, grad(self, leaves, gradient), strict=True):
-            value = Tensor(g.numpy())
-            leaf.grad = value if leaf.grad is None else Tensor(leaf.grad.numpy() + value.numpy())
+            value = g.detach()
+            leaf.grad = value if leaf.grad is None else Tensor(leaf.grad._value() + value._value())
 
     # -- methods of the array API --------------------------------------------------------------------
 
@@ -271,6 +289,7 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     if isinstance(wrt, Tensor):
         return grad(of, [wrt], gradient)[0]
     _check_scalar(of, gradient)
+    check_operands("grad", [of, *wrt, gradient])
     seed = ONE if gradient is None else (gradient if isinstance(gradient, Tensor) else Tensor(gradient)).node
     if seed is not ONE and seed.shape != of.shape:
         raise BadValue(f"gradient has shape {seed.shape}, the tensor {of.shape}")
@@ -282,7 +301,7 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     adjoint = backward(of.node, seed, active) if of.node in active else {}
     wants = any(t.requires_grad for t in wrt)
     return [Tensor.of_node(spread(adjoint[t.node], t.node), wants) if t.node in adjoint
-            else Tensor(np.zeros(t.shape, t.dtype)) for t in wrt]
+            else Tensor(backends.current().xp.zeros(t.shape, t.dtype)) for t in wrt]
 
 
 def _check_scalar(of: Tensor, gradient: Any) -> None:
@@ -296,17 +315,14 @@ def _owner(node: Node) -> Tensor | None:
 
 
 def _to_array(data: Any, dtype: str | None) -> Any:
-    xp = backends.current().xp
-    if isinstance(data, Tensor):
+    """A copy of data on the backend in use, in a dtype that tensors have."""
+    if isinstance(data, Tensor) and data.backend == backends.backend():
         data = data._value()
+    array = entering("the data of a tensor", data)
     if dtype is None and not hasattr(data, "dtype"):
-        try:
-            host = np.asarray(data)
-        except ValueError as error:
-            raise BadType(f"this is not an array: {error}") from None
-        dtype = "float32" if host.dtype.kind == "f" else "int64" if host.dtype.kind in "iu" else str(host.dtype)
-        data = host
-    array = xp.array(data, dtype)
+        dtype = {"f": "float32", "i": "int64", "u": "int64"}.get(array.dtype.kind)
+    if array.dtype.kind in "biuf":
+        array = backends.current().xp.array(array, dtype)
     if array.dtype.kind in "iu" and str(array.dtype) not in ("int32", "int64"):
         array = array.astype("int64")
     if str(array.dtype) not in ("float32", "float64", "int32", "int64", "bool"):
@@ -314,25 +330,48 @@ def _to_array(data: Any, dtype: str | None) -> Any:
     return array
 
 
+def check_operands(op: str, args: Sequence[Any]) -> None:
+    """Raise where something is given that another backend made, or where NumPy's arrays meet what lies on the GPU."""
+    here = backends.backend()
+    for k, a in enumerate(args):
+        if not isinstance(a, Tensor):
+            check_place(f"operand {k + 1} of {op}", a)
+        elif a.backend != here:
+            raise BadType(f"{op} is given {described(a)}, and the backend in use is {here}; make it anew with "
+                          f'tr.Tensor(tr.asarray(x)), or go back with tr.use_backend("{a.backend}")')
+    if here == "numpy":
+        return
+    host = next((a for a in args if isinstance(a, np.ndarray)), None)
+    device = next((a for a in args if on_device(a)), None)
+    if host is not None and device is not None:
+        raise BadType(f"{op} is given {described(device)} and {described(host)}, and nothing is moved without being "
+                      "asked to; take tr.asarray(x) of the second")
+
+
+def _are_positions(key: Any) -> bool:
+    return isinstance(key, (Tensor, np.ndarray, list)) or on_device(key)
+
+
 def _broadcast(op: str, nodes: list[Node]) -> list[Node]:
     """Arguments of one shape, as the rows want them; scalars stay."""
     if op == "matmul" and max(n.rank for n in nodes) > 2:
-        lead = _joint([n.shape[:-2] for n in nodes if n.rank > 1])
-        return [_stretched(n, (*lead, *n.shape[-2:])) if n.rank > 1 else n for n in nodes]
+        lead = joint([n.shape[:-2] for n in nodes if n.rank > 1])
+        return [stretched(n, (*lead, *n.shape[-2:])) if n.rank > 1 else n for n in nodes]
     if TABLE[op].kind != "elementwise" or op not in TABLE:
         return nodes
-    shape = _joint([n.shape for n in nodes])
-    return [n if n.shape == () else _stretched(n, shape) for n in nodes]
+    shape = joint([n.shape for n in nodes])
+    return [n if n.shape == () else stretched(n, shape) for n in nodes]
 
 
-def _joint(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+def joint(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape to which all of them broadcast."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
         raise BadValue(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from None
 
 
-def _stretched(node: Node, shape: tuple[int, ...]) -> Node:
+def stretched(node: Node, shape: tuple[int, ...]) -> Node:
     """node broadcast to shape: axes of size 1 are dropped, then every missing axis is expanded."""
     if node.shape == shape:
         return node
@@ -356,7 +395,7 @@ def _reduced(op: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
 
 def _indexed(x: Tensor, keys: list[Any]) -> Tensor:
     """x[keys] with new axes (None) and one array of positions."""
-    if Ellipsis in [k for k in keys if not isinstance(k, (Tensor, np.ndarray, list, slice))]:
+    if Ellipsis in [k for k in keys if not _are_positions(k) and not isinstance(k, slice)]:
         hole = next(j for j, k in enumerate(keys) if k is Ellipsis)
         used = sum(k is not None and k is not Ellipsis for k in keys)
         keys[hole : hole + 1] = [slice(None)] * (x.ndim - used)
@@ -365,11 +404,11 @@ def _indexed(x: Tensor, keys: list[Any]) -> Tensor:
         if k is None:
             x = x._apply("expand", x, axis=axis, size=1)
             axis += 1
-        elif isinstance(k, (Tensor, np.ndarray, list)):
-            positions = k if isinstance(k, Tensor) else Tensor(np.asarray(k))
+        elif _are_positions(k):
+            positions = k if isinstance(k, Tensor) else Tensor(k)
             if positions.dtype == "bool":
                 raise BadType("a mask as an index would give a shape that depends on values; use where(mask, a, b)")
-            at = _positions(positions.numpy(), x.shape[axis])
+            at = _positions(positions._value(), x.shape[axis])
             x = x._apply("take", x, Tensor(at), axis=axis)
             axis += at.ndim
         else:
@@ -381,15 +420,15 @@ def _indexed(x: Tensor, keys: list[Any]) -> Tensor:
 def _positions(at: Any, size: int) -> Any:
     if at.dtype.kind not in "iu" or ((at < -size) | (at >= size)).any():
         raise BadValue(f"positions are whole numbers from {-size} to {size - 1}")
-    return np.where(at < 0, at + size, at)
+    return backends.current().xp.where(at < 0, at + size, at)
 
 
 def _check_classes(k: Any, size: int) -> None:
-    classes = np.asarray(k)
-    bad = np.argwhere((classes < 0) | (classes >= size))
-    if len(bad):
-        at = tuple(int(i) for i in bad[0])
-        raise BadValue(f"class {classes[at]} at {list(at)} is out of range; the classes are 0 to {size - 1}")
+    classes = k._value()
+    bad = (classes < 0) | (classes >= size)
+    if bad.any():
+        at = [int(i[0]) for i in bad.nonzero()] if bad.ndim else []
+        raise BadValue(f"class {classes[tuple(at)]} at {at} is out of range; the classes are 0 to {size - 1}")
 
 
 def _dropout(x: Any, rate: Any, shared: Any = None, seed: int | None = None) -> Tensor:
@@ -399,40 +438,3 @@ def _dropout(x: Any, rate: Any, shared: Any = None, seed: int | None = None) -> 
     x = x if isinstance(x, Tensor) else Tensor(x)
     kept = np.random.default_rng(seed).random(x.shape) >= rate
     return x * Tensor((kept / (1 - rate)).astype(x.dtype))
-
-
-def asarray(data: Any, dtype: str | None = None) -> Tensor:
-    """data as a tensor on the backend in use."""
-    return data if isinstance(data, Tensor) and dtype in (None, data.dtype) else Tensor(data, dtype=dtype)
-
-
-def zeros(shape: Any, dtype: str = "float32") -> Tensor:
-    """A tensor of zeros."""
-    return Tensor(np.zeros(shape, dtype))
-
-
-def ones(shape: Any, dtype: str = "float32") -> Tensor:
-    """A tensor of ones."""
-    return Tensor(np.ones(shape, dtype))
-
-
-def permute_dims(x: Tensor, axes: Sequence[int]) -> Tensor:
-    """x with its axes in another order."""
-    return x._apply("transpose", x, axes=tuple(axes))
-
-
-def expand_dims(x: Tensor, axis: int = 0) -> Tensor:
-    """x with a new axis of size 1."""
-    return x._apply("expand", x, axis=axis, size=1)
-
-
-def squeeze(x: Tensor, axis: int) -> Tensor:
-    """x without an axis of size 1."""
-    if x.shape[axis] != 1:
-        raise BadValue(f"axis {axis} has size {x.shape[axis]}, not 1")
-    return x._apply("pick", x, axis=axis, at=0)
-
-
-def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """x stretched to shape."""
-    return Tensor.of_node(_stretched(x.node, _joint([x.shape, tuple(shape)])), x.requires_grad)

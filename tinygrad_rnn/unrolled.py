@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import backends
 from .autodiff import gradient
 from .config import Config, Feed
@@ -168,16 +166,18 @@ class UnrolledModel:
         return all(1 <= p <= self.sizes[self.model.system.range_of(i)] for p, i in zip(where, q.slots, strict=True))
 
     def _feed(self, flat: Unrolled, feed: Feed) -> Feed:
-        inputs = {}
+        inputs, backend = {}, backends.current()
+        xp = backend.xp
+        given = {name: backend.asarray(array) for name, array in feed.inputs.items()}
         for (name, where), flat_name in flat.names.items():
-            if name in feed.inputs:
+            if name in given:
                 q = self.model.system.quantities[name]
-                array = feed.inputs[name][(slice(None), *(p - 1 for p in where))]
+                array = given[name][(slice(None), *(p - 1 for p in where))]
                 for p, index in zip(where, q.slots, strict=True):
                     r = self.model.system.range_of(index)
                     if r in feed.lengths:  # padding is selected away before anything is computed from it
                         valid = (p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1))
-                        array = np.where(valid, array, np.zeros((), array.dtype))
+                        array = xp.where(valid, array, xp.zeros((), array.dtype))
                 inputs[flat_name] = array
         for r, flat_name in flat.lengths.items():
             inputs[flat_name] = feed.lengths[r].astype("float64")
@@ -187,15 +187,16 @@ class UnrolledModel:
         """The flat values of one name, stacked as the model would return them, padding zero."""
         q = self.model.system.quantities[name]
         lead = tuple(self.sizes[self.model.system.range_of(i)] for i in q.slots)
-        out = np.zeros((*((batch,) * q.batched), *lead, *q.type.shape), self.model.dtype)
+        xp = backends.current().xp
+        out = xp.zeros((*((batch,) * q.batched), *lead, *q.type.shape), self.model.dtype)
         for (other, where), flat_name in flat.names.items():
             if other != name or not self._inside(name, where):
                 continue
             key: Any = (*((slice(None),) * q.batched), *(p - 1 for p in where))
-            array = np.asarray(value(flat_name))
+            array = value(flat_name)
             for p, index in zip(where, q.slots, strict=True):
                 r = self.model.system.range_of(index)
                 if r in feed.lengths and q.batched:
-                    array = np.where((p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1)), array, 0)
+                    array = xp.where((p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1)), array, 0)
             out[key] = array
         return out

@@ -15,6 +15,7 @@ from .initialise import check_rules, initial
 from .merge import stacks
 from .node import Node, walk
 from .ops.table import near
+from .places import entering
 from .schedule import Loop, needed, schedule
 from .system import System
 
@@ -58,7 +59,8 @@ def _in_one(xp: Any, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
 class Weights(MutableMapping[str, Any]):
     """model.weights: a mapping from names to arrays.
 
-    Reading gives a read-only view of the current value; setting copies into place after checking the shape.
+    Reading gives a view of the current value, on NumPy a read-only one (CuPy has none); setting copies into place after
+    checking the shape.
     """
 
     def __init__(self, system: System, seed: int = 0, rules: Mapping[str, Any] | None = None):
@@ -79,7 +81,7 @@ class Weights(MutableMapping[str, Any]):
         In the order of memory, where those that are multiplied by the same lie next to each other.
         """
         if self._arrays is None:
-            self._arrays = self._initial()
+            self._arrays, self._backend = self._initial(), backends.current()
         if self._backend is not backends.current():
             host = {k: self._backend.to_host(v) for k, v in self._arrays.items()}
             self._backend = backends.current()
@@ -120,13 +122,14 @@ class Weights(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         target = self[name]  # raises for an unknown name
+        array = entering(f"the weight {name}", value)
         try:
-            array = np.asarray(self._backend.to_host(value), dtype="float64")
+            array = array.astype(self._system.dtype)
         except (TypeError, ValueError) as error:
             raise BadType(f"the weight {name} takes an array of numbers: {error}") from None
         if array.shape not in (target.shape, ()):
             raise BadValue(f"the weight {name} has shape {target.shape}, not {array.shape}")
-        self.arrays[name][...] = self._backend.asarray(array.astype(self._system.dtype))
+        self.arrays[name][...] = self._backend.asarray(array)
 
     def __delitem__(self, name: str) -> None:
         raise BadType("a weight cannot be removed from a model")

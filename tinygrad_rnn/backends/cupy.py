@@ -3,31 +3,179 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
+import os
+import sys
 from typing import Any
 
 import numpy
 
+from .. import jit
+from ..cuda.device import Device
+from ..cuda.upload import Uploads
 from ..errors import BadValue
+from ..places import on_device
 
 name = "cupy"
+matrices = True  # cuBLAS takes matrices, so that plans lay operands out as such
+_broken: Exception | None = None
 try:
     import cupy as xp
-except ImportError as _error:
-    xp = None
-    _missing = str(_error)
+except Exception as _error:  # a broken installation may raise anything
+    xp, _broken = None, _error
+
+memory_errors: tuple[type[BaseException], ...] = (
+    (MemoryError,) if xp is None else (MemoryError, xp.cuda.memory.OutOfMemoryError))
+
+AMPERE = 80  # the first compute capability, 8.0, that multiplies rounded operands
+NO_DEVICE, OLD_DRIVER = 100, 35  # CUDA's numbers of errors: cudaErrorNoDevice, cudaErrorInsufficientDriver
+
+
+# -- is there all that it takes? -------------------------------------------------------------------
 
 
 def check() -> None:
     """Raises with one line that says which of CuPy, driver and GPU is missing, and how to get it."""
-    if xp is None:
-        raise BadValue(f"the cupy backend needs CuPy: pip install 'tinygrad-rnn[cuda12]' or [cuda13] ({_missing})")
+    if _broken is not None:
+        raise BadValue(_no_cupy(_broken))
+    _usable()
+
+
+@functools.cache  # of a success: what raises is tried again
+def _usable() -> None:
+    runtime = xp.cuda.runtime
     try:
-        if xp.cuda.runtime.getDeviceCount() > 0:
-            return
-        reason = "no GPU was found"
-    except xp.cuda.runtime.CUDARuntimeError as error:
-        reason = f"the driver does not answer: {error}"
-    raise BadValue(f"the cupy backend needs an NVIDIA GPU and its driver; {reason}")
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        raise BadValue(_no_device(getattr(error, "status", None), error)) from None
+    if count < 1:
+        raise BadValue(_no_device(NO_DEVICE, None))
+    try:
+        works = float((xp.zeros(1) + 1)[0]) == 1  # it takes memory, a kernel, and a compiler for it
+    except memory_errors as error:
+        raise BadValue(f"the cupy backend found a GPU, but not the least memory on it: {short(error)}; end what else "
+                       "uses it") from None
+    except Exception as error:
+        raise BadValue(f"the cupy backend found a GPU that does not compute: {short(error)}; where a library of CUDA's "
+                       f"is missing, {_install(_driver())} brings it") from error
+    if not works:
+        raise BadValue("the cupy backend found a GPU that computes 0 + 1 wrongly")
+
+
+def check_rounding(precision: str) -> None:
+    """Raises where the GPU has no products of rounded operands."""
+    major_minor = str(xp.cuda.Device().compute_capability)
+    if int(major_minor) < AMPERE:
+        raise BadValue(f"the precision {precision!r} needs a GPU of compute capability 8.0 or later (Ampere, 2020); "
+                       f'this one has {major_minor[:-1]}.{major_minor[-1]}; use precision="float32"')
+
+
+def short(error: BaseException) -> str:
+    """The reason in one line: of CuPy's long messages what stands under "Original error"."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =")]
+    if "Original error:" in lines[:-1]:
+        return lines[lines.index("Original error:") + 1]
+    return lines[0] if lines else type(error).__name__
+
+
+def _no_cupy(error: Exception) -> str:
+    driver = _driver()
+    if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+        either = "" if driver else "; for a driver of CUDA 13 (nvidia-smi says it) the extra is cuda13"
+        return f"the cupy backend needs CuPy, which is not installed: {_install(driver)}{either}"
+    return (f"the cupy backend needs CuPy, which is installed but cannot be imported: {short(error)}; "
+            f"uninstall every cupy package, then {_install(driver)}")
+
+
+def _no_device(status: int | None, error: Exception | None) -> str:
+    """Why CUDA counts no GPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if status == NO_DEVICE:
+        hidden = "" if visible is None else f"; CUDA_VISIBLE_DEVICES={visible!r} shows none: unset it, or set it to 0"
+        return f"the cupy backend needs an NVIDIA GPU; the driver is there, but finds none{hidden}"
+    driver, needed = int(xp.cuda.runtime.driverGetVersion()), int(xp.cuda.runtime.runtimeGetVersion())
+    if not driver:
+        return ("the cupy backend needs NVIDIA's driver, and this machine has none; install it from nvidia.com or by "
+                "the system's packages, and see that nvidia-smi lists the GPU")
+    if status == OLD_DRIVER:
+        older = f", or {_install(driver)}" if driver >= 12000 and driver // 1000 != needed // 1000 else ""
+        return (f"the cupy backend needs a newer driver: the one here is for CUDA {_dotted(driver)}, this CuPy for "
+                f"CUDA {_dotted(needed)}; update the driver{older}")
+    return f"the cupy backend needs an NVIDIA GPU and its driver, and the driver says: {short(error or Exception())}"
+
+
+def _driver() -> int:
+    """The CUDA version of the driver, as 12040 for 12.4; 0 where there is none."""
+    version = ctypes.c_int(0)
+    try:
+        library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        library.cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return 0
+    return version.value
+
+
+def _install(driver: int) -> str:
+    """The command that brings CuPy, with CUDA's libraries, for a driver of that CUDA version."""
+    version = 13 if driver >= 13000 else 12
+    return f"pip install 'cupy-cuda{version}x[ctk]' (the extra cuda{version})"
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def free_memory() -> int | None:
+    """How many bytes can still be had: what the device has left, and what CuPy's pool keeps for later."""
+    left, pool = int(xp.cuda.runtime.memGetInfo()[0]), xp.get_default_memory_pool()
+    kept = int(pool.free_bytes())
+    limit = int(pool.get_limit())  # 0: none
+    return left + kept if not limit else min(left + kept, limit - int(pool.used_bytes()))
+
+
+def compiles() -> bool:
+    """Are plans compiled?"""
+    return jit.asked()
+
+
+@functools.cache
+def device() -> Device:
+    """The GPU as programs see it."""
+    return Device(xp)
+
+
+def program(segments: Any, public: set[int]) -> Any:
+    """Recorded calls as launches on the GPU. public: the owners of arrays that are read from outside."""
+    from ..cuda.program import Program
+
+    return Program(segments, public, device())
+
+
+def updates(training: Any) -> Any:
+    """What does the updates of a training: on the device, where it knows all that is to be done."""
+    from ..cuda.update import OnDevice
+    from ..updates import AtOnce
+
+    return OnDevice(training, device()) if OnDevice.knows(training) else AtOnce(training)
+
+
+@functools.cache
+def _uploads() -> Uploads:
+    return Uploads(xp)
+
+
+def load(target: Any, array: Any) -> None:
+    """target = array, with the batch, its first axis, as the last; what comes from the host comes ahead of use."""
+    if isinstance(array, xp.ndarray):
+        rearrange(target, xp.moveaxis(array, 0, -1))
+        return
+    place = _uploads()(pointer(target), numpy.asarray(array))
+    rearrange(target, xp.moveaxis(place.array, 0, -1))
+    place.release()
 
 
 def pointer(a: Any) -> int:
@@ -46,14 +194,23 @@ def strided(a: Any, count: int, step: int) -> Any:
     return xp.ndarray((count, *a.shape), a.dtype, memory, (step, *a.strides))
 
 
-def asarray(a: Any) -> Any:
-    """a as an array of this backend."""
-    return xp.asarray(a)
+def asarray(a: Any, dtype: Any = None) -> Any:
+    """a as an array of this backend, without a copy where it lies on the device in use and has that dtype."""
+    if isinstance(a, xp.ndarray):
+        a = a if a.device == xp.cuda.Device() else a.copy()  # a copy is made on the device in use
+    elif not on_device(a):
+        a = numpy.asarray(a)
+    elif hasattr(type(a), "__dlpack__"):  # it waits for what another library has still to write
+        a = xp.from_dlpack(a)
+    return xp.asarray(a, dtype)
 
 
 def to_host(a: Any) -> Any:
     """a as a NumPy array."""
     return xp.asnumpy(a) if xp is not None and isinstance(a, xp.ndarray) else numpy.asarray(a)
+
+
+# -- what array modules do differently -------------------------------------------------------------
 
 
 def threads() -> int:

@@ -11,12 +11,44 @@ from numpy.lib.stride_tricks import as_strided
 from threadpoolctl import ThreadpoolController
 
 from .. import jit
+from ..errors import BadValue
+from ..places import on_device
 
 name = "numpy"
+matrices = False  # compiled products take operands with any strides
+memory_errors: tuple[type[BaseException], ...] = (MemoryError,)
+TO_HOST = ("get", "cpu", "copy_to_host")  # how CuPy, PyTorch and Numba call it
 
 
 def check() -> None:
     """NumPy can always be used."""
+
+
+def check_rounding(precision: str) -> None:
+    """NumPy has no products of rounded operands."""
+    raise BadValue(f"the precision {precision!r} is of products on a GPU; NumPy multiplies float32 as it is, so "
+                   'precision="float32" is all there is here')
+
+
+def free_memory() -> int | None:
+    """How many bytes the system can still give; None where it does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
+
+
+def compiles() -> bool:
+    """Are plans compiled?"""
+    return jit.enabled()
+
+
+def program(segments: Any, public: set[int]) -> Any:
+    """Recorded calls as one program of machine code. public: the owners of arrays that are read from outside."""
+    from ..jit.compiled import Program
+
+    return Program(segments, public, owner)
 
 
 def pointer(a: Any) -> int:
@@ -36,9 +68,11 @@ def strided(a: Any, count: int, step: int) -> Any:
     return as_strided(a, (count, *a.shape), (step, *a.strides))
 
 
-def asarray(a: Any) -> Any:
-    """a as an array of this backend."""
-    return xp.asarray(a)
+def asarray(a: Any, dtype: Any = None) -> Any:
+    """a as an array of this backend, without a copy where it lies in the host's memory and has that dtype."""
+    if on_device(a):
+        a = next((getattr(a, way)() for way in TO_HOST if hasattr(a, way)), a)
+    return xp.asarray(a, dtype)
 
 
 def to_host(a: Any) -> Any:
@@ -50,6 +84,18 @@ def threads() -> int:
     """How many threads may work: as many as there are cores for this process, or fewer if the user said so to BLAS."""
     allowed = [info["num_threads"] for info in _controller().info() if info["user_api"] == "blas"]
     return min([len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *allowed])
+
+
+def load(target: Any, array: Any) -> None:
+    """target = array, with the batch, its first axis, as the last."""
+    rearrange(target, xp.moveaxis(asarray(array), 0, -1))
+
+
+def updates(training: Any) -> Any:
+    """What does the updates of a training."""
+    from ..updates import AtOnce
+
+    return AtOnce(training)
 
 
 LARGE = 65536  # numbers, from which on a copy by tiles pays
@@ -101,5 +147,6 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all loaded libraries, so once
 
 
-__all__ = ["add_rows", "as_strided", "asarray", "check", "name", "owner", "pointer", "quiet", "rearrange",
-           "single_threaded", "strided", "take_rows", "threads", "to_host", "xp"]
+__all__ = ["add_rows", "as_strided", "asarray", "check", "check_rounding", "free_memory", "memory_errors", "name",
+           "owner", "pointer", "quiet", "rearrange", "single_threaded", "strided", "take_rows", "threads", "to_host",
+           "xp"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Device:
     def __init__(self, xp: Any):
         self.xp = xp
         self._functions: dict[str, Any] = {}
-        self._capturing = False
+        self.alone = True  # does a program make graphs of its own, or is it part of a larger one?
 
     # -- arrays ------------------------------------------------------------------------------------
 
@@ -132,21 +133,22 @@ class Device:
         """What CUDA's runtime and driver raise."""
         return self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError
 
-    @property
-    def capturing(self) -> bool:
-        """Are launches being recorded rather than done?"""
-        return self._capturing
+    @contextlib.contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Within it programs launch what they have to, and make no graphs."""
+        before, self.alone = self.alone, False
+        try:
+            yield
+        finally:
+            self.alone = before
 
     def captured(self, issue: Callable[[], None]) -> Callable[[], None]:
         """What `issue` launches, as one graph; calling it does all of that, on the stream that is then current."""
-        self._capturing = True
-        try:
-            with self._side as stream:
-                stream.begin_capture(self.xp.cuda.runtime.streamCaptureModeRelaxed)
-                try:
-                    issue()
-                finally:
-                    graph = stream.end_capture()
-        finally:
-            self._capturing = False
-        return graph.launch
+        with self.one_by_one(), self._side as stream:
+            stream.begin_capture(self.xp.cuda.runtime.streamCaptureModeRelaxed)
+            try:
+                issue()
+            finally:
+                graph = stream.end_capture()
+        launch: Callable[[], None] = graph.launch
+        return launch

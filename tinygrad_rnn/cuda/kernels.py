@@ -128,11 +128,18 @@ class Writer:
         return [self.number(values[step]) for _, step, _ in self.kernel.folds]
 
     def _computed(self, name: str, args: list[Any]) -> Value:
-        """A step; a whole number beside integers is one, so that they are compared exactly."""
-        if any(isinstance(a, Value) and a.kind == INTEGER for a in args):
-            args = [Value(self.code, INTEGER, literal(INTEGER, a)) if _is_whole(a) else a for a in args]
+        """A step; beside integers whole numbers and truth values are integers too, so that they are compared exactly."""
+        first = 1 if name == "where" else 0
+        if any(isinstance(a, Value) and a.kind == INTEGER for a in args[first:]):
+            args = [*args[:first], *map(self._beside_integers, args[first:])]
         found: Value = self.terms.computed(name, args)
         return found
+
+    def _beside_integers(self, x: Any) -> Value:
+        if isinstance(x, Value):
+            return x if x.kind != "bool" else x.choose(Value(self.code, INTEGER, literal(INTEGER, 1)), 0)
+        kind = INTEGER if float(x).is_integer() else "double"
+        return Value(self.code, kind, literal(kind, x))
 
     def _taken(self, operand: int, place: Any, far: int, count: int) -> Value:
         """The element at a place, or 0 where there is no such place."""
@@ -174,10 +181,6 @@ class Writer:
         return value if value.kind == "bool" else value.compare("!=", 0.0)
 
 
-def _is_whole(x: Any) -> bool:
-    return not isinstance(x, (Value, bool)) and float(x).is_integer()
-
-
 def decode(code: Code, flat: str, axes: Sequence[int], used: Collection[int], prefix: str = "") -> None:
     """Set i<k> for those of these axes that are used, the last the fastest, from a flat position."""
     axes = list(axes)
@@ -196,13 +199,15 @@ def product(axes: Sequence[int], prefix: str = "") -> str:
     return " * ".join(f"(unsigned){prefix}n{j}" for j in axes) or "1u"
 
 
-def source(kernel: Kernel, name: str) -> str:
-    """The kernel's text."""
+def source(kernel: Kernel, name: str, guarded: bool = False) -> str:
+    """The kernel's text. guarded: its last parameter is the address of a truth value, without which nothing is done."""
     write = _mapping if not kernel.folds else _by_lanes if kernel.by_lanes else _by_block
     code = Code()
+    if guarded:
+        code.line("if (!*when) return;")
     write(kernel, code)
-    partial = ["double *partial"] if kernel.folds else []
-    return _function(name, [*kernel.parameters(), *partial], code.lines)
+    more = ["double *partial"] * bool(kernel.folds) + ["const unsigned char *when"] * guarded
+    return _function(name, [*kernel.parameters(), *more], code.lines)
 
 
 def _function(name: str, parameters: Sequence[str], lines: Sequence[str]) -> str:

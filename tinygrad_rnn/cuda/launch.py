@@ -44,16 +44,19 @@ class Launch:
         functions[self.name](self.grid, self.block, tuple(args), shared_mem=self.shared)
 
 
-def launches(p: Pass, memory: Memory, multiprocessors: int) -> list[Launch]:
-    """What does a pass; nothing where it has no elements."""
+def launches(p: Pass, memory: Memory, multiprocessors: int, when: Any = None) -> list[Launch]:
+    """What does a pass; nothing where it has no elements. when: a truth value, without which a map is not done."""
     found, sizes = kernel(p), [n for n, _ in p.axes]
     if 0 in sizes:
         return []
     args, moves = arguments(p)
     if not p.folds:
+        name = f"{'pass' if when is None else 'when'}_{digest(found)}"
+        if when is not None:
+            args.append(np.uint64(when.data.ptr))
         grid = (-(-math.prod(sizes) // THREADS), 1, 1)
-        return [Launch(f"pass_{digest(found)}", source(found, f"pass_{digest(found)}"), grid, (THREADS, 1, 1), 0, args,
-                       moves, [p.operands])]
+        return [Launch(name, source(found, name, when is not None), grid, (THREADS, 1, 1), 0, args, moves,
+                       [p.operands, when])]
     return _folding(p, found, sizes, args, moves, memory, multiprocessors)
 
 

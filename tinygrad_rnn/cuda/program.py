@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from .. import backends
 from ..fusion.fuse import Group, Unit, fused, needs
@@ -50,11 +52,14 @@ class Steps:
 class Program:
     """Segments of launches. public: the owners of arrays that are read from outside.
 
+    when: a truth value of the device; where it is false nothing is done. It is for segments without loops and sums.
     uncaptured: why what is launched one by one is not in a graph.
     """
 
-    def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], device: Device):
-        self.device, self.capture, self.loops = device, device.captures, device.loops
+    def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], device: Device,
+                 when: Any = None):
+        self.device, self.loops = device, device.loops
+        self._when = when
         self.precision = backends.precision()
         self.uncaptured: list[str] = []
         self.launches: list[Launch] = []
@@ -68,6 +73,11 @@ class Program:
         """Do one segment."""
         for action in self.segments[segment]:
             action()
+
+    def count(self) -> float:
+        """How many launches all segments make; infinite where some of it is not launches."""
+        graphs = [action for actions in self.segments for action in actions if isinstance(action, Graph)]
+        return math.inf if self.uncaptured else sum(graph.launches for graph in graphs)
 
     def stays(self, reason: str) -> None:
         """Note why something is launched by itself."""
@@ -144,7 +154,8 @@ class Program:
             return [partial(self._product, unit)]
         assert isinstance(unit, Group)
         found = passed(unit, self._needed)
-        return [] if found is None else self._made(launches(found, self.device, self.device.multiprocessors))
+        return [] if found is None else self._made(launches(
+            found, self.device, self.device.multiprocessors, self._when))
 
     def _made(self, made: Sequence[Launch]) -> list[Step]:
         self.launches += made
@@ -167,20 +178,26 @@ class Graph:
     def __init__(self, program: Program, parts: list[Steps]):
         self._program, self._parts = program, parts
         self._replay: Callable[[], None] | None = None
+        self._refused = False
         self._staying: bool | None = {"launched": False, "staying": True}.get(program.loops)
         if not any(part.stay for part in parts):
             self._staying = False
 
     def __call__(self) -> None:
-        device = self._program.device
-        if self._replay is not None and not device.capturing:
-            self._replay()
-            return
         if self._staying is None:
             self._staying = self._faster()
-        self._issue()
-        if self._replay is None and self._program.capture and not device.capturing:
-            self._capture()
+        if not self._program.device.alone:
+            self._issue()
+        elif self._replay is not None:
+            self._replay()
+        else:
+            self._issue()
+            self._replay = self._captured()
+
+    @property
+    def launches(self) -> int:
+        """How many there are."""
+        return sum(1 if part.stay and self._staying else part.count * len(part.steps) for part in self._parts)
 
     def _issue(self) -> None:
         for part in self._parts:
@@ -190,24 +207,20 @@ class Graph:
         """Is it faster with loops that stay? What is computed is the same, so that it can be done twice."""
         seconds = []
         for self._staying in (False, True):
-            replay = self._captured() if self._program.capture else None
-            seconds.append(self._program.device.milliseconds(replay or self._issue))
+            seconds.append(self._program.device.milliseconds(self._captured() or self._issue))
         return seconds[1] < seconds[0]
-
-    def _capture(self) -> None:
-        self._replay = self._captured()
-        if self._replay is None:
-            self._program.capture = False
 
     def _captured(self) -> Callable[[], None] | None:
         """All launches as one graph; None where there is none."""
-        count = sum(1 if part.stay and self._staying else part.count * len(part.steps) for part in self._parts)
-        if count > LARGEST:
-            self._program.stays(f"{count} launches are more than {LARGEST}")
+        if not self._program.device.captures or self._refused:
+            return None
+        if self.launches > LARGEST:
+            self._program.stays(f"{self.launches} launches are more than {LARGEST}")
             return None
         try:
             return self._program.device.captured(self._issue)
         except self._program.device.errors as error:
+            self._refused = True
             self._program.stays(f"CUDA refused: {error}")
             return None
 

@@ -10,6 +10,8 @@ import numpy as np
 INTEGER = "long long"
 KINDS = {"float32": "float", "float64": "double", "int64": INTEGER, "bool": "bool"}
 
+KINDS_IN_ORDER = ("bool", INTEGER, "float", "double")
+
 # CUDA's functions for double; those for float end in f. Their errors are at most 2 ulp (power: 4) without fast-math.
 FUNCTIONS = {"exp": "exp", "log": "log", "log1p": "log1p", "tanh": "tanh", "sqrt": "sqrt", "sin": "sin", "cos": "cos",
              "power": "pow", "absolute": "fabs"}
@@ -53,27 +55,26 @@ class _Block:
 
 
 class Value:
-    """A variable of C: float, double, long long or bool, with Python's operators."""
+    """A variable of C: float, double, long long or bool, with Python's operators.
+
+    As in NumPy, an integer beside a float becomes a double, and so does one that is divided or given to a function.
+    """
 
     __slots__ = ("code", "kind", "text")
 
     def __init__(self, code: Code, kind: str, text: str):
         self.code, self.kind, self.text = code, kind, text
 
-    def _text(self, x: Any) -> str:
-        return x.text if isinstance(x, Value) else literal(self.kind, x)
-
     def _made(self, x: Any, sign: str, y: Any, kind: str = "") -> Value:
-        kind = kind or joint(*(v for v in (x, y) if isinstance(v, Value)))
-        return self.code.let(kind, f"{self._text(x)} {sign} {self._text(y)}")
+        meeting = "double" if sign == "/" and joint(x, y) == INTEGER else joint(x, y)
+        return self.code.let(kind or meeting, f"{as_kind(meeting, x)} {sign} {as_kind(meeting, y)}")
 
     def __add__(self, x: Any) -> Value: return self._made(self, "+", x)
     def __sub__(self, x: Any) -> Value: return self._made(self, "-", x)
     def __mul__(self, x: Any) -> Value: return self._made(self, "*", x)
     def __truediv__(self, x: Any) -> Value: return self._made(self, "/", x)
     def __rtruediv__(self, x: Any) -> Value: return self._made(x, "/", self)
-    def __neg__(self) -> Value: return self.code.let(self.kind, f"-{self.text}")
-    def __abs__(self) -> Value: return self.call("absolute")
+    def __neg__(self) -> Value: return self.code.let(self.kind, f"-({self.text})")
     def __lt__(self, x: Any) -> Value: return self.compare("<", x)
     def __gt__(self, x: Any) -> Value: return self.compare(">", x)
     def __le__(self, x: Any) -> Value: return self.compare("<=", x)
@@ -82,25 +83,38 @@ class Value:
     def __or__(self, x: Value) -> Value: return self._made(self, "||", x)
     def __invert__(self) -> Value: return self.code.let("bool", f"!{self.text}")
 
+    def __abs__(self) -> Value:
+        return (self < 0).choose(-self, self) if self.kind == INTEGER else self.call("absolute")
+
     def compare(self, sign: str, x: Any) -> Value:
         """True where the comparison holds; false with NaN, but != is true."""
         return self._made(self, sign, x, "bool")
 
     def choose(self, yes: Any, no: Any) -> Value:
         """yes where this truth value is true, else no."""
-        like = yes if isinstance(yes, Value) else no
-        kind = joint(*(v for v in (yes, no) if isinstance(v, Value)))
-        return self.code.let(kind, f"{self.text} ? {like._text(yes)} : {like._text(no)}")
+        kind = joint(yes, no)
+        return self.code.let(kind, f"{self.text} ? {as_kind(kind, yes)} : {as_kind(kind, no)}")
 
     def call(self, name: str, *more: Value) -> Value:
         """A function of FUNCTIONS."""
-        suffix = "f" if self.kind == "float" else ""
-        return self.code.let(self.kind, f"{FUNCTIONS[name]}{suffix}({', '.join([self.text, *(m.text for m in more)])})")
+        kind = "float" if joint(self, *more) == "float" else "double"
+        arguments = ", ".join(as_kind(kind, x) for x in (self, *more))
+        return self.code.let(kind, f"{FUNCTIONS[name]}{'f' * (kind == 'float')}({arguments})")
 
 
-def joint(*values: Value) -> str:
-    """What C makes of values together: a float where one is."""
-    return next((v.kind for v in values if v.kind != INTEGER), INTEGER)
+def joint(*terms: Any) -> str:
+    """The kind that holds values and numbers together."""
+    kinds = {x.kind for x in terms if isinstance(x, Value)}
+    if INTEGER in kinds and not all(isinstance(x, Value) or float(x).is_integer() for x in terms):
+        return "double"
+    return "double" if kinds >= {INTEGER, "float"} else max(kinds, key=KINDS_IN_ORDER.index)
+
+
+def as_kind(kind: str, x: Any) -> str:
+    """A value or a number as C writes it where it is to be of that kind."""
+    if not isinstance(x, Value):
+        return literal(kind, x)
+    return f"(double){x.text}" if kind == "double" and x.kind == INTEGER else x.text
 
 
 def literal(kind: str, x: Any) -> str:
@@ -109,9 +123,10 @@ def literal(kind: str, x: Any) -> str:
         return "true" if x else "false"
     if kind == INTEGER:
         return f"{int(x)}LL"
-    x = float(x)
+    with np.errstate(over="ignore"):
+        x = np.float32(x) if kind == "float" else float(x)
     if math.isnan(x):
         return "NAN"
     if math.isinf(x):
         return "INFINITY" if x > 0 else "-INFINITY"
-    return f"{np.float32(x)!s}f" if kind == "float" else repr(x)
+    return f"{x!s}f" if kind == "float" else repr(x)

@@ -326,6 +326,7 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
 
 RULES: dict[str, Rule] = {
     **{name: functools.partial(_map, name) for name in SCALARS},
+    "true_divide": functools.partial(_map, "divide"),  # CuPy's name of it
     **{name: functools.partial(_reduction, name) for name in ("sum", "mean", "max")},
     "copyto": _copy,
 }

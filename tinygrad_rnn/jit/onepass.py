@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from ..backends.numpy import pointer
+from ..fusion.trace import Step, Trace, traced
 from ..optim import Rule
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, lanes
@@ -20,34 +21,6 @@ from .native import KERNEL, machine
 
 DTYPES = (np.dtype("float32"), np.dtype("float64"))
 SMALL = 2**13  # elements below which calls one by one take no longer
-Step = tuple[str, str, tuple["str | int", ...]]  # function, what it writes, arguments: names, or places of numbers
-
-
-class Trace:
-    """The array module as far as rules use it: writes down what is called, and the numbers in it."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-        self.numbers: list[float] = []
-
-    def add(self, x: Any, y: Any, out: str) -> str: return self._call("add", x, y, out)
-    def subtract(self, x: Any, y: Any, out: str) -> str: return self._call("subtract", x, y, out)
-    def multiply(self, x: Any, y: Any, out: str) -> str: return self._call("multiply", x, y, out)
-    def divide(self, x: Any, y: Any, out: str) -> str: return self._call("divide", x, y, out)
-
-    def sqrt(self, x: str, out: str) -> str:
-        """The square root of an array."""
-        self.steps.append(("sqrt", out, (x,)))
-        return out
-
-    def _call(self, op: str, x: str | float, y: str | float, out: str) -> str:
-        self.steps.append((op, out, (x if isinstance(x, str) else self._number(x),
-                                     y if isinstance(y, str) else self._number(y))))
-        return out
-
-    def _number(self, x: float) -> int:
-        self.numbers.append(x)
-        return len(self.numbers) - 1
 
 
 class OnePass:
@@ -60,9 +33,7 @@ class OnePass:
     @functools.cached_property
     def trace(self) -> Trace:
         """The rule written down."""
-        trace = Trace()
-        self.make(trace)(self.names[0], self.names[1], self.names[2:], "s")
-        return trace
+        return traced(self.make, self.names)
 
     def __call__(self, w: Any, g: Any, slots: tuple[Any, ...], s: Any) -> None:
         arrays = (w, g, *slots)

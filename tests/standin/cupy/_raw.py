@@ -1,0 +1,202 @@
+"""RawModule and RawKernel: CUDA C++ run on the processor, within the limits of a GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import threading
+from typing import Any
+
+import numpy
+
+from . import _compile, _delegate, _memory
+from ._array import ndarray
+from ._capture import CUDARuntimeError, enqueue, refuse
+from .cuda import runtime
+
+_one_at_a_time = threading.Lock()
+INTEGER, FLOATING, POINTER = range(3)
+
+
+class CUDADriverError(RuntimeError):
+    """What a call of the CUDA driver answers where it fails."""
+
+
+class _Dim(ctypes.Structure):
+    _fields_ = (("x", ctypes.c_uint), ("y", ctypes.c_uint), ("z", ctypes.c_uint))
+
+
+class _Launch(ctypes.Structure):
+    _fields_ = (("state", ctypes.c_void_p), ("body", ctypes.c_void_p), ("arguments", ctypes.c_void_p),
+                ("blocks", _Dim), ("threads", _Dim), ("shared", ctypes.c_ulonglong), ("seed", ctypes.c_ulonglong),
+                ("cooperative", ctypes.c_int), ("message", ctypes.c_char * 256))
+
+
+class RawModule:
+    """The kernels of one source."""
+
+    def __init__(self, *, code: str | None = None, path: str | None = None, options: tuple[str, ...] = (),
+                 backend: str = "nvrtc", translate_cucomplex: bool = False,
+                 enable_cooperative_groups: bool = False, name_expressions: Any = None, jitify: bool = False):
+        if code is None or path is not None or name_expressions is not None:
+            raise NotImplementedError("the stand-in compiles modules from code= without name expressions")
+        if not isinstance(options, tuple):
+            raise TypeError("options must be a tuple")
+        self.code, self.options, self.backend = code, options, backend
+        self.enable_cooperative_groups = enable_cooperative_groups
+
+    @functools.cached_property
+    def module(self) -> ctypes.CDLL:
+        refuse("a module is loaded")
+        return _compile.library(self.code)
+
+    def compile(self, log_stream: Any = None) -> None:
+        """Compile now, and not at the first use."""
+        assert self.module
+
+    def get_function(self, name: str) -> RawKernel:
+        """The kernel of that name; the module is compiled and loaded now."""
+        assert self.module
+        if name not in _compile.kernels(self.code):
+            raise CUDADriverError(f"CUDA_ERROR_NOT_FOUND: named symbol not found: {name}")
+        return RawKernel(self.code, name, self.options, self.backend,
+                         enable_cooperative_groups=self.enable_cooperative_groups)._of(self)
+
+
+class RawKernel:
+    """`kernel(grid, block, args, shared_mem=bytes)` runs it on the current stream."""
+
+    def __init__(self, code: str, name: str, options: tuple[str, ...] = (), backend: str = "nvrtc", *,
+                 translate_cucomplex: bool = False, enable_cooperative_groups: bool = False, jitify: bool = False):
+        self.code, self.name, self.options, self.backend = code, name, options, backend
+        self.enable_cooperative_groups = enable_cooperative_groups
+        self._module = RawModule(code=code, options=options, enable_cooperative_groups=enable_cooperative_groups)
+        self._dynamic = runtime.SHARED
+        self.preferred_shared_memory_carveout = -1
+
+    def _of(self, module: RawModule) -> RawKernel:
+        self._module = module
+        return self
+
+    def compile(self, log_stream: Any = None) -> None:
+        self._module.compile()
+
+    # -- what it is ----------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _parameters(self) -> list[tuple[int, int]]:
+        """Bytes and kind of each parameter."""
+        codes = (ctypes.c_int * 4096)()
+        count = self._module.module[f"standin_parameters_{self.name}"](codes)
+        return [(code & 255, code >> 8) for code in codes[:count]]
+
+    @property
+    def max_threads_per_block(self) -> int:
+        bounds = _compile.kernels(self.code)[self.name].split(",")[0].strip()
+        return int(bounds) if bounds.isdigit() else runtime.THREADS
+
+    @property
+    def max_dynamic_shared_size_bytes(self) -> int:
+        return self._dynamic
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size: int) -> None:
+        if not 0 <= size <= runtime.SHARED_OPTIN:
+            raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
+        self._dynamic = size
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        return {"binary_version": 90, "cache_mode_ca": 0, "const_size_bytes": 0, "local_size_bytes": 0,
+                "max_dynamic_shared_size_bytes": self._dynamic, "max_threads_per_block": self.max_threads_per_block,
+                "num_regs": 32, "preferred_shared_memory_carveout": self.preferred_shared_memory_carveout,
+                "ptx_version": 90, "shared_size_bytes": 0}
+
+    num_regs = property(lambda self: 32)
+    shared_size_bytes = local_size_bytes = const_size_bytes = property(lambda self: 0)
+
+    # -- running it ----------------------------------------------------------------------------------
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], *,
+                 shared_mem: int = 0) -> None:
+        values, memory = self._arguments(args)
+        blocks, threads = _three("grid", grid), _three("block", block)
+        self._check_sizes(blocks, threads, shared_mem)
+        run = self._module.module["standin_" + ("fibers_" if self._waits() else "plain_") + self.name]
+        cooperative = self.enable_cooperative_groups
+
+        def task() -> None:
+            places = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
+            launch = _Launch(arguments=ctypes.addressof(places), blocks=_Dim(*blocks), threads=_Dim(*threads),
+                             shared=shared_mem, seed=int(os.environ.get("TINYGRAD_RNN_STANDIN_SEED", "0")),
+                             cooperative=cooperative)
+            with _one_at_a_time:
+                failed = run(ctypes.byref(launch))
+            if failed:
+                raise CUDARuntimeError(719, f"{self.name}: {launch.message.decode()}")
+
+        enqueue(task, memory)
+
+    def _waits(self) -> bool:
+        return self.name in _compile.waiting(self.code)
+
+    def _check_sizes(self, blocks: tuple[int, int, int], threads: tuple[int, int, int], shared: int) -> None:
+        count = threads[0] * threads[1] * threads[2]
+        if min(*blocks, *threads) < 1 or blocks[0] >= 2**31 or max(blocks[1:]) > 65535 or threads[2] > 64 or shared < 0:
+            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} in blocks {blocks} of {threads} threads")
+        if count > min(runtime.THREADS, self.max_threads_per_block):
+            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} with {count} threads in a block, at most "
+                                  f"{self.max_threads_per_block}")
+        if shared > self._dynamic:
+            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} with {shared} bytes of shared memory, at most "
+                                  f"{self._dynamic} (max_dynamic_shared_size_bytes)")
+        together = runtime.PROCESSORS * min(runtime.BLOCKS_PROCESSOR, runtime.THREADS_PROCESSOR // count,
+                                            runtime.SHARED_PROCESSOR // (shared + 1024))
+        if self.enable_cooperative_groups and blocks[0] * blocks[1] * blocks[2] > together:
+            raise CUDADriverError(f"CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE: {self.name} in blocks {blocks}, at most "
+                                  f"{together} can be there at once")
+
+    def _arguments(self, args: tuple[Any, ...]) -> tuple[list[numpy.ndarray], list[_memory.BaseMemory]]:
+        """The values to be passed, and the blocks of memory that they point to."""
+        if len(args) != len(self._parameters):
+            raise TypeError(f"{self.name} takes {len(self._parameters)} arguments, not {len(args)}")
+        values, memory = [], []
+        for k, (value, (size, kind)) in enumerate(zip(args, self._parameters, strict=True)):
+            array = _scalar(value)
+            given = FLOATING if array.dtype.kind == "f" else INTEGER
+            if array.itemsize != size or (kind == FLOATING) != (given == FLOATING):
+                raise TypeError(f"argument {k} of {self.name} is {array.dtype}; the parameter is "
+                                f"{('an integer', 'a float', 'a pointer')[kind]} of {size} bytes")
+            if kind == POINTER and array != 0:
+                memory.append(self._block(k, int(array)))
+            values.append(array)
+        return values, memory
+
+    def _block(self, k: int, address: int) -> _memory.BaseMemory:
+        found = _memory.block_at(address)
+        if found is None:
+            raise CUDARuntimeError(700, f"cudaErrorIllegalAddress: argument {k} of {self.name} points to no memory of "
+                                        "the device")
+        return found
+
+
+def _three(what: str, sizes: Any) -> tuple[int, int, int]:
+    if not isinstance(sizes, tuple) or not 1 <= len(sizes) <= 3:
+        raise TypeError(f"{what} is a tuple of one to three numbers, not {sizes!r}")
+    x, y, z = (*map(int, sizes), 1, 1)[:3]
+    return x, y, z
+
+
+def _scalar(value: Any) -> numpy.ndarray:
+    """An argument as CuPy passes it: a pointer, a number of NumPy as it is, Python's by their widest type."""
+    if isinstance(value, ndarray):
+        return numpy.array(value._pointer, "uint64")
+    if isinstance(value, _memory.MemoryPointer):
+        return numpy.array(value.ptr, "uint64")
+    if isinstance(value, numpy.generic):
+        return numpy.array(value)
+    kinds = {bool: "bool", int: "int64", float: "float64"}
+    if type(value) not in kinds:
+        raise _delegate.unsupported(value)
+    return numpy.array(value, kinds[type(value)])

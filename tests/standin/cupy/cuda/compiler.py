@@ -1,0 +1,5 @@
+"""cupy.cuda.compiler."""
+
+from .._compile import CompileException
+
+__all__ = ["CompileException"]

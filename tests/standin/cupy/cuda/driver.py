@@ -1,0 +1,5 @@
+"""cupy.cuda.driver."""
+
+from .._raw import CUDADriverError
+
+__all__ = ["CUDADriverError"]

@@ -1,0 +1,219 @@
+// The threads of a block as fibers: each runs until it waits at a barrier, sleeps in a spin, or is done.
+#include "state.h"
+
+#include <csetjmp>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <utility>
+#include <vector>
+
+namespace {
+
+const size_t STACK = 64 << 10;
+const size_t SHARED = 512 << 10;  // room for a block's shared memory, and for what is written behind it
+const size_t GUARD = 4 << 10;     // bytes behind shared memory that are looked at for that
+const int PATIENCE = 10000;       // rounds in which nothing but spinning happens
+
+enum Condition { READY, WAITING, SPINNING, DONE };
+
+struct Fiber {
+    jmp_buf place;
+    char* stack = nullptr;
+    bool started = false;
+    Condition condition = READY;
+    int line = 0;
+    StandinDim thread;
+};
+
+struct Block {
+    StandinDim index;
+    std::vector<Fiber*> fibers;
+    unsigned char* shared = nullptr;
+    bool done = false;
+};
+
+std::vector<Fiber*> pool;
+std::vector<unsigned char*> shared_pool;
+Fiber* now = nullptr;
+StandinLaunch* launch = nullptr;
+jmp_buf home;
+unsigned long long random_state;
+
+unsigned random_below(unsigned n) {  // xorshift
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (unsigned)(random_state >> 11) % n;
+}
+
+template <class T> void shuffle(std::vector<T>& items) {
+    if (launch->seed)
+        for (size_t k = items.size(); k > 1; k--) std::swap(items[k - 1], items[random_below((unsigned)k)]);
+}
+
+void leave() {
+    Fiber* fiber = now;
+    if (!_setjmp(fiber->place)) _longjmp(home, 1);
+}
+
+void entry() {
+    for (;;) {
+        launch->body(launch->arguments);
+        now->condition = DONE;
+        leave();
+    }
+}
+
+void resume(Fiber* fiber) {
+    now = fiber;
+    fiber->condition = READY;
+    launch->state->thread = fiber->thread;
+    if (_setjmp(home)) return;
+    if (fiber->started) _longjmp(fiber->place, 1);
+    fiber->started = true;
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = fiber->stack;
+    context.uc_stack.ss_size = STACK;
+    context.uc_link = nullptr;
+    makecontext(&context, entry, 0);
+    setcontext(&context);
+}
+
+int failed(const char* format, ...) {
+    va_list values;
+    va_start(values, format);
+    vsnprintf(launch->message, sizeof launch->message, format, values);
+    va_end(values);
+    for (Fiber* fiber : pool) fiber->started = false;  // they are left where they are, and begin anew
+    return 1;
+}
+
+bool grow(size_t blocks, size_t threads) {
+    const size_t count = blocks * threads;
+    while (shared_pool.size() < blocks) shared_pool.push_back((unsigned char*)aligned_alloc(128, SHARED));
+    while (pool.size() < count) {
+        void* stack = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (stack == MAP_FAILED) return false;
+        pool.push_back(new Fiber);
+        pool.back()->stack = (char*)stack;
+    }
+    return true;
+}
+
+void prepare(Block& block, unsigned long long number, size_t slot) {
+    const StandinDim b = launch->blocks, t = launch->threads;
+    block.index = {(unsigned)(number % b.x), (unsigned)(number / b.x % b.y), (unsigned)(number / b.x / b.y)};
+    block.done = false;
+    block.shared = shared_pool[slot];
+    memset(block.shared, 255, launch->shared + GUARD);  // NaN: what was never written shows
+    block.fibers.clear();
+    for (unsigned k = 0; k < t.x * t.y * t.z; k++) {
+        Fiber* fiber = pool[slot * t.x * t.y * t.z + k];
+        fiber->condition = READY;
+        fiber->thread = {k % t.x, k / t.x % t.y, k / t.x / t.y};
+        block.fibers.push_back(fiber);
+    }
+}
+
+int finish(Block& block) {
+    block.done = true;
+    for (size_t k = 0; k < GUARD; k++)
+        if (block.shared[launch->shared + k] != 255)
+            return failed("block (%u, %u, %u) wrote behind its %llu bytes of shared memory", block.index.x,
+                          block.index.y, block.index.z, launch->shared);
+    return 0;
+}
+
+// Run a block until it is done or none of its threads does more than spin.
+int advance(Block& block, bool& progress) {
+    launch->state->block = block.index;
+    launch->state->shared = block.shared;
+    for (;;) {
+        size_t done = 0, waiting = 0, spinning = 0;
+        int line = 0, other = 0;
+        shuffle(block.fibers);
+        for (Fiber* fiber : block.fibers) {
+            if (fiber->condition == READY || fiber->condition == SPINNING) {
+                resume(fiber);
+                progress |= fiber->condition != SPINNING;
+            }
+            done += fiber->condition == DONE;
+            spinning += fiber->condition == SPINNING;
+            if (fiber->condition == WAITING) {
+                other = waiting++ && fiber->line != line ? fiber->line : other;
+                line = fiber->line;
+            }
+            if (spinning && !launch->cooperative)
+                return failed("thread (%u, %u, %u) of block (%u, %u, %u) waits for others in a kernel that is not "
+                              "cooperative", fiber->thread.x, fiber->thread.y, fiber->thread.z, block.index.x,
+                              block.index.y, block.index.z);
+        }
+        if (done == block.fibers.size()) return finish(block);
+        if (spinning) return 0;
+        if (done)
+            return failed("__syncthreads() on line %d was reached by %zu of the %zu threads of block (%u, %u, %u)",
+                          line, waiting, block.fibers.size(), block.index.x, block.index.y, block.index.z);
+        if (other)
+            return failed("the threads of block (%u, %u, %u) wait at different barriers, on lines %d and %d",
+                          block.index.x, block.index.y, block.index.z, line, other);
+        for (Fiber* fiber : block.fibers) fiber->condition = READY;
+        progress = true;
+    }
+}
+
+int run_together(std::vector<Block>& blocks) {
+    std::vector<Block*> order;
+    for (Block& block : blocks) order.push_back(&block);
+    for (int patience = PATIENCE;;) {
+        bool progress = false, alive = false;
+        shuffle(order);
+        for (Block* block : order) {
+            if (block->done) continue;
+            if (advance(*block, progress)) return 1;
+            alive |= !block->done;
+        }
+        if (!alive) return 0;
+        if (progress) patience = PATIENCE;
+        else if (!--patience) return failed("some threads wait for what never comes: a spin without an end");
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+int standin_run(StandinLaunch* l) {
+    launch = l;
+    l->state->blocks = l->blocks, l->state->threads = l->threads;
+    random_state = l->seed * 0x9E3779B97F4A7C15ull + 1;
+    const size_t threads = (size_t)l->threads.x * l->threads.y * l->threads.z;
+    const unsigned long long count = (unsigned long long)l->blocks.x * l->blocks.y * l->blocks.z;
+    std::vector<Block> blocks(l->cooperative ? count : 1);
+    if (!grow(blocks.size(), threads)) return failed("no memory for the stacks of %zu threads", threads);
+    std::vector<unsigned long long> order(count);
+    for (unsigned long long k = 0; k < count; k++) order[k] = k;
+    shuffle(order);
+    for (unsigned long long k = 0; k < count; k++) {
+        size_t slot = l->cooperative ? k : 0;
+        prepare(blocks[slot], order[k], slot);
+        if ((!l->cooperative || k + 1 == count) && run_together(blocks)) return 1;
+    }
+    return 0;
+}
+
+void standin_barrier(int line) {
+    now->condition = WAITING;
+    now->line = line;
+    leave();
+}
+
+void standin_sleep() {
+    now->condition = SPINNING;
+    leave();
+}
+}
