@@ -198,6 +198,11 @@ class Emitter:
 
         self.prelude.append(fill)
 
+    def bytes(self) -> int:
+        """What all arrays take that were made for this plan."""
+        arrays = [*self.layout.own_buffers(), *(array for array, _ in self.values.values()), *self.do.scratch()]
+        return sum({id(self.backend.owner(a)): self.backend.owned(a) for a in arrays}.values())
+
     def view(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
         """node's value at the loop positions of env, and the indices left in it."""
         if node.op == "const":

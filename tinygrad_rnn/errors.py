@@ -45,13 +45,14 @@ class BadName(Error, KeyError):
 GIB, MIB = 2**30, 2**20
 
 
-def out_of_memory(needed: int, free: int | None, what: str) -> OutOfMemory:
+def out_of_memory(needed: int | None, free: int | None, what: str) -> OutOfMemory:
     """The error where `what`, such as "a training step of 64 examples", needs more bytes than are free.
 
-    free: None where nobody can say.
+    needed, free: None where nobody can say.
     """
     there = "" if free is None else f", and {_amount(free)} can be had"
-    return OutOfMemory(f"{what} needs {_amount(needed)}{there}; take fewer examples at a time (batch_size= in fit), or "
+    much = "more memory than there is" if needed is None else f"about {_amount(needed)} of memory"
+    return OutOfMemory(f"{what} needs {much}{there}; take fewer examples at a time (batch_size= in fit), or "
                        'in fit and value_and_grad memory="sqrt", which keeps only the states between segments of time')
 
 

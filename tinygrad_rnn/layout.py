@@ -173,6 +173,10 @@ class Layout:
         view = view.transpose(*order, *range(len(labels), view.ndim))
         return view, tuple(labels[k] for k in order)
 
+    def own_buffers(self) -> list[Any]:
+        """The buffers that are not a weight's own array."""
+        return [buffer for name, buffer in self.buffers.items() if buffer is not self.weights.get(name)]
+
     def copied_weights(self) -> list[str]:
         """Weights whose buffer has room around it, so that it is not the array itself."""
         return [name for name in self.used if self.system.quantities[name].role == "weight"

@@ -30,6 +30,7 @@ class Part:
         self.prelude, self.drawn, self.counted = emitter.prelude, emitter.drawn, emitter.counted
         self.behind: Mapping[str, Any] = {}  # index -> how many positions come before those of the last run
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
+        self.bytes = emitter.bytes()
         self._plain: dict[str, Any] = {}
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
         self.program: Any = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)

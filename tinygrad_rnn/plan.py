@@ -95,6 +95,11 @@ class Plan:
         for k in range(len(self.levels)):
             part.run(k)
 
+    @property
+    def bytes(self) -> int:
+        """What its arrays take, without the weights."""
+        return sum(part.bytes for part in self.parts)
+
     def launches(self) -> float:
         """How many launches a computation takes on a GPU; infinite where not all of it is launches."""
         counts: list[float] = [part.program.count() if self.compiled else math.inf for part in self.parts]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from . import backends
 from .config import Config
+from .errors import out_of_memory
+from .footprint import footprint
 from .plan import Plan
 from .segments import Segments
 from .system import System
@@ -33,9 +38,28 @@ class PlanCache:
         how = (backend.name, backends.precision(), backend.compiles(), threads)
         key = (*how, id(arrays), config)  # a plan keeps its arrays, and so their id
         if key not in self._plans:
-            kind = Plan if config.memory is None else Segments
-            self._plans[key] = kind(system, config, arrays, backend, threads=threads)
+            self._plans[key] = self._made(system, config, arrays, backend, threads)
             if len(self._plans) > MOST:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)
         return self._plans[key]
+
+    def _made(self, system: System, config: Config, arrays: Mapping[str, Any], backend: ModuleType, threads: int
+              ) -> Any:
+        """A new plan. Where memory does not suffice, the others go, and then an error says how much it takes."""
+
+        def plan(config: Config) -> Plan:
+            return Plan(system, config, arrays, backend, threads=threads)
+
+        for _ in range(2):
+            with contextlib.suppress(*backend.memory_errors):
+                if config.memory is None:
+                    return plan(config)
+                return Segments(system, config, arrays, backend, threads=threads)
+            self._plans.clear()
+        needed = None
+        if config.memory is None:
+            with contextlib.suppress(*backend.memory_errors):
+                needed = footprint(system, config, plan)
+        what = "a training step" if config.training else "a run"
+        raise out_of_memory(needed, backend.free_memory(), f"{what} of {config.batch} examples")

@@ -45,6 +45,10 @@ class Recorder:
             self._scratch[key] = self.xp.zeros(shape, dtype)
         return self._scratch[key]
 
+    def scratch(self) -> list[Any]:
+        """All scratch arrays that were asked for."""
+        return list(self._scratch.values())
+
     def loop(self, count: int, emit: Callable[[int], None]) -> None:
         """Record emit(0), emit(1) and derive the other steps up to count."""
         outer, bodies = self.calls, []

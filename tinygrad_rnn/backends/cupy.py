@@ -188,6 +188,11 @@ def owner(a: Any) -> Any:
     return a.data.mem
 
 
+def owned(a: Any) -> int:
+    """How many bytes the owner of a's memory has."""
+    return int(owner(a).size)
+
+
 def strided(a: Any, count: int, step: int) -> Any:
     """`count` views like a, each `step` bytes further, as one array."""
     memory = xp.cuda.MemoryPointer(a.data.mem, a.data.ptr - a.data.mem.ptr)

@@ -63,6 +63,11 @@ def owner(a: Any) -> Any:
     return a
 
 
+def owned(a: Any) -> int:
+    """How many bytes the owner of a's memory has."""
+    return int(owner(a).nbytes)
+
+
 def strided(a: Any, count: int, step: int) -> Any:
     """`count` views like a, each `step` bytes further, as one array."""
     return as_strided(a, (count, *a.shape), (step, *a.strides))

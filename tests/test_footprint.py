@@ -1,0 +1,63 @@
+"""What a plan takes, told before it is made; and what is said where there is not so much."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from architectures import build, data, steps_of
+
+import tinygrad_rnn as tr
+from tinygrad_rnn import backends, plans
+from tinygrad_rnn.feeds import prepared
+from tinygrad_rnn.footprint import footprint
+from tinygrad_rnn.plan import Plan
+
+
+@pytest.mark.parametrize("name", ["lstm", "layernorm", "bahdanau", "multihead", "mdlstm"])
+def test_the_footprint_is_what_the_plan_takes(name):
+    model = build(name)
+    steps = steps_of(model, 13)
+    derived = model.grad("loss")
+    want = ("loss", *(derived.adjoints[w] for w in model.weights))
+    config, _ = prepared(derived.system, want, data(model, 9, steps), training=True)
+
+    def plan(config):
+        return Plan(derived.system, config, model.weights.arrays, backends.current())
+
+    found = plan(config)
+    buffers = {id(b.base if b.base is not None else b): b for b in found.parts[0].layout.own_buffers()}
+    assert found.bytes >= sum(np.asarray(b.base if b.base is not None else b).nbytes for b in buffers.values())
+    assert footprint(derived.system, config, plan) == pytest.approx(found.bytes, rel=0.05)
+
+
+def scarce(monkeypatch, largest):
+    """Plans of more examples than that cannot be made."""
+
+    class Scarce(Plan):
+        def __init__(self, system, config, *args, **more):
+            if config.batch > largest:
+                raise MemoryError("none left")
+            super().__init__(system, config, *args, **more)
+
+    monkeypatch.setattr(plans, "Plan", Scarce)
+
+
+def test_out_of_memory_says_how_much_and_what_to_do(monkeypatch):
+    scarce(monkeypatch, 8)
+    model = tr.graphs.lstm(inputs=5, hidden=64, outputs=3)
+    x, y = np.zeros((4096, 50, 5)), np.zeros((4096, 50), int)
+    with pytest.raises(tr.Error, match=r"4096 examples needs about \d\.\d GiB.*batch_size=.*memory=\"sqrt\"") as caught:
+        model.value_and_grad(x=x, target=y)
+    assert isinstance(caught.value, MemoryError)
+    model.value_and_grad(x=x[:8], target=y[:8])
+
+
+def test_other_plans_go_first(monkeypatch):
+    scarce(monkeypatch, 8)
+    model = tr.graphs.lstm(inputs=5, hidden=4, outputs=3)
+    made = []
+    monkeypatch.setattr(backends.current(), "free_memory", lambda: made.append(len(model._plans._plans)) or 2**20)
+    model.run(x=np.zeros((2, 3, 5)))
+    with pytest.raises(tr.Error, match=r"9 examples needs about .* MiB of memory, and 1\.0 MiB can be had"):
+        model.run(x=np.zeros((9, 3, 5)))
+    assert made == [0]
