@@ -13,7 +13,7 @@ from ..fusion.lift import FLOATS
 from .cublas import Blas
 from .kernels import PRELUDE
 from .launch import Launch
-from .resident import BARRIER
+from .resident_text import BARRIER
 
 OPTIONS = ("--std=c++17",)
 COMMON = 48 * 1024  # bytes of shared memory that every kernel may have

@@ -24,7 +24,7 @@ from ..program import Block, Call
 from . import chain, products, takes
 from .device import Device
 from .launch import Launch, launches
-from .resident import Phase, resident
+from .resident import Work, resident
 
 RULES = {**products.RULES, **takes.RULES}
 LARGEST = 50_000  # launches in one graph; more take longer to put together than they save
@@ -115,7 +115,7 @@ class Program:
     def _loop(self, count: int, units: Sequence[Unit]) -> Steps:
         """A loop's body, passes that follow each other in one launch where they may."""
         steps: list[Step] = []
-        phases: list[Phase] | None = []
+        phases: list[Work] | None = []
         for _, each in itertools.groupby(units, lambda unit: isinstance(unit, Group)):
             run = list(each)
             passes = self._chain(run)
@@ -137,7 +137,7 @@ class Program:
         found = [p for group in groups if (p := passed(group, self._needed, apart=True)) is not None]
         return found if chain.chained(found) else None
 
-    def _stay(self, count: int, phases: list[Phase] | None) -> list[Step] | None:
+    def _stay(self, count: int, phases: list[Work] | None) -> list[Step] | None:
         if phases is None or self.loops == "launched":
             return None
         if self.precision != "float32":  # the kernel multiplies exactly; rounded products are the tensor cores'
@@ -225,7 +225,7 @@ class Graph:
             return None
 
 
-def _with(phases: list[Phase] | None, run: Sequence[Unit], passes: list[Pass] | None) -> list[Phase] | None:
+def _with(phases: list[Work] | None, run: Sequence[Unit], passes: list[Pass] | None) -> list[Work] | None:
     """The phases of a loop that stays, and another run of units; None where they cannot be phases."""
     if phases is None:
         return None
