@@ -66,8 +66,11 @@ def check_memory(memory: Any, check: bool = False) -> None:
 def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, lengths: Any = None,
              steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
              step: int = 0, check: bool = False, memory: str | None = None,
-             batch: int | None = None, counted: bool = False) -> tuple[Config, Feed]:
-    """The plan's key and its feed. Raises `Error` for anything that cannot be right."""
+             batch: int | None = None, counted: bool = False, classes: bool = True) -> tuple[Config, Feed]:
+    """The plan's key and its feed. Raises `Error` for anything that cannot be right.
+
+    classes: look for targets out of range; not needed for parts of data in which none was found.
+    """
     check_memory(memory, check)
     for name in want:
         if name not in system.quantities:
@@ -84,7 +87,8 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     batch, sizes = _sizes(system, arrays, steps, state, lengths, batch)
     _need_sizes(system, what.equations, sizes)
     by_range = _lengths(system, lengths, sizes, batch)
-    _check_classes(system, what.targets & coded, arrays, by_range)
+    if classes:
+        _check_classes(system, what.targets & coded, arrays, by_range)
     if check:
         for name in names:
             _check_finite(system.quantities[name], arrays[name], system, by_range)

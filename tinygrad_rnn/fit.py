@@ -20,10 +20,11 @@ from .batches import Batch, Batches, Stream, as_batches, positions, segments
 from .clipping import ClipNorm
 from .errors import BadFile, BadType, BadValue
 from .feeding import Feeding
-from .feeds import check_memory, prepared
+from .feeds import apart, check_memory, prepared
 from .files import load_checkpoint, replacing, save_checkpoint
 from .node import refs
 from .optim import Adam, Optimizer
+from .places import on_device
 from .rates import rate_at, schedule
 from .schedule import needed
 from .stages import check_cut
@@ -90,6 +91,7 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed, model.system)
     trainer.files = _Files(checkpoint, save_every, log, dict(meta or {}))
     trainer.carry_over = carry_state
+    trainer.look_ahead()
     if resume:
         trainer.resume()
     return trainer.train(int(epochs), patience, progress, on_epoch)
@@ -136,6 +138,7 @@ class _Trainer:
         adjoints = {name: self.derived.adjoints[name] for name in self.names}
         self.updates = backends.current().updates(Training(of, adjoints, self.weights, self.clip, optimizer))
         self.waiting: list[tuple[int, int, dict[str, float]]] = []  # updates whose numbers nobody has looked at yet
+        self.checked = False  # are the targets of all batches known to be classes?
         self.epoch, self.done, self.step = 0, 0, 0  # epochs finished, batches of this one done, updates
         self.state: dict[str, Any] | None = None
         self.totals = [0.0, 0]
@@ -143,6 +146,15 @@ class _Trainer:
         self.best: tuple[float, int, dict[str, Any]] | None = None
         self.started = self.shown = time.monotonic()
         self.before = 0.0  # seconds spent before a resume
+
+    def look_ahead(self) -> None:
+        """Check the classes of data that lie on a GPU as a whole, so that no batch has to be waited for."""
+        data = self.batches.data if isinstance(self.batches, Batches) else {}
+        if self.feeding is None and any(on_device(value) for name, value in data.items() if name != "lengths"):
+            inputs, lengths = apart(self.seen.system, data, None)
+            assert inputs is not None
+            prepared(self.derived.system, (self.of,), inputs, lengths=lengths, training=True)
+            self.checked = True
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -217,7 +229,7 @@ class _Trainer:
         if self.feeding is not None:
             data = self.feeding.mixed(data, self.step)
         config, feed = prepared(derived.system, want, data, lengths=lengths, state=self.state, training=True,
-                                seed=self.seed, step=self.step, memory=self.memory)
+                                seed=self.seed, step=self.step, memory=self.memory, classes=not self.checked)
         plan = derived._plans.get(derived.system, config, self.model.weights)
         self.updates(plan, feed)
         if self.carries:

@@ -29,15 +29,15 @@ def fits(group: Group, batch: int) -> bool:
     return all(o.array.ndim > 0 and o.array.shape[-1] == batch for i in group.items for o in (*i.reads, i.out))
 
 
-def chained(passes: Sequence[Pass]) -> bool:
-    """May a block do its positions of the last axis in all passes, whatever other blocks do?
+def chained(passes: Sequence[Pass], count: int = 1) -> bool:
+    """May a block do its positions of the last axis in all passes, in `count` steps, whatever other blocks do?
 
     It may where every operand is contiguous along that axis, or does not move along it and is only read; where no fold
     runs over it; and where operands that meet in memory meet at the same positions.
     """
     if any(0 in (n for n, _ in p.axes) for p in passes):
         return False
-    return len({p.axes[-1][0] for p in passes}) == 1 and all(map(_keeps_the_last, passes)) and _aligned(passes)
+    return len({p.axes[-1][0] for p in passes}) == 1 and all(map(_keeps_the_last, passes)) and _aligned(passes, count)
 
 
 def _keeps_the_last(p: Pass) -> bool:
@@ -46,21 +46,24 @@ def _keeps_the_last(p: Pass) -> bool:
     return all(a == 1 or (a == 0 and not access.written) for a, access in zip(along, found.accesses, strict=True))
 
 
-def _aligned(passes: Sequence[Pass]) -> bool:
+def _aligned(passes: Sequence[Pass], count: int) -> bool:
     """Do operands, of which one is written, share a byte only at the same position of the last axis?"""
     for w in (o for p in passes for o in p.written):
+        low, high = w.reach(count)
         for p in passes:
             for o in p.operands:
-                if w.low < o.high and o.low < w.high and (isinstance(o, Table) or not _in_rows(w, o, p.axes[-1][0])):
+                a, b = o.reach(count)
+                if low < b and a < high and (isinstance(o, Table) or not _in_rows(w, o, p.axes[-1][0])):
                     return False
     return True
 
 
 def _in_rows(w: Operand, o: Operand, length: int) -> bool:
     """Do both consist of whole rows of the same length, of the same memory?"""
-    row = length * w.array.itemsize
-    strides = [s for a in (w, o) for n, s in zip(a.array.shape[:-1], a.array.strides[:-1], strict=True) if n != 1]
-    return w.dtype == o.dtype and (w.address - o.address) % row == 0 and all(s % row == 0 for s in strides)
+    size = w.array.itemsize
+    moves = [s for a in (w, o) for n, s in zip(a.array.shape[:-1], a.array.strides[:-1], strict=True) if n != 1]
+    whole = all(s % (length * size) == 0 for s in (w.address - o.address, w.step, o.step, *moves))
+    return w.dtype == o.dtype and whole and (length == 1 or o.array.strides[-1] == size)
 
 
 def launch(passes: Sequence[Pass], multiprocessors: int) -> Launch:

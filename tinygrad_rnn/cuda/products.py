@@ -1,7 +1,7 @@
 """Matrix products as calls of cuBLAS: which operand is transposed, how far its columns lie apart, how many there are.
 
 cuBLAS counts along columns first, so that it is given C' = B' A' of what is C = A B by rows. An operand neither of
-whose axes is contiguous is copied first; products of more than one stack axis that is no run are done one by one.
+whose axes is contiguous, or that runs backward, is copied first; products of more than one stack axis that is no run are done one by one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _matmul(args: list[Any], memory: Memory) -> list[Instruction] | None:
         return [Map("copy", (0.0,), goal)]
     found: list[Instruction] = []
     left, right = (_contiguous(o, memory, found) for o in (left, right))
-    out = goal if _leading(goal) is not None else Operand(memory.empty(goal.array.shape, goal.array.dtype))
+    out = goal if _as_it_lies(goal) else Operand(memory.empty(goal.array.shape, goal.array.dtype))
     found += [_product(*each) for each in _singly(left, right, out)]
     if out is not goal:
         found.append(Map("copy", (out,), goal))
@@ -54,8 +54,14 @@ def _leading(o: Operand) -> tuple[bool, int] | None:
     return None
 
 
+def _as_it_lies(o: Operand) -> bool:
+    """Can cuBLAS take it as it lies: one axis contiguous, and matrix after matrix?"""
+    stack = zip(o.array.shape[:-2], o.array.strides[:-2], strict=True)
+    return _leading(o) is not None and all(stride >= 0 for n, stride in stack if n != 1)
+
+
 def _contiguous(o: Operand, memory: Memory, before: list[Instruction]) -> Operand:
-    if _leading(o) is not None:
+    if _as_it_lies(o):
         return o
     copy = Operand(memory.empty(o.array.shape, o.array.dtype))
     before.append(Map("copy", (o,), copy))

@@ -47,7 +47,7 @@ def resident(phases: Sequence[Work], count: int, memory: Memory, multiprocessors
 def _by_examples(phases: Sequence[Work], count: int) -> list[Launch] | None:
     """A loop without products: a block does all its steps for some examples, and waits for no other."""
     passes = [p for phase in phases if not isinstance(phase, Product) for p in phase]
-    if not passes or not chained(passes):
+    if not passes or not chained(passes, count):
         return None
     kernels = [kernel(p) for p in passes]
     name = f"loop_{hashlib.sha256(repr(kernels).encode()).hexdigest()[:16]}"
