@@ -67,7 +67,7 @@ class Run:
         self.results: Results = gpu_report.unmeasured() | {
             "command": shlex.join(["python", "-m", "benchmarks.gpu", *sys.argv[1:]]), "rounds": ROUNDS}
         if asked.smoke:
-            for part in ("seconds", "errors", "missing"):
+            for part in ("seconds", "errors", "staying", "missing"):
                 self.results[part] = {size: {} for size in asked.sizes}
 
     def left(self) -> float:
@@ -124,6 +124,8 @@ class Row:
         workers, place = self.run.workers, Place(self.run.asked.device, self.precision)
         try:
             ready = prepare(workers, self.installed(), self.size, place, self.failed)
+            if any(entrant.side == "ours" for entrant in ready):
+                self.run.results["staying"][self.size.name][self.row] = workers["ours"].ask("tell", "staying")
             return alternate(workers, self.agreeing(ready), ROUNDS, SECONDS, self.failed)
         finally:
             self.clear()

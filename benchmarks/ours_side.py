@@ -32,6 +32,14 @@ def facts(device: str) -> dict[str, str]:
     return machine.gpu(tr.backends.current().xp) if device == "cuda" else {}
 
 
+def staying() -> bool:
+    """Has a loop been run as one kernel since the last time, because that was faster?"""
+    choices = tr.backends.current().choices()
+    found = any(choices.values())
+    choices.clear()
+    return found
+
+
 def timed(place: Place) -> Arrays:
     """How steps are timed there, as arguments of `Prepared`."""
     return {"elapsed": clocks.of_cupy(), "together": clocks.TOGETHER} if place.device == "cuda" else {}

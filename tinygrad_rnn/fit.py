@@ -287,7 +287,7 @@ class _Trainer:
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best[2].items()}
         threads = self.derived._plans.threads or backends.current().threads()  # sums in parts: they enter the bits
-        progress = {"threads": threads, "totals": self.totals,
+        progress = {"threads": threads, "choices": backends.current().choices(), "totals": self.totals,
                     "epoch": self.epoch, "done": self.done, "step": self.step,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
                     "rows": self.history.rows, "seconds": self.before + time.monotonic() - self.started,
@@ -324,6 +324,7 @@ class _Trainer:
         self.epoch, self.done, self.step, self.totals = (progress[k] for k in ("epoch", "done", "step", "totals"))
         self.before = progress["seconds"]
         self.derived._plans.threads = progress.get("threads")
+        backends.current().choices().update(progress.get("choices", {}))
         self.history = History(progress["rows"], [dict(zip(COLUMNS, row, strict=True)) for row in progress["steps"]])
         if progress["best"] is not None:
             self.best = (*progress["best"], part("best."))

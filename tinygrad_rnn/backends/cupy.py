@@ -155,6 +155,11 @@ def program(segments: Any, public: set[int]) -> Any:
     return Program(segments, public, device())
 
 
+def choices() -> dict[str, bool]:
+    """What was measured and enters the bits of results: the way in which loops run."""
+    return device().choices
+
+
 def updates(training: Any) -> Any:
     """What does the updates of a training: on the device, where it knows all that is to be done."""
     from ..cuda.update import OnDevice

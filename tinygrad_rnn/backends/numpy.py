@@ -96,6 +96,11 @@ def load(target: Any, array: Any) -> None:
     rearrange(target, xp.moveaxis(asarray(array), 0, -1))
 
 
+def choices() -> dict[str, bool]:
+    """What was measured and enters the bits of results: nothing here that a checkpoint does not keep otherwise."""
+    return {}
+
+
 def updates(training: Any) -> Any:
     """What does the updates of a training."""
     from ..updates import AtOnce

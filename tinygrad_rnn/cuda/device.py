@@ -35,7 +35,7 @@ class Device:
     """The current GPU. It is what `fusion` calls a memory.
 
     captures: whether programs become graphs; loops: whether they are "launched" step by step, are "staying" as one
-    kernel, where they can, or are "measured", and then done in the faster way.
+    kernel, where they can, or are "measured", and then done in the faster way, which `choices` keeps.
     """
 
     numbers = NUMBERS
@@ -46,6 +46,7 @@ class Device:
     def __init__(self, xp: Any):
         self.xp = xp
         self._functions: dict[str, Any] = {}
+        self.choices: dict[str, bool] = {}  # of loops: is it faster when they stay?
         self.alone = True  # does a program make graphs of its own, or is it part of a larger one?
 
     # -- arrays ------------------------------------------------------------------------------------

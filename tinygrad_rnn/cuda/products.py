@@ -1,7 +1,8 @@
 """Matrix products as calls of cuBLAS: which operand is transposed, how far its columns lie apart, how many there are.
 
 cuBLAS counts along columns first, so that it is given C' = B' A' of what is C = A B by rows. An operand neither of
-whose axes is contiguous, or that runs backward, is copied first; products of more than one stack axis that is no run are done one by one.
+whose axes is contiguous, or that runs backward, is copied first; products of more than one stack axis that is no run
+are done one by one.
 """
 
 from __future__ import annotations

@@ -35,11 +35,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Steps:
-    """`count` repetitions of what is launched at each step; or, as one kernel, `stay`, where there is that way."""
+    """`count` repetitions of what is launched at each step; or, as one kernel, `stay`, where there is that way.
+
+    name: of that kernel and how often it goes round.
+    """
 
     count: int
     steps: list[Step]
     stay: list[Step] | None = None
+    name: str = ""
 
     def issue(self, staying: bool) -> None:
         """Launch all of it."""
@@ -79,7 +83,12 @@ class Program:
         graphs = [action for actions in self.segments for action in actions if isinstance(action, Graph)]
         return math.inf if self.uncaptured else sum(graph.launches for graph in graphs)
 
-    def stays(self, reason: str) -> None:
+    @property
+    def staying(self) -> bool:
+        """Does a loop run as one kernel that stays?"""
+        return any(isinstance(action, Graph) and action.staying for actions in self.segments for action in actions)
+
+    def note(self, reason: str) -> None:
         """Note why something is launched by itself."""
         if reason not in self.uncaptured:
             self.uncaptured.append(reason)
@@ -124,7 +133,9 @@ class Program:
             else:
                 steps += [s for unit in run for s in self._steps(unit)]
             phases = _with(phases, run, passes)
-        return Steps(count, steps, self._stay(count, phases))
+        made = self._staying_launches(count, phases)
+        name = f"{made[-1].name}*{count}" if made else ""
+        return Steps(count, steps, self._made(made) if made else None, name)
 
     def _chain(self, units: Sequence[Unit]) -> list[Pass] | None:
         """The groups' passes where a block may do all of them for its examples."""
@@ -137,18 +148,16 @@ class Program:
         found = [p for group in groups if (p := passed(group, self._needed, apart=True)) is not None]
         return found if chain.chained(found) else None
 
-    def _stay(self, count: int, phases: list[Work] | None) -> list[Step] | None:
-        if phases is None or self.loops == "launched":
+    def _staying_launches(self, count: int, phases: list[Work] | None) -> list[Launch] | None:
+        """The loop as one kernel that stays; rounded products are the tensor cores', which it does not use."""
+        if phases is None or self.loops == "launched" or self.precision != "float32":
             return None
-        if self.precision != "float32":  # the kernel multiplies exactly; rounded products are the tensor cores'
-            return None
-        made = resident(phases, count, self.device, self.device.multiprocessors, self.device.shared)
-        return None if made is None else self._made(made)
+        return resident(phases, count, self.device, self.device.multiprocessors, self.device.shared)
 
     def _steps(self, unit: Unit) -> list[Step]:
         """What a unit does at one step of its loop."""
         if isinstance(unit, Foreign):
-            self.stays(f"{getattr(unit.fn, '__name__', unit.fn)} is a call of CuPy's")
+            self.note(f"{getattr(unit.fn, '__name__', unit.fn)} is a call of CuPy's")
             return [unit.at]
         if isinstance(unit, Product):
             return [partial(self._product, unit)]
@@ -195,6 +204,11 @@ class Graph:
             self._replay = self._captured()
 
     @property
+    def staying(self) -> bool:
+        """Does a loop of it run as one kernel?"""
+        return bool(self._staying) and any(part.stay for part in self._parts)
+
+    @property
     def launches(self) -> int:
         """How many there are."""
         return sum(1 if part.stay and self._staying else part.count * len(part.steps) for part in self._parts)
@@ -205,23 +219,26 @@ class Graph:
 
     def _faster(self) -> bool:
         """Is it faster with loops that stay? What is computed is the same, so that it can be done twice."""
-        seconds = []
-        for self._staying in (False, True):
-            seconds.append(self._program.device.milliseconds(self._captured() or self._issue))
-        return seconds[1] < seconds[0]
+        choices, loops = self._program.device.choices, " ".join(part.name for part in self._parts if part.stay)
+        if loops not in choices:
+            milliseconds = []
+            for self._staying in (False, True):
+                milliseconds.append(self._program.device.milliseconds(self._captured() or self._issue))
+            choices[loops] = milliseconds[1] < milliseconds[0]
+        return choices[loops]
 
     def _captured(self) -> Callable[[], None] | None:
         """All launches as one graph; None where there is none."""
         if not self._program.device.captures or self._refused:
             return None
         if self.launches > LARGEST:
-            self._program.stays(f"{self.launches} launches are more than {LARGEST}")
+            self._program.note(f"{self.launches} launches are more than {LARGEST}")
             return None
         try:
             return self._program.device.captured(self._issue)
         except self._program.device.errors as error:
             self._refused = True
-            self._program.stays(f"CUDA refused: {error}")
+            self._program.note(f"CUDA refused: {error}")
             return None
 
 
