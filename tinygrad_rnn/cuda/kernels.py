@@ -128,7 +128,7 @@ class Writer:
         return [self.number(values[step]) for _, step, _ in self.kernel.folds]
 
     def _computed(self, name: str, args: list[Any]) -> Value:
-        """A step; beside integers whole numbers and truth values are integers too, so that they are compared exactly."""
+        """A step; beside integers whole numbers and truth values are integers too, so that all are compared exactly."""
         first = 1 if name == "where" else 0
         if any(isinstance(a, Value) and a.kind == INTEGER for a in args[first:]):
             args = [*args[:first], *map(self._beside_integers, args[first:])]

@@ -20,6 +20,9 @@ PART = 1024  # numbers in a part at least
 PARTS = 64  # of a sum at most
 
 
+ARGUMENTS = 4096 // 8  # of a kernel at most, 8 bytes each
+
+
 @dataclass
 class Launch:
     """One launch of a kernel. moves: by the place of an address among the arguments, how far it moves each step."""
@@ -33,6 +36,11 @@ class Launch:
     moves: dict[int, int]
     keep: list[Any] = field(default_factory=list)  # whatever the addresses point to
     cooperative: bool = False  # do its blocks wait for each other?
+
+    @property
+    def fits(self) -> bool:
+        """Are there not too many arguments?"""
+        return len(self.args) <= ARGUMENTS
 
     def at(self, functions: Mapping[str, Any], step: int) -> None:
         """Launch it for one step."""

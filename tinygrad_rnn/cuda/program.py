@@ -27,6 +27,7 @@ from .launch import Launch, launches
 from .resident import Work, resident
 
 RULES = {**products.RULES, **takes.RULES}
+OPERANDS = 60  # of one pass: with their strides they have to go into the 4 KiB of a kernel's arguments
 LARGEST = 50_000  # launches in one graph; more take longer to put together than they save
 Step = Callable[[int], None]
 
@@ -67,8 +68,8 @@ class Program:
         self.precision = backends.precision()
         self.uncaptured: list[str] = []
         self.launches: list[Launch] = []
-        bodies = [[(body, fused(body, alike_folds=True)) for body in unchanging_first(lifted(calls, RULES, device))]
-                  for calls in segments]
+        bodies = [[(body, fused(body, alike_folds=True, operands=OPERANDS))
+                   for body in unchanging_first(lifted(calls, RULES, device))] for calls in segments]
         self._needed = needs([pair for segment in bodies for pair in segment], public, device.owner)
         self.segments = [self._segment(segment) for segment in bodies]
         self._functions = device.functions(self.launches)
@@ -128,14 +129,15 @@ class Program:
         for _, each in itertools.groupby(units, lambda unit: isinstance(unit, Group)):
             run = list(each)
             passes = self._chain(run)
-            if passes is not None and len(passes) > 1:
-                steps += self._made([chain.launch(passes, self.device.multiprocessors)])
+            made = chain.launch(passes, self.device.multiprocessors) if passes and len(passes) > 1 else None
+            if made is not None and made.fits:
+                steps += self._made([made])
             else:
                 steps += [s for unit in run for s in self._steps(unit)]
             phases = _with(phases, run, passes)
-        made = self._staying_launches(count, phases)
-        name = f"{made[-1].name}*{count}" if made else ""
-        return Steps(count, steps, self._made(made) if made else None, name)
+        stay = self._staying_launches(count, phases)
+        name = f"{stay[-1].name}*{count}" if stay else ""
+        return Steps(count, steps, self._made(stay) if stay else None, name)
 
     def _chain(self, units: Sequence[Unit]) -> list[Pass] | None:
         """The groups' passes where a block may do all of them for its examples."""
@@ -152,7 +154,8 @@ class Program:
         """The loop as one kernel that stays; rounded products are the tensor cores', which it does not use."""
         if phases is None or self.loops == "launched" or self.precision != "float32":
             return None
-        return resident(phases, count, self.device, self.device.multiprocessors, self.device.shared)
+        made = resident(phases, count, self.device, self.device.multiprocessors, self.device.shared)
+        return made if made is not None and all(each.fits for each in made) else None
 
     def _steps(self, unit: Unit) -> list[Step]:
         """What a unit does at one step of its loop."""

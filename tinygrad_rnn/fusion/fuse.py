@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,8 +59,8 @@ def _inner(o: Operand) -> int:
 
 
 class _Fuser:
-    def __init__(self, count: int, alike_folds: bool):
-        self.count, self.alike_folds = count, alike_folds
+    def __init__(self, count: int, alike_folds: bool, operands: float):
+        self.count, self.alike_folds, self.operands = count, alike_folds, operands
         self.units: list[Unit] = []
 
     def add(self, item: Instruction) -> None:
@@ -84,6 +85,8 @@ class _Fuser:
     def _accepts(self, group: Group, item: Map | Fold) -> bool:
         """May the item be done in the same pass: does it meet the group's writes in the same places, or not at all?"""
         if len(group.items) == LARGEST or group.strided or strided(item) or space(item) != group.space:
+            return False
+        if len({o.key for i in (*group.items, item) for o in (*i.reads, i.out)}) > self.operands:
             return False
         if {o.dtype for i in (*group.items, item) for o in (*i.reads, i.out)} >= set(FLOATS):
             return False
@@ -122,9 +125,12 @@ def folded(fold: Fold) -> list[bool]:
     return [s == 0 for n, s in zip(fold.out.array.shape, fold.out.array.strides, strict=True) if n != 1]
 
 
-def fused(body: Repeated, alike_folds: bool = False) -> list[Unit]:
-    """The body's units, in an order that computes the same. alike_folds: one pass sums along the same axes only."""
-    fuser = _Fuser(body.count, alike_folds)
+def fused(body: Repeated, alike_folds: bool = False, operands: float = math.inf) -> list[Unit]:
+    """The body's units, in an order that computes the same.
+
+    alike_folds: one pass sums along the same axes only; operands: so many it has at most.
+    """
+    fuser = _Fuser(body.count, alike_folds, operands)
     for item in body.instructions:
         fuser.add(item)
     return fuser.units
