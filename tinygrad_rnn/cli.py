@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import catalogue, data, showcase, text_model
-from .backends import use_as_asked
+from .backends.options import add_options, use_options
 from .errors import BadValue, Error
 from .model import Model, equations
 
@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   tinygrad-rnn models --pages docs/models              a page of each: picture, equations, weights, training
   tinygrad-rnn examples                                what there is to run
   tinygrad-rnn examples hello --out hello              train one, and leave pictures and figures
+  tinygrad-rnn examples text --backend cupy            the same on a GPU
 """
 MODEL_HELP = "a name that `tinygrad-rnn models` lists, a file of equations, or a saved model (.safetensors)"
 
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     """The arguments of every command."""
     top = argparse.ArgumentParser(prog="tinygrad-rnn", description="Recurrent networks as equations.", epilog=EXAMPLES,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-    _backend_arguments(top, None)
+    add_options(top)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_arguments(_command(commands, "train", "train a character model on a text and draw it", _train))
     sample = _command(commands, "sample", "draw text from a trained model", _sample)
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     shown = _command(commands, "examples", "list the examples, or run one", _examples)
     shown.add_argument("name", nargs="?", help="run this example")
     shown.add_argument("arguments", nargs=argparse.REMAINDER, help="what it is given: --quick, --out DIR, --seed N, "
-                       "--help")
+                       "--backend NAME, --help")
     return top
 
 
@@ -73,15 +74,8 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
                               epilog="examples:\n" + "\n".join(lines),
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     one.set_defaults(run=run)
-    _backend_arguments(one, argparse.SUPPRESS)  # also behind the command; what stands before it is kept
+    add_options(one, argparse.SUPPRESS)  # also behind the command; what stands before it is kept
     return one
-
-
-def _backend_arguments(to: argparse.ArgumentParser, default: Any) -> None:
-    to.add_argument("--backend", default=default, metavar="NAME", help="what computes: numpy, cupy (a GPU), or auto, a "
-                    "GPU where one is usable (default: numpy, or TINYGRAD_RNN_BACKEND)")
-    to.add_argument("--precision", default=default, metavar="NAME", help="of products on a GPU: float32, tf32 or "
-                    "bfloat16 (default: float32, or TINYGRAD_RNN_PRECISION)")
 
 
 def _draw_arguments(draw: argparse.ArgumentParser) -> None:
@@ -228,8 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 for a mistake in what was asked, 130 when interrupted."""
     args = parser().parse_args(argv)
     try:
-        if args.backend or args.precision:
-            use_as_asked(args.backend, args.precision)
+        use_options(args)
         args.run(args)
     except Error as error:
         print(f"tinygrad-rnn: {error}", file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import to_numpy
 from .data import Vocabulary, split_text, streams
 from .errors import BadFile, BadValue
 from .files import load_checkpoint, replacing, writable_folder
@@ -56,12 +57,12 @@ def sample(model: Model, vocabulary: Vocabulary, length: int, temperature: float
     rng = np.random.default_rng(seed)
     step = model.stepper(batch=1, want=["y"])
     for code in vocabulary.encode(prime):
-        p = step(x=np.array([code]))["y"][0]
+        p = step(x=np.array([code]))["y"]
     drawn = []
     for _ in range(length):
-        code = _drawn(p.astype("float64"), temperature, rng)
+        code = _drawn(to_numpy(p)[0].astype("float64"), temperature, rng)
         drawn.append(code)
-        p = step(x=np.array([code]))["y"][0]
+        p = step(x=np.array([code]))["y"]
     return vocabulary.decode(drawn)
 
 

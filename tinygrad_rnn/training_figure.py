@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import to_numpy
 from .files import replacing
 from .model import Model
 from .tasks import Task
@@ -24,7 +25,7 @@ def draw(model: Model, task: Task, history: Any, path: Path) -> Path:
     _curve(curve, task, history.loss)
     data = task.make(np.random.default_rng(1), SHOWN)
     lengths = data.pop("lengths", None)
-    value = model.run(data, want=[task.shown], lengths=lengths)[task.shown]
+    value = to_numpy(model.run(data, want=[task.shown], lengths=lengths)[task.shown])
     wanted = data.get(task.wanted)
     if value.dtype.kind == "f" and wanted is not None and wanted.dtype.kind == "f":
         _scatter(said, value, wanted)

@@ -17,7 +17,7 @@ from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
 from .kernels import Kernel, kernel
 from .launch import Launch, arguments, power_of_two
-from .phases import mapping, totals
+from .phases import mapping, room, totals
 from .values import Code
 
 THREADS = 1024  # of a block at most
@@ -87,8 +87,7 @@ def launch(passes: Sequence[Pass], multiprocessors: int) -> Launch:
 def source(kernels: Sequence[Kernel], name: str) -> str:
     """The kernel's text: its parameters are those of the passes, one after the other, told apart by a letter."""
     code, prefixes = Code(), [f"{letters(k)}_" for k in range(len(kernels))]
-    code.line("extern __shared__ __align__(16) unsigned char shared[];")
-    code.line("double *const held = (double *)shared;")
+    room(kernels, code)
     code.line("const unsigned lanes = blockDim.x, lane = threadIdx.x, row = threadIdx.y, rows = blockDim.y;")
     code.line("const unsigned position = blockIdx.x * lanes + lane;")
     for k, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):

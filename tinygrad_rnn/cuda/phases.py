@@ -7,8 +7,17 @@ the block has. All threads come by here. resident: as of `Writer`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .kernels import Kernel, Writer, accumulate, decode, flat, kept, product, start, tree
 from .values import Code
+
+
+def room(kernels: Sequence[Kernel], code: Code) -> None:
+    """Shared memory for a total of each thread, where there are sums."""
+    if any(each.folds for each in kernels):
+        code.line("extern __shared__ __align__(16) unsigned char shared[];")
+        code.line("double *const held = (double *)shared;")
 
 
 def mapping(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:

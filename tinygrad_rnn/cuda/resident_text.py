@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .chain import letters
 from .kernels import Kernel, Writer, decode, flat, product
-from .phases import mapping, totals
+from .phases import mapping, room, totals
 from .values import Code
 
 THREADS = 512  # of a block
@@ -217,8 +217,7 @@ def _own(each: Kernel, prefix: str, tile: Tile, code: Code) -> None:
 def by_examples(kernels: Sequence[Kernel], name: str) -> str:
     """The text of a kernel that goes through the steps for the examples of a block."""
     code, prefixes = Code(), _prefixes(0, kernels)
-    code.line("extern __shared__ __align__(16) unsigned char shared[];")
-    code.line("double *const held = (double *)shared;")
+    room(kernels, code)
     with code.block("for (long long step = 0; step < steps; step++)"):
         _by_lanes(kernels, prefixes, code, f"blockIdx.x * {LANES}u")
         code.line("__syncthreads();")
@@ -256,8 +255,10 @@ def _passes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code) -> N
 
 def _by_lanes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code, base: str) -> None:
     """The passes one after the other, for LANES examples."""
-    code.line(f"const unsigned lanes = {LANES}u, lane = threadIdx.x % {LANES}u;")
+    code.line(f"const unsigned lane = threadIdx.x % {LANES}u;")
     code.line(f"const unsigned row = threadIdx.x / {LANES}u, rows = {THREADS // LANES}u;")
+    if any(each.folds for each in kernels):
+        code.line(f"const unsigned lanes = {LANES}u;")
     for j, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):
         last = len(each.folded) - 1
         if j:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..clipping import ClipNorm, ClipValue
 from ..config import Feed
+from ..flat import cut
 from ..plan import Plan
 from ..updates import Training
 from .device import Device
@@ -47,6 +48,7 @@ class OnDevice:
         self._count = 0
         self._set = _setter(self._dtype.name)
         self._tails: weakref.WeakKeyDictionary[Any, list[Program]] = weakref.WeakKeyDictionary()
+        self._copies: weakref.WeakKeyDictionary[Any, _Copies] = weakref.WeakKeyDictionary()
         self._graphs: weakref.WeakKeyDictionary[Any, Callable[[], None]] = weakref.WeakKeyDictionary()
 
     @staticmethod
@@ -63,7 +65,10 @@ class OnDevice:
             self._step(plan)
         else:
             plan.run(feed)
-            self._finish(plan)
+            if plan not in self._copies:
+                self._copies[plan] = _Copies(plan, self.training)
+            self._copies[plan].update(plan)
+            self._finish(self._copies[plan])
         self._seen[self._count] = self._last
         self._count += 1
         self.training.optimizer.step += 1
@@ -150,6 +155,24 @@ class OnDevice:
         arrays = {"w": w, "g": g, "s": scratch, **dict(zip(self.training.optimizer._slot_names(), slots, strict=True))}
         for op, out, args in self.training.optimizer.traced().steps:
             calls(op, *(arrays[a] if isinstance(a, str) else self._numbers[a, ...] for a in args), arrays[out])
+
+
+class _Copies:
+    """What a plan whose arrays are new at each run has computed, always in the same place."""
+
+    def __init__(self, plan: Any, training: Training):
+        weights = {training.adjoints[name]: w for name, w in training.weights.items()}
+        whole = plan.xp.empty(sum(w.size for w in weights.values()), plan.interior(training.of).dtype)
+        self._arrays = {training.of: plan.interior(training.of).copy(), **cut(whole, weights)}
+
+    def update(self, plan: Any) -> None:
+        """Copy what the plan has now."""
+        for name, array in self._arrays.items():
+            array[...] = plan.interior(name)
+
+    def interior(self, name: str) -> Any:
+        """As `Plan.interior`."""
+        return self._arrays[name]
 
 
 class _Calls:
