@@ -12,6 +12,11 @@ import pytest
 from browsing import CHROMIUM, FLAGS, Browser
 
 
+def other_backend() -> bool:
+    """Do the tests compute with something else than NumPy?"""
+    return os.environ.get("TINYGRAD_RNN_BACKEND", "numpy") != "numpy"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--standin", action="store_true",
                      help="compute with the cupy backend on a stand-in for CuPy, which needs no GPU")
@@ -21,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "device: looks at arrays of the backend itself, so results stay on the device")
     if config.getoption("--standin"):
         devices.use_standin()
-    if os.environ.get("TINYGRAD_RNN_BACKEND", "numpy") != "numpy":
+    if other_backend():
         devices.bring_results_to_the_host()
 
 
@@ -30,6 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = devices.gpu_missing() if marked else ""
     for item in marked if missing else ():
         item.add_marker(pytest.mark.skip(reason=missing))
+    for item in items if other_backend() else ():
+        reason = devices.numpy_only(f"{item.path.name}::{item.name}")
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ def _shared(found: re.Match[str]) -> str:
 def scheduler() -> ctypes.CDLL:
     """What runs the threads of a block, for all modules."""
     text = (NATIVE / "threads.cpp").read_text()
-    return ctypes.CDLL(str(_built(text, ("state.h",), ("-U_FORTIFY_SOURCE", "-O2"))), mode=ctypes.RTLD_GLOBAL)
+    return ctypes.CDLL(str(_built(text, ("state.h", "switch.h"), ("-O2",))), mode=ctypes.RTLD_GLOBAL)
 
 
 def _built(text: str, headers: tuple[str, ...], flags: tuple[str, ...]) -> Path:

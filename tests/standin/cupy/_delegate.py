@@ -100,14 +100,16 @@ def _recorded(fn: Fn, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     if all(id(a._mem) in sources for a in fresh):
         return found
 
+    goals = [a._a for a in fresh]  # a graph does not keep the device's memory
+
     def again() -> None:
         values = fn(*args, **kwargs)
-        for a, value in zip(fresh, values if isinstance(values, (list, tuple)) else [values], strict=True):
-            a._a[...] = value
+        for goal, value in zip(goals, values if isinstance(values, (list, tuple)) else [values], strict=True):
+            goal[...] = value
 
-    for a in fresh:
-        garbage(a._a)
-    record(again, *(a._a for a in fresh), *_arrays((args, tuple(kwargs.values()))))
+    for goal in goals:
+        garbage(goal)
+    record(again, *goals, *_arrays((args, tuple(kwargs.values()))))
     return found
 
 

@@ -64,7 +64,8 @@ def _function(name: str, parameters: str) -> Callable[..., Any]:
         bound = signature.bind(*args, **kwargs)
         positional, named = _arguments(name, bound)
         result = _delegate.call(fn, positional, named, sized=name not in DATA_DEPENDENT)
-        return _delegate.device(numpy.asarray(result)) if name in AS_ARRAYS else result
+        bare = name in AS_ARRAYS and not isinstance(result, ndarray)
+        return ndarray._of(numpy.asarray(result)) if bare else result
 
     wrapped.__name__ = wrapped.__qualname__ = name
     wrapped.__signature__ = signature  # type: ignore[attr-defined]
@@ -209,7 +210,8 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> ndarray
     """An array over the memory that a DLPack capsule of the device tells of."""
     if isinstance(x, ndarray):
         return x.view()
-    if tuple(x.__dlpack_device__())[0] != 2:
+    kind, _ = x.__dlpack_device__()
+    if kind != 2:
         return array(numpy.from_dlpack(x))
 
     class Shim:

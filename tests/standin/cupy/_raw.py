@@ -91,7 +91,7 @@ class RawKernel:
         count = self._module.module[f"standin_parameters_{self.name}"](codes)
         return [(code & 255, code >> 8) for code in codes[:count]]
 
-    @property
+    @functools.cached_property
     def max_threads_per_block(self) -> int:
         bounds = _compile.kernels(self.code)[self.name].split(",")[0].strip()
         return int(bounds) if bounds.isdigit() else runtime.THREADS
@@ -123,11 +123,10 @@ class RawKernel:
         values, memory = self._arguments(args)
         blocks, threads = _three("grid", grid), _three("block", block)
         self._check_sizes(blocks, threads, shared_mem)
-        run = self._module.module["standin_" + ("fibers_" if self._waits() else "plain_") + self.name]
-        cooperative = self.enable_cooperative_groups
+        run, cooperative = self._run, self.enable_cooperative_groups
 
         def task() -> None:
-            places = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
+            places = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
             launch = _Launch(arguments=ctypes.addressof(places), blocks=_Dim(*blocks), threads=_Dim(*threads),
                              shared=shared_mem, seed=int(os.environ.get("TINYGRAD_RNN_STANDIN_SEED", "0")),
                              cooperative=cooperative)
@@ -138,8 +137,10 @@ class RawKernel:
 
         enqueue(task, memory)
 
-    def _waits(self) -> bool:
-        return self.name in _compile.waiting(self.code)
+    @functools.cached_property
+    def _run(self) -> Any:
+        way = "fibers" if self.name in _compile.waiting(self.code) else "plain"
+        return self._module.module[f"standin_{way}_{self.name}"]
 
     def _check_sizes(self, blocks: tuple[int, int, int], threads: tuple[int, int, int], shared: int) -> None:
         count = threads[0] * threads[1] * threads[2]
@@ -149,28 +150,28 @@ class RawKernel:
             raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} with {count} threads in a block, at most "
                                   f"{self.max_threads_per_block}")
         if shared > self._dynamic:
-            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} with {shared} bytes of shared memory, at most "
-                                  f"{self._dynamic} (max_dynamic_shared_size_bytes)")
+            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} with {shared} bytes of shared memory, at "
+                                  f"most {self._dynamic} (max_dynamic_shared_size_bytes)")
         together = runtime.PROCESSORS * min(runtime.BLOCKS_PROCESSOR, runtime.THREADS_PROCESSOR // count,
                                             runtime.SHARED_PROCESSOR // (shared + 1024))
         if self.enable_cooperative_groups and blocks[0] * blocks[1] * blocks[2] > together:
             raise CUDADriverError(f"CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE: {self.name} in blocks {blocks}, at most "
                                   f"{together} can be there at once")
 
-    def _arguments(self, args: tuple[Any, ...]) -> tuple[list[numpy.ndarray], list[_memory.BaseMemory]]:
+    def _arguments(self, args: tuple[Any, ...]) -> tuple[list[Any], list[_memory.BaseMemory]]:
         """The values to be passed, and the blocks of memory that they point to."""
         if len(args) != len(self._parameters):
             raise TypeError(f"{self.name} takes {len(self._parameters)} arguments, not {len(args)}")
         values, memory = [], []
-        for k, (value, (size, kind)) in enumerate(zip(args, self._parameters, strict=True)):
-            array = _scalar(value)
-            given = FLOATING if array.dtype.kind == "f" else INTEGER
-            if array.itemsize != size or (kind == FLOATING) != (given == FLOATING):
-                raise TypeError(f"argument {k} of {self.name} is {array.dtype}; the parameter is "
+        for k, (value, parameter) in enumerate(zip(args, self._parameters, strict=True)):
+            held, given = _scalar(value)
+            size, kind = parameter
+            if ctypes.sizeof(held) != size or (kind == FLOATING) != (given == FLOATING):
+                raise TypeError(f"argument {k} of {self.name} is {type(value).__name__}; the parameter is "
                                 f"{('an integer', 'a float', 'a pointer')[kind]} of {size} bytes")
-            if kind == POINTER and array != 0:
-                memory.append(self._block(k, int(array)))
-            values.append(array)
+            if kind == POINTER and held.value:
+                memory.append(self._block(k, held.value & (2**64 - 1)))
+            values.append(held)
         return values, memory
 
     def _block(self, k: int, address: int) -> _memory.BaseMemory:
@@ -188,15 +189,19 @@ def _three(what: str, sizes: Any) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _scalar(value: Any) -> numpy.ndarray:
+_C_TYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double, "bool": ctypes.c_bool, "int8": ctypes.c_int8,
+            "uint8": ctypes.c_uint8, "int16": ctypes.c_int16, "uint16": ctypes.c_uint16, "int32": ctypes.c_int32,
+            "uint32": ctypes.c_uint32, "int64": ctypes.c_int64, "uint64": ctypes.c_uint64}
+_BY_TYPE: dict[type, Any] = {numpy.dtype(name).type: held for name, held in _C_TYPES.items()} | {
+    bool: ctypes.c_bool, int: ctypes.c_int64, float: ctypes.c_double}
+
+
+def _scalar(value: Any) -> tuple[Any, int]:
     """An argument as CuPy passes it: a pointer, a number of NumPy as it is, Python's by their widest type."""
-    if isinstance(value, ndarray):
-        return numpy.array(value._pointer, "uint64")
-    if isinstance(value, _memory.MemoryPointer):
-        return numpy.array(value.ptr, "uint64")
-    if isinstance(value, numpy.generic):
-        return numpy.array(value)
-    kinds = {bool: "bool", int: "int64", float: "float64"}
-    if type(value) not in kinds:
+    if isinstance(value, (ndarray, _memory.MemoryPointer)):
+        return ctypes.c_uint64(value._pointer if isinstance(value, ndarray) else value.ptr), POINTER
+    held = _BY_TYPE.get(type(value))
+    if held is None:
         raise _delegate.unsupported(value)
-    return numpy.array(value, kinds[type(value)])
+    return held(value if isinstance(value, float) else value.item() if hasattr(value, "item") else value), (
+        FLOATING if held in (ctypes.c_float, ctypes.c_double) else INTEGER)

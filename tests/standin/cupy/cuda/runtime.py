@@ -18,7 +18,7 @@ cudaDevAttrMultiProcessorCount = 16
 cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 cudaDevAttrCooperativeLaunch = 95
 
-PROCESSORS = 8  # streaming multiprocessors; few, since every thread of a cooperative kernel lives at once
+PROCESSORS = 4  # streaming multiprocessors; few, since every thread of a cooperative kernel lives at once
 SHARED, SHARED_OPTIN, SHARED_PROCESSOR = 48 << 10, 227 << 10, 228 << 10
 THREADS, THREADS_PROCESSOR, BLOCKS_PROCESSOR = 1024, 2048, 32
 

@@ -1,13 +1,12 @@
 // The threads of a block as fibers: each runs until it waits at a barrier, sleeps in a spin, or is done.
 #include "state.h"
+#include "switch.h"
 
-#include <csetjmp>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <utility>
 #include <vector>
 
@@ -21,8 +20,9 @@ const int PATIENCE = 10000;       // rounds in which nothing but spinning happen
 enum Condition { READY, WAITING, SPINNING, DONE };
 
 struct Fiber {
-    jmp_buf place;
+    StandinPlace place;
     char* stack = nullptr;
+    size_t room = 0;
     bool started = false;
     Condition condition = READY;
     int line = 0;
@@ -40,7 +40,7 @@ std::vector<Fiber*> pool;
 std::vector<unsigned char*> shared_pool;
 Fiber* now = nullptr;
 StandinLaunch* launch = nullptr;
-jmp_buf home;
+StandinPlace home;
 unsigned long long random_state;
 
 unsigned random_below(unsigned n) {  // xorshift
@@ -55,10 +55,7 @@ template <class T> void shuffle(std::vector<T>& items) {
         for (size_t k = items.size(); k > 1; k--) std::swap(items[k - 1], items[random_below((unsigned)k)]);
 }
 
-void leave() {
-    Fiber* fiber = now;
-    if (!_setjmp(fiber->place)) _longjmp(home, 1);
-}
+void leave() { standin_switch(now->place, home); }
 
 void entry() {
     for (;;) {
@@ -72,16 +69,9 @@ void resume(Fiber* fiber) {
     now = fiber;
     fiber->condition = READY;
     launch->state->thread = fiber->thread;
-    if (_setjmp(home)) return;
-    if (fiber->started) _longjmp(fiber->place, 1);
+    if (!fiber->started) standin_begin(fiber->place, fiber->stack, fiber->room, entry);
     fiber->started = true;
-    ucontext_t context;
-    getcontext(&context);
-    context.uc_stack.ss_sp = fiber->stack;
-    context.uc_stack.ss_size = STACK;
-    context.uc_link = nullptr;
-    makecontext(&context, entry, 0);
-    setcontext(&context);
+    standin_switch(home, fiber->place);
 }
 
 int failed(const char* format, ...) {
@@ -101,6 +91,7 @@ bool grow(size_t blocks, size_t threads) {
         if (stack == MAP_FAILED) return false;
         pool.push_back(new Fiber);
         pool.back()->stack = (char*)stack;
+        pool.back()->room = STACK - pool.size() % 128 * 128;  // so that not all stacks share lines of the cache
     }
     return true;
 }

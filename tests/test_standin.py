@@ -1,0 +1,564 @@
+"""The stand-in for CuPy: what it computes and refuses, what a capture does, and kernels that are right and wrong."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from on_standin import standin
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="kernels need g++, which is not installed")
+
+
+@pytest.fixture(scope="module")
+def cp() -> Iterator[ModuleType]:
+    with standin():
+        yield sys.modules["cupy"]
+
+
+@pytest.fixture(scope="module")
+def blas(cp: ModuleType) -> Any:
+    """A library with a handle that has a workspace, on the default stream."""
+    import cublas
+
+    library, handle = cublas.Library(), ctypes.c_void_p()
+    assert library.cublasCreate_v2(ctypes.byref(handle)) == 0
+    return SimpleNamespace(library=library, handle=handle, workspace=cp.empty(1024, "uint8"))
+
+
+def numbers(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def capture(cp: ModuleType, issue: Callable[[], Any], mode: int | None = None) -> tuple[Any, Any]:
+    """What `issue` gives while a stream of its own captures, and the graph."""
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture(mode)
+        try:
+            found = issue()
+        finally:
+            graph = stream.end_capture()
+    return found, graph
+
+
+# -- arrays ------------------------------------------------------------------------------------------------
+
+EXPRESSIONS = [
+    "a + b", "a - 2", "2 / a", "a * np.float32(3)", "-a", "abs(a)", "a ** 2", "a @ b.T", "a < b", "(a < b) & (b > 0)",
+    "a.T", "a.reshape(2, 6)", "a.reshape(-1)", "a.transpose(1, 0)", "a.swapaxes(0, 1)", "a[1]", "a[:, ::-1]",
+    "a[..., 0]", "a[None, 1:, 2]", "a[a > 0]", "a.sum()", "a.sum(axis=0, keepdims=True)", "a.max(1)",
+    "a.argmax(axis=1)", "a.any()", "a.astype('int64')", "a.copy()", "a.ravel()", "a.mean(0)", "a.cumsum(1)",
+    "xp.exp(a)", "xp.maximum(a, 0)", "xp.where(a > 0, a, b)", "xp.concatenate([a, b], axis=1)", "xp.stack([a, b])",
+    "xp.moveaxis(a, 0, 1)", "xp.expand_dims(a, 1)", "xp.broadcast_to(a[0], (3, 4))", "xp.take_along_axis(a, k, 1)",
+    "xp.argsort(a, axis=1)", "xp.sum(a, (0, 1))", "xp.max(a, axis=0)", "xp.clip(a, -0.5, 0.5)", "xp.flatnonzero(a > 0)",
+    "xp.einsum('ij,kj->ik', a, b)", "xp.tensordot(a, b, axes=([1], [1]))", "xp.dot(a, b.T)", "xp.logaddexp(a, b)",
+    "xp.zeros_like(a)", "xp.full((2, 3), 7.0)", "xp.arange(2, 11, 3)", "xp.isfinite(a)", "xp.count_nonzero(a)",
+    "xp.allclose(a, a)", "xp.take(a, k[0], 1)", "xp.cumsum(a, axis=0)", "xp.vdot(a, b)", "xp.pad(a, 1)",
+]
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_what_is_computed_is_numpys(cp, text):
+    values = {"a": numbers(3, 4), "b": numbers(3, 4, seed=1), "k": np.array([[0, 3], [2, 1], [1, 1]])}
+    found = eval(text, {"xp": cp, "np": np, **{name: cp.asarray(value) for name, value in values.items()}})
+    expected = np.asarray(eval(text, {"xp": np, "np": np, **values}))
+    assert type(found) is cp.ndarray and found.shape == expected.shape and found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.get(), expected)
+
+
+def test_functions_write_into_what_they_are_given(cp):
+    a, b, out = (cp.asarray(numbers(3, 4, seed=k)) for k in range(3))
+    assert cp.add(a, b, out)._a is out._a
+    np.testing.assert_array_equal(out.get(), a.get() + b.get())
+    cp.sum(a, axis=0, out=out[0])
+    np.testing.assert_array_equal(out.get()[0], a.get().sum(0))
+    cp.matmul(a, b.T, out[:, :3])
+    np.testing.assert_array_equal(out.get()[:, :3], a.get() @ b.get().T)
+    cp.copyto(out, 3)
+    cp.copyto(out, a, where=a > 0)
+    np.testing.assert_array_equal(out.get(), np.where(a.get() > 0, a.get(), 3))
+
+
+def test_views_are_views(cp):
+    a = cp.zeros((3, 4))
+    for view in (a[1], a.T, a.reshape(4, 3), a.ravel(), a[:, ::2], a.view(), cp.moveaxis(a, 0, 1)):
+        assert view.data.mem is a.data.mem
+    a.T[2] = 7
+    a[0] += 1
+    assert a.tolist() == [[1, 1, 8, 1], [0, 0, 7, 0], [0, 0, 7, 0]]
+    rows = cp.cuda.MemoryPointer(a.data.mem, a[0, 2].data.ptr - a.data.mem.ptr)
+    column = cp.ndarray((3,), a.dtype, rows, (32,))
+    assert column.tolist() == [8, 7, 7] and column.strides == (32,)
+    with pytest.raises((ValueError, TypeError)):  # beyond its memory
+        cp.ndarray((4,), a.dtype, rows, (32,))
+
+
+def test_the_host_is_reached_by_asking_only(cp):
+    host = numbers(3)
+    a = cp.asarray(host)
+    host[:] = 0
+    assert a.any() and cp.asarray(a) is a and isinstance(a.get(), np.ndarray) and isinstance(a[0].item(), float)
+    a.set(host)
+    assert not a.any() and float(a[0]) == 0 and int(a[1]) == 0 and not bool(a[2])
+    assert cp.asnumpy(a) is not a.get() and cp.asnumpy(host) is host
+
+
+def test_numpys_functions_dispatch(cp):
+    a = cp.asarray(numbers(3, 4))
+    for found in (np.add(a, 1), np.exp(a), np.sum(a), np.concatenate([a, a]), np.float32(2) * a, np.moveaxis(a, 0, 1)):
+        assert type(found) is cp.ndarray
+
+
+def test_the_memory_is_told(cp):
+    a = cp.asarray(numbers(3, 4))[:, 1:]
+    said = a.__cuda_array_interface__
+    assert said["data"] == (a.data.ptr, False) and said["strides"] == a.strides == (16, 4) and said["typestr"] == "<f4"
+    shared = cp.asarray(SimpleNamespace(__cuda_array_interface__=said))
+    again = cp.from_dlpack(SimpleNamespace(__dlpack__=a.__dlpack__, __dlpack_device__=a.__dlpack_device__))
+    shared[0] = 7
+    assert a[0].tolist() == again[0].tolist() == [7, 7, 7]
+
+
+REFUSED = [
+    ("np.asarray(a)", TypeError, "Implicit conversion"),
+    ("a + h", TypeError, "Unsupported type <class 'numpy.ndarray'>"),
+    ("h + a", TypeError, "Unsupported type <class 'numpy.ndarray'>"),
+    ("np.add(h, a)", TypeError, "Unsupported type"),
+    ("cp.maximum(a, h)", TypeError, "Unsupported type"),
+    ("cp.where(h > 0, a, 0)", TypeError, "Unsupported type"),
+    ("cp.sum(h)", TypeError, "Unsupported type"),
+    ("np.concatenate([a, h])", TypeError, "Unsupported type"),
+    ("cp.exp([1.0])", TypeError, "Unsupported type"),
+    ("cp.add(a, 1, out=h)", TypeError, "Unsupported type"),
+    ("cp.add(a, 1, where=a > 0)", TypeError, "Wrong arguments"),
+    ("a.__setitem__(slice(None), h)", ValueError, "non-scalar numpy.ndarray cannot be used for fill"),
+    ("cp.copyto(a, h)", ValueError, "non-scalar numpy.ndarray cannot be used for copyto"),
+    ("cp.copyto(a.astype('int64'), a)", TypeError, "Cannot cast"),
+    ("cp.take(a, 0, 0, None, 'clip')", TypeError, "positional"),
+    ("cp.take(a, [0], 0, out=cp.zeros((1, 4)))", TypeError, "Output dtype mismatch"),
+    ("cp.multiply.at(a, 0, 1)", NotImplementedError, "not supported yet"),
+    ("cp.add.at(a.astype('int64'), 0, 1)", TypeError, "only supports"),
+    ("cp.maximum.reduce(a)", NotImplementedError, "not supported yet"),
+    ("cp.argsort(a, kind='quicksort')", ValueError, "stable"),
+    ("cp.array(['text'])", ValueError, "Unsupported dtype"),
+    ("cp.trapezium(a)", AttributeError, "no attribute"),
+    ("np.from_dlpack(a)", (RuntimeError, BufferError), "device"),
+    ("range(cp.asarray(3))", TypeError, "integer"),
+    ("hash(a)", TypeError, "unhashable"),
+    ("a.__setitem__(slice(1, 3), a[:2])", RuntimeError, "overlapping"),
+]
+
+
+@pytest.mark.parametrize("text,kind,words", REFUSED, ids=[text for text, _, _ in REFUSED])
+def test_what_cupy_refuses_is_refused(cp, text, kind, words):
+    h = numbers(3, 4)
+    with pytest.raises(kind, match=words):
+        eval(text, {"cp": cp, "np": np, "h": h, "a": cp.asarray(h)})
+
+
+def test_positions_out_of_range_wrap(cp):
+    a = cp.arange(5.0)
+    at = cp.asarray([7, -1])
+    assert a[at].tolist() == a[np.array([7, -1])].tolist() == cp.take(a, at).tolist() == [2, 4]
+    cp.add.at(a, at, cp.ones(2))
+    a[[10]] = 50
+    assert a.tolist() == [50, 1, 3, 3, 5]
+
+
+def test_memory_is_counted_and_starts_as_nan(cp):
+    assert np.isnan(cp.empty((2, 3)).get()).all() and np.isnan(cp.empty_like(cp.zeros(3, "float32")).get()).all()
+    pool = cp.get_default_memory_pool()
+    before = pool.used_bytes()
+    a = cp.zeros(1000)
+    assert pool.used_bytes() == before + 8000 and cp.cuda.runtime.memGetInfo()[0] % 8 == -pool.used_bytes() % 8
+    view = a[5:]
+    del a
+    assert pool.used_bytes() == before + 8000
+    del view
+    assert pool.used_bytes() == before
+    pool.set_limit(size=before + 5000)
+    try:
+        for make in (lambda: cp.empty(1000), lambda: cp.zeros(1000), lambda: cp.asarray(np.zeros(1000)),
+                     lambda: cp.cuda.alloc(8000)):
+            with pytest.raises(cp.cuda.memory.OutOfMemoryError, match="Out of memory allocating 8,000 bytes"):
+                make()
+    finally:
+        pool.set_limit(size=0)
+
+
+def test_the_names_are_those_of_cupy():
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TINYGRAD_RNN_BACKEND")}
+    ask = "import cupy, json; print(json.dumps([cupy.__version__, [n for n in dir(cupy) if n[0] != '_']]))"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ask], env=clean, capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        pytest.skip("CuPy is not installed")
+    version, names = json.loads(done.stdout)
+    with standin():
+        from cupy import __version__, _functions
+
+        if version != __version__:
+            pytest.skip(f"CuPy is {version}, the list of names was made from {__version__}")
+        assert set(_functions.listed()) == set(names)
+
+
+# -- graphs ------------------------------------------------------------------------------------------------
+
+
+def test_captured_work_is_done_by_the_graph(cp):
+    a, out, first, one = cp.arange(4.0), cp.zeros(4), cp.zeros(1, "int32"), cp.ones(1)
+
+    def issue():
+        twice = a * 2
+        cp.add(twice, 1, out)
+        out[0] = 9
+        cp.add.at(out, first, one)
+        return twice, twice.sum(), a[1:]
+
+    (twice, total, view), graph = capture(cp, issue)
+    assert not out.any() and np.isnan(twice.get()).all() and np.isnan(total.get()) and view.data.mem is a.data.mem
+    graph.launch()
+    assert out.tolist() == [10, 3, 5, 7] and float(total) == 12
+    a += 1
+    graph.launch(stream=cp.cuda.Stream())
+    assert out.tolist() == [10, 5, 7, 9] and twice.tolist() == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("what", ["a.get()", "float(a[0])", "cp.nonzero(a)", "a[a > 0]", "s.synchronize()", "s.done",
+                                  "cp.cuda.runtime.deviceSynchronize()", "cp.cuda.Device().synchronize()",
+                                  "cp.asarray([1.0, 2.0])", "repr(a)", "a.set(a.get())"])
+def test_a_capture_refuses_what_waits(cp, what):
+    a = cp.arange(3.0)
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureUnsupported"):
+        capture(cp, lambda: eval(what, {"cp": cp, "a": a, "s": cp.cuda.get_current_stream()}))
+    assert not cp.cuda.get_current_stream().is_capturing() and a.tolist() == [0, 1, 2]
+
+
+def test_a_capture_allocates_in_relaxed_mode_only(cp):
+    runtime = cp.cuda.runtime
+    capture(cp, lambda: cp.empty(3))
+    with pytest.raises(runtime.CUDARuntimeError, match="cudaMalloc"):
+        capture(cp, lambda: cp.empty(3), runtime.streamCaptureModeThreadLocal)
+
+
+def test_the_default_stream_neither_captures_nor_joins_one(cp):
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError):
+        cp.cuda.Stream.null.begin_capture()
+    a = cp.zeros(3)
+    blocking = cp.cuda.Stream()
+    with blocking:
+        blocking.begin_capture()
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="legacy stream"):
+        a += 1
+    blocking.end_capture()
+    a += 1
+    assert a.tolist() == [1, 1, 1]
+
+
+def test_a_graph_whose_memory_went_is_found(cp):
+    out = cp.zeros(3)
+    _, graph = capture(cp, lambda: cp.add(cp.ones(3) * 2, 1, out))
+    gc.collect()
+    with pytest.raises(RuntimeError, match="freed"):
+        graph.launch()
+
+
+def test_a_second_stream_joins_a_capture_and_must_come_back(cp):
+    other, event, a = cp.cuda.Stream(non_blocking=True), cp.cuda.Event(), cp.zeros(3)
+
+    def forked(back: bool):
+        main = cp.cuda.get_current_stream()
+        main.record(event)
+        other.wait_event(event)
+        with other:
+            cp.add(a, 1, a)
+        if back:
+            main.wait_event(other.record())
+
+    _, graph = capture(cp, lambda: forked(True))
+    assert not other.is_capturing() and not a.any()
+    graph.launch()
+    assert a.tolist() == [1, 1, 1]
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="unjoined"):
+        capture(cp, lambda: forked(False))
+
+
+# -- kernels -----------------------------------------------------------------------------------------------
+
+ELEMENTWISE = r"""
+__device__ __forceinline__ float squared(float x) { return x * x; }
+extern "C" __global__ void __launch_bounds__(256) elementwise(
+        const float *__restrict__ a, float *__restrict__ out, const long long n, const float scale) {
+    const unsigned k = blockIdx.x * blockDim.x + threadIdx.x;
+    if (k < n) out[k] = scale * squared(tanhf(a[k])) + (isnan(a[k]) ? 1.0f : 0.0f);
+}
+"""
+REDUCTION = r"""
+extern "C" __global__ void reduction(const float *a, double *out, long long n) {
+    extern __shared__ __align__(16) unsigned char shared[];
+    double *const held = (double *)shared;
+    double total = 0;
+    for (long long k = blockIdx.x * blockDim.x + threadIdx.x; k < n; k += gridDim.x * blockDim.x) total += a[k];
+    held[threadIdx.x] = total;
+    __syncthreads();
+    for (unsigned far = blockDim.x / 2; far > 0; far /= 2) {
+        if (threadIdx.x < far) held[threadIdx.x] += held[threadIdx.x + far];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) out[blockIdx.x] = held[0];
+}
+"""
+COOPERATIVE = r"""
+__device__ __forceinline__ void barrier(unsigned *arrived, unsigned goal) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        atomicAdd(arrived, 1u);
+        while (*(volatile unsigned *)arrived < goal) __nanosleep(20);
+    }
+    __syncthreads();
+}
+extern "C" __global__ void around(float *x, float *y, unsigned *arrived, long long steps, long long missing) {
+    const unsigned n = gridDim.x * blockDim.x, k = blockIdx.x * blockDim.x + threadIdx.x;
+    for (unsigned s = 0; s < steps; s++) {
+        __stcg(y + k, __ldcg(x + (k + 1) % n) + 1);
+        barrier(arrived, (2 * s + 1) * gridDim.x + missing);
+        __stcg(x + k, __ldcg(y + k));
+        barrier(arrived, (2 * s + 2) * gridDim.x);
+    }
+}
+"""
+ROTATION = r"""
+extern "C" __global__ void rotation(float *a) {
+    extern __shared__ __align__(16) unsigned char shared[];
+    float *const held = (float *)shared;
+    const unsigned k = threadIdx.x;
+    held[k] = a[k];
+    __syncthreads();
+    const float next = held[(k + 1) % blockDim.x];
+    BARRIER
+    held[k] = k + 1 < blockDim.x ? next : held[k];
+    __syncthreads();
+    a[k] = held[k];
+}
+"""
+WRONG = r"""
+extern "C" __global__ void some(float *a) { if (threadIdx.x < 5) __syncthreads(); a[threadIdx.x] = 0; }
+extern "C" __global__ void two(float *a) { if (threadIdx.x < 5) __syncthreads(); else
+    __syncthreads(); }
+extern "C" __global__ void spin(unsigned *a) { while (*(volatile unsigned *)a < 5) __nanosleep(10); }
+extern "C" __global__ void behind(float *a) {
+    extern __shared__ __align__(16) unsigned char shared[];
+    ((float *)shared)[threadIdx.x] = 0;
+}
+extern "C" __global__ void unwritten(float *a) {
+    extern __shared__ __align__(16) unsigned char shared[];
+    a[threadIdx.x] = ((float *)shared)[threadIdx.x];
+}
+"""
+
+
+def function(cp: ModuleType, code: str, name: str, cooperative: bool = False) -> Any:
+    module = cp.RawModule(code=code, options=("--std=c++17",), enable_cooperative_groups=cooperative)
+    return module.get_function(name)
+
+
+@pytest.fixture(params=["0", "7", "12345"])
+def order(request, monkeypatch) -> int:
+    """Threads and blocks in order, and in two other orders."""
+    monkeypatch.setenv("TINYGRAD_RNN_STANDIN_SEED", request.param)
+    return int(request.param)
+
+
+@needs_compiler
+def test_an_elementwise_kernel(cp, order):
+    host = numbers(100_003)
+    host[5] = np.nan
+    a, out = cp.asarray(host), cp.empty(len(host) + 1, "float32")
+    args = (np.uint64(a.data.ptr), np.uint64(out.data.ptr), np.int64(len(host)), np.float32(3))
+    function(cp, ELEMENTWISE, "elementwise")((-(-len(host) // 256), 1, 1), (256, 1, 1), args)
+    expected = np.where(np.isnan(host), np.nan, 3 * np.tanh(host) ** 2)
+    np.testing.assert_allclose(out.get()[:-1], expected, rtol=1e-5, atol=1e-7)
+    assert np.isnan(out.get()[-1])
+
+
+@needs_compiler
+def test_a_reduction_in_shared_memory(cp, order):
+    host = numbers(5000)
+    a, out = cp.asarray(host), cp.zeros(7)
+    function(cp, REDUCTION, "reduction")((7,), (64,), (a, out, len(host)), shared_mem=64 * 8)
+    assert float(out.sum()) == pytest.approx(host.sum(dtype="float64"), rel=1e-12)
+
+
+@needs_compiler
+def test_blocks_that_wait_for_each_other(cp, order):
+    x, y, arrived = cp.arange(8 * 32, dtype="float32"), cp.empty(8 * 32, "float32"), cp.zeros(1, "uint32")
+    around = function(cp, COOPERATIVE, "around", cooperative=True)
+    around((8,), (32,), (x, y, arrived, 20, 0))
+    assert x.tolist() == [(k + 20) % 256 + 20 for k in range(256)] and int(arrived[0]) == 2 * 20 * 8
+    arrived.fill(0)
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="a spin without an end"):
+        around((8,), (32,), (x, y, arrived, 1, 1))
+    with pytest.raises(cp.cuda.driver.CUDADriverError, match="COOPERATIVE_LAUNCH_TOO_LARGE"):
+        around((4 * 32 + 1,), (32,), (x, y, arrived, 1, 0))
+
+
+@needs_compiler
+def test_another_order_of_threads_finds_a_missing_barrier(cp, monkeypatch):
+    def rotated(barrier: str, seed: int) -> bool:
+        monkeypatch.setenv("TINYGRAD_RNN_STANDIN_SEED", str(seed))
+        a = cp.arange(64, dtype="float32")
+        function(cp, ROTATION.replace("BARRIER", barrier), "rotation")((1,), (64,), (a,), shared_mem=256)
+        return a.tolist() == [*range(1, 64), 63]
+
+    assert all(rotated("__syncthreads();", seed) for seed in range(4))
+    assert rotated("", 0)  # in order nothing shows
+    assert not any(rotated("", seed) for seed in range(1, 4))
+
+
+@needs_compiler
+@pytest.mark.parametrize("name,words", [("some", "reached by 5 of the 32 threads"), ("two", "different barriers"),
+                                        ("spin", "not cooperative"), ("behind", "behind its 64 bytes")])
+def test_what_goes_wrong_in_a_kernel_is_an_error(cp, name, words):
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match=words):
+        function(cp, WRONG, name)((1,), (32,), (cp.zeros(32, "float32"),), shared_mem=64)
+
+
+@needs_compiler
+def test_shared_memory_starts_as_nan(cp):
+    a = cp.zeros(32, "float32")
+    function(cp, WRONG, "unwritten")((1,), (32,), (a,), shared_mem=128)
+    assert np.isnan(a.get()).all()
+
+
+@needs_compiler
+def test_a_launch_has_the_limits_of_a_gpu(cp):
+    plain, shared = function(cp, ELEMENTWISE, "elementwise"), function(cp, WRONG, "unwritten")
+    a = cp.zeros(1024, "float32")
+    args = (a, a, np.int64(3), np.float32(1))
+    invalid = pytest.raises(cp.cuda.driver.CUDADriverError, match="INVALID_VALUE")
+    for grid, block in [((0,), (1,)), ((1,), (257,)), ((1, 65536), (1,)), ((1, 1, 65536), (1,)), ((1,), (1, 1, 65))]:
+        with invalid:
+            plain(grid, block, args)
+    with invalid:
+        shared((1,), (1025,), (a,), shared_mem=16)
+    with invalid:
+        shared((1,), (1024,), (a,), shared_mem=(48 << 10) + 1)
+    with invalid:
+        shared.max_dynamic_shared_size_bytes = (227 << 10) + 1
+    shared.max_dynamic_shared_size_bytes = 227 << 10
+    shared((1,), (1024,), (a,), shared_mem=227 << 10)
+    for wrong in (args[:3], (*args, a), (a, a, np.float32(3), np.float32(1)), (a, a, np.int64(3), 1.0)):
+        with pytest.raises(TypeError):
+            plain((1,), (32,), wrong)
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="no memory of the device"):
+        plain((1,), (32,), (numbers(3).ctypes.data, a, 3, np.float32(1)))
+    with pytest.raises(cp.cuda.driver.CUDADriverError, match="NOT_FOUND"):
+        function(cp, ELEMENTWISE, "another")
+
+
+@needs_compiler
+def test_a_captured_kernel_runs_with_the_graph(cp):
+    a = cp.zeros(32, "float32")
+    kernel = function(cp, WRONG, "unwritten")
+    _, graph = capture(cp, lambda: kernel((1,), (32,), (a,), shared_mem=128))
+    assert not a.any()
+    graph.launch()
+    assert np.isnan(a.get()).all()
+
+
+@needs_compiler
+def test_source_that_does_not_compile_says_where(cp):
+    with pytest.raises(cp.cuda.compiler.CompileException, match=r"kernels.cu:2.*mistake"):
+        function(cp, 'extern "C" __global__ void f(float *a) {\n    *a = mistake; }', "f")
+    with pytest.raises(cp.cuda.compiler.CompileException, match="include"):
+        function(cp, "#include <math.h>\n" + ELEMENTWISE, "elementwise")
+
+
+def test_without_a_compiler_the_reason_is_said(cp, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TINYGRAD_RNN_STANDIN_CACHE", str(tmp_path))
+    with pytest.raises(cp.cuda.compiler.CompileException, match=r"g\+\+"):
+        function(cp, ELEMENTWISE, "elementwise")
+
+
+# -- products ----------------------------------------------------------------------------------------------
+
+
+def product(blas: Any, a: Any, b: Any, c: Any, turned: tuple[int, int] = (0, 0), compute: int = 68, alpha: float = 1,
+            beta: float = 0, **changed: Any) -> int:
+    """cublasGemmEx on matrices that lie in column-major order: as arrays, their transposes."""
+    scalar, kind = (ctypes.c_double, 1) if a.dtype == "float64" else (ctypes.c_float, 0)
+    fields = {"m": c.shape[1], "n": c.shape[0], "k": a.shape[1 - (not turned[0])], "lda": a.shape[1],
+              "ldb": b.shape[1], "ldc": c.shape[1], **changed}
+    return blas.library.cublasGemmEx(
+        blas.handle, *turned, fields["m"], fields["n"], fields["k"], ctypes.byref(scalar(alpha)),
+        ctypes.c_void_p(a.data.ptr), kind, fields["lda"], b.data.ptr, kind, fields["ldb"],
+        ctypes.byref(scalar(beta)), c.data.ptr, kind, fields["ldc"], compute, -1)
+
+
+@pytest.mark.parametrize("turn_a,turn_b", [*itertools.product((0, 1), repeat=2)])
+@pytest.mark.parametrize("dtype,compute,tolerance", [
+    ("float32", 68, 1e-6), ("float64", 70, 1e-14), ("float32", 77, 2e-3), ("float32", 75, 2e-2)])
+def test_products(cp, blas, turn_a, turn_b, dtype, compute, tolerance):
+    left, right, add = numbers(5, 64, dtype=dtype), numbers(64, 7, dtype=dtype, seed=1), numbers(5, 7, dtype=dtype)
+    a = cp.asarray(left.T if not turn_a else left, order="C").copy()
+    b = cp.asarray(right.T if not turn_b else right, order="C").copy()
+    c = cp.asarray(add.T).copy()
+    assert product(blas, a, b, c, (turn_a, turn_b), compute, alpha=2, beta=0.5) == 0
+    expected = 2 * left.astype("float64") @ right + 0.5 * add
+    error = np.abs(c.get().T - expected).max() / np.abs(expected).max()
+    assert error < tolerance
+    if compute in (75, 77):  # the operands are rounded, and it shows
+        assert error > tolerance / 100
+
+
+def test_products_in_a_batch(cp, blas):
+    left, right = numbers(3, 4, 5), numbers(3, 5, 6, seed=1)
+    a, b = cp.asarray(left), cp.asarray(right)  # row-major: c' = b' a'
+    c = cp.empty((3, 4, 6), "float32")
+    one, zero = ctypes.byref(ctypes.c_float(1)), ctypes.byref(ctypes.c_float(0))
+    arguments = (6, 4, 5, one, b.data.ptr, 0, 6, 30, a.data.ptr, 0, 5, 20, zero, c.data.ptr, 0, 6, 24, 3, 68, -1)
+    assert blas.library.cublasGemmStridedBatchedEx(blas.handle, 0, 0, *arguments) == 0
+    np.testing.assert_allclose(c.get(), left @ right, rtol=1e-5, atol=1e-6)  # NaN in c was not read
+
+
+def test_products_refuse_what_cublas_does(cp, blas):
+    a, b, c = (cp.zeros((4, 4), "float32") for _ in range(3))
+    assert product(blas, a, b, c, lda=3) == product(blas, a, b, c, ldc=3) == product(blas, a, b, c, m=-1) == 7
+    assert product(blas, a, b, c, compute=70) == 15 and product(blas, a, b, c, m=0) == 0
+    nobody = SimpleNamespace(library=blas.library, handle=ctypes.c_void_p(12))
+    assert product(nobody, a, b, c) == 1
+    with pytest.raises(ValueError, match="beyond its memory"):
+        product(blas, a, b, c, n=5)
+
+
+def test_a_captured_product_needs_a_workspace_and_runs_with_the_graph(cp, blas):
+    library, handle = blas.library, blas.handle
+    a, b, c = cp.ones((4, 4), "float32"), cp.ones((4, 4), "float32"), cp.zeros((4, 4), "float32")
+
+    def issue(workspace: bool) -> int:
+        assert library.cublasSetStream_v2(handle, cp.cuda.get_current_stream().ptr) == 0
+        if workspace:
+            assert library.cublasSetWorkspace_v2(handle, blas.workspace.data.ptr, 1024) == 0
+        return product(blas, a, b, c)
+
+    try:
+        assert capture(cp, lambda: issue(False))[0] == 14
+        status, graph = capture(cp, lambda: issue(True))
+        assert status == 0 and not c.any()
+        graph.launch()
+        assert (c.get() == 4).all()
+    finally:
+        library.cublasSetStream_v2(handle, 0)
