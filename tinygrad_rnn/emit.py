@@ -196,7 +196,11 @@ class Emitter:
                 joint = joint * factor
             xp.copyto(value, joint.sum() if BATCH in over else joint, "unsafe")
 
-        self.prelude.append(fill)
+        changing = lay.config.lengths | lay.config.cut
+        if any(lay.system.range_of(i) in changing for i in over if i != BATCH):
+            self.prelude.append(fill)
+        else:
+            fill(Feed({}))
 
     def bytes(self) -> int:
         """What all arrays take that were made for this plan."""

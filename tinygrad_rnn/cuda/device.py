@@ -18,7 +18,7 @@ from .resident_text import BARRIER
 OPTIONS = ("--std=c++17",)
 COMMON = 48 * 1024  # bytes of shared memory that every kernel may have
 NUMBERS = frozenset({*FLOATS, "int64"})
-NAMES = {"amax": "max"}  # functions that CuPy calls otherwise
+NAMES = {"amax": "max", "true_divide": "divide"}  # functions that CuPy calls otherwise
 PREFIX = "cupy_"  # of CuPy's elementwise functions
 
 
