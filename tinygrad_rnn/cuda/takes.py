@@ -41,7 +41,7 @@ def _gather(args: list[Any], memory: Memory) -> list[Instruction] | None:
         found += [Map("add", (lengths, offset), place), Map("multiply", (place, each), place)]
     found += [Map("add", (places[0], place), places[0]) for place in places[1:]]
     last = sum((view.array.shape[k] - 1) * far[k] for k in axes)
-    first = Table(view.array[(0,) * len(axes)], view)
+    first = Table(view.array[(*[0] * len(axes), ...)], view)
     by_example = places[0].view(_behind(places[0].array, out.array.ndim - 1))
     terms = (spread(first, out.array.shape), spread(by_example, out.array.shape))
     return [*found, Map("take", terms, out, (1, last + 1))]
@@ -50,7 +50,7 @@ def _gather(args: list[Any], memory: Memory) -> list[Instruction] | None:
 def _take(table: Operand, place: Operand, out: Operand) -> Map:
     """out = what lies at the places along the table's first axis."""
     far, count = table.array.strides[0] // table.array.itemsize, table.array.shape[0]
-    first = Table(table.array[0], table)
+    first = Table(table.array[0, ...], table)
     return Map("take", (spread(first, out.array.shape), spread(place, out.array.shape)), out, (far, count))
 
 
