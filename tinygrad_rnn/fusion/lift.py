@@ -26,6 +26,7 @@ class Operand:
     """An array as the first step of a loop sees it, and how many bytes it moves from step to step."""
 
     def __init__(self, array: np.ndarray, step: int = 0):
+        assert isinstance(array, np.ndarray)  # not a number, which would have been read
         self.array, self.step = array, step
         self.dtype = array.dtype.name
         self.address = int(array.__array_interface__["data"][0])
@@ -326,7 +327,6 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
 
 RULES: dict[str, Rule] = {
     **{name: functools.partial(_map, name) for name in SCALARS},
-    "true_divide": functools.partial(_map, "divide"),  # CuPy's name of it
     **{name: functools.partial(_reduction, name) for name in ("sum", "mean", "max")},
     "copyto": _copy,
 }
