@@ -1,6 +1,7 @@
 # make demo               train a character LSTM on real text and draw it; everything goes to out/
 # make demo TEXT=my.txt   the same on a text of your own
-# make test               lint, type-check, and test with compiled plans and without
+# make test               lint, type-check, and test with compiled plans, without, and on a stand-in for a GPU
+# make test && .venv-test/bin/pip install '.[cuda12]' && .venv-test/bin/pytest -m gpu   and on an NVIDIA GPU
 # make data               fetch the data sets of the examples: packages into .venv, archives into data/
 # make examples           run every example to its figure (an hour or two), and make docs/examples.md of what they reach
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
@@ -14,11 +15,15 @@ TEXT ?=
 OUT ?= out
 BENCH ?=
 TESTED = .[test,jit]
-# Tests for which it makes no difference how plans are run: of pictures, pages and data.
+# Tests for which it makes no difference how plans are run: of pictures, pages and data, and of kernels for a GPU.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview dashes \
 	declared_pictures draw_options flow geometry golden hatched page page_browser page_numbers page_walk pictures \
 	typeset viz writers \
-	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page
+	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page \
+	cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cupy_ptx gpu
+
+# Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
+ON_STANDIN = corners gradient graphs optim text
 
 # Editable, so that a changed source needs no new install.
 define new_venv
@@ -67,6 +72,8 @@ lint: .venv-test/.ready
 test: lint
 	TINYGRAD_RNN_CACHE=$(CURDIR)/.venv-test/kernels .venv-test/bin/python -m pytest -q -n 2
 	TINYGRAD_RNN_JIT=0 .venv-test/bin/python -m pytest -q -n 2 $(UNPLANNED:%=--ignore=tests/test_%.py)
+	@command -v g++ >/dev/null || echo "there is no g++: nothing is tested on the stand-in for CuPy"
+	! command -v g++ >/dev/null || .venv-test/bin/python -m pytest -q -n 2 --standin $(ON_STANDIN:%=tests/test_%.py)
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
 	$(call new_venv,benchmarks/.venv,--requirement benchmarks/requirements.txt)

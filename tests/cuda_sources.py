@@ -26,6 +26,7 @@ class Paper(Host):
 
     def __init__(self) -> None:
         self.sources: dict[str, str] = {}
+        self.choices: dict[str, bool] = {}
         self.programs: list[Program] = []
 
     def functions(self, launches: Any) -> dict[str, Any]:

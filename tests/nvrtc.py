@@ -5,35 +5,51 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
+import re
 from pathlib import Path
 
-PACKAGES = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")
-OPTIONS = ("--gpu-architecture=compute_80", "--std=c++17")
+PACKAGES = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")  # for CUDA 13, and for CUDA 12
+OLD = re.compile(r"nvrtc: warning: Architectures prior to .* are deprecated .*\n?")  # of GPUs, not of the source
 
 
-@functools.lru_cache(maxsize=1)
-def library() -> ctypes.CDLL | None:
-    """The compiler, where one of its packages is installed."""
+def found() -> list[Path]:
+    """The compilers that are installed."""
+    paths = []
     for package in PACKAGES:
         try:
             files = importlib.metadata.files(package) or []
         except importlib.metadata.PackageNotFoundError:
             continue
-        found = [Path(f.locate()) for f in files if f.name.startswith("libnvrtc.so")]
-        if found:
-            return ctypes.CDLL(str(found[0]))
-    return None
+        paths += [Path(str(f.locate())) for f in files if f.name.startswith("libnvrtc.so")][:1]
+    return [path for path in paths if path.exists()]
 
 
-def ptx(source: str, options: tuple[str, ...] = OPTIONS) -> str:
-    """The source compiled. Raises AssertionError with the compiler's log, warnings too."""
-    lib, program = library(), ctypes.c_void_p()
-    assert lib is not None
+@functools.cache
+def library(path: Path) -> ctypes.CDLL:
+    """A compiler."""
+    return ctypes.CDLL(str(path))
+
+
+def architectures(path: Path) -> list[int]:
+    """What it compiles for: 80 for compute capability 8.0."""
+    count = ctypes.c_int()
+    assert library(path).nvrtcGetNumSupportedArchs(ctypes.byref(count)) == 0
+    numbers = (ctypes.c_int * count.value)()
+    assert library(path).nvrtcGetSupportedArchs(numbers) == 0
+    return list(numbers)
+
+
+def ptx(source: str, options: tuple[str, ...], path: Path, architecture: str = "compute_80") -> str:
+    """The source compiled, for "compute_80" to PTX and for "sm_80" to machine code too.
+
+    Raises AssertionError with the compiler's log, warnings too.
+    """
+    lib, program = library(path), ctypes.c_void_p()
     assert lib.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernels.cu", 0, None, None) == 0
     try:
-        texts = [option.encode() for option in options]
+        texts = [option.encode() for option in (f"--gpu-architecture={architecture}", *options)]
         status = lib.nvrtcCompileProgram(program, len(texts), (ctypes.c_char_p * len(texts))(*texts))
-        log = _text(program, lib.nvrtcGetProgramLogSize, lib.nvrtcGetProgramLog)
+        log = OLD.sub("", _text(program, lib.nvrtcGetProgramLogSize, lib.nvrtcGetProgramLog))
         assert status == 0 and not log.strip(), f"{log}\n{source}"
         return _text(program, lib.nvrtcGetPTXSize, lib.nvrtcGetPTX)
     finally:
@@ -42,7 +58,7 @@ def ptx(source: str, options: tuple[str, ...] = OPTIONS) -> str:
 
 def _text(program: ctypes.c_void_p, size: object, get: object) -> str:
     length = ctypes.c_size_t()
-    assert size(program, ctypes.byref(length)) == 0
+    assert size(program, ctypes.byref(length)) == 0  # type: ignore[operator]
     buffer = ctypes.create_string_buffer(length.value)
-    assert get(program, buffer) == 0
+    assert get(program, buffer) == 0  # type: ignore[operator]
     return buffer.value.decode()

@@ -25,8 +25,8 @@ from tinygrad_rnn.program import Interpreted, Recorder
 
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 
-from tinygrad_rnn.jit.compiled import Program
 from tinygrad_rnn.fusion.scalar import SCALARS
+from tinygrad_rnn.jit.compiled import Program
 
 BACKEND = backends.current()
 

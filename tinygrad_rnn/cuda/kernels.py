@@ -304,7 +304,6 @@ def tree(code: Code, op: str, f: int, thread: str, threads: str, here: str, ther
             code.line(f"held[{here}] = {combined(code, op, f'held[{here}]', f'held[{there}]')};")
         code.line("__syncthreads();")
     code.line(f"total{f} = held[{here}];")
-    code.line("__syncthreads();")
 
 
 def _finished(kernel: Kernel, code: Code, sum_: str, sums: str) -> None:

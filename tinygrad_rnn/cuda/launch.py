@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BadValue
 from ..fusion.lift import Memory, Operand
 from ..fusion.passes import Pass
 from .kernels import LANES, THREADS, Kernel, digest, finish_source, kernel, source, strides
@@ -21,6 +22,7 @@ PARTS = 64  # of a sum at most
 
 
 ARGUMENTS = 4096 // 8  # of a kernel at most, 8 bytes each
+COUNT = 2**31  # numbers in one pass at most: kernels count in 32 bits
 
 
 @dataclass
@@ -69,7 +71,14 @@ def launches(p: Pass, memory: Memory, multiprocessors: int, when: Any = None) ->
 
 
 def arguments(p: Pass) -> tuple[list[Any], dict[int, int]]:
-    """What the kernel of a pass is given at the first step, and by how many bytes which of it moves each step."""
+    """What the kernel of a pass is given at the first step, and by how many bytes which of it moves each step.
+
+    Raises BadValue where the pass is over more numbers than a kernel can count.
+    """
+    count = math.prod(n for n, _ in p.axes)
+    if count > COUNT:
+        raise BadValue(f"an array of {count:,} numbers is computed at once, and a GPU's kernels count up to {COUNT:,}; "
+                       'take fewer examples at a time (batch_size= in fit), or in fit and value_and_grad memory="sqrt"')
     args: list[Any] = [np.int64(n) for n, _ in p.axes]
     moves = {}
     for k, o in enumerate(p.operands):

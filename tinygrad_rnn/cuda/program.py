@@ -128,7 +128,7 @@ class Program:
         phases: list[Work] | None = []
         for _, each in itertools.groupby(units, lambda unit: isinstance(unit, Group)):
             run = list(each)
-            passes = self._chain(run)
+            passes = self._chain(run, count)
             made = chain.launch(passes, self.device.multiprocessors) if passes and len(passes) > 1 else None
             if made is not None and made.fits:
                 steps += self._made([made])
@@ -139,7 +139,7 @@ class Program:
         name = f"{stay[-1].name}*{count}" if stay else ""
         return Steps(count, steps, self._made(stay) if stay else None, name)
 
-    def _chain(self, units: Sequence[Unit]) -> list[Pass] | None:
+    def _chain(self, units: Sequence[Unit], count: int) -> list[Pass] | None:
         """The groups' passes where a block may do all of them for its examples."""
         groups = [unit for unit in units if isinstance(unit, Group)]
         if len(groups) < len(units):
@@ -148,7 +148,7 @@ class Program:
         if not batch or not all(chain.fits(group, batch[0]) for group in groups):
             return None
         found = [p for group in groups if (p := passed(group, self._needed, apart=True)) is not None]
-        return found if chain.chained(found) else None
+        return found if chain.chained(found, count) else None
 
     def _staying_launches(self, count: int, phases: list[Work] | None) -> list[Launch] | None:
         """The loop as one kernel that stays; rounded products are the tensor cores', which it does not use."""
@@ -226,6 +226,7 @@ class Graph:
         if loops not in choices:
             milliseconds = []
             for self._staying in (False, True):
+                self._issue()
                 milliseconds.append(self._program.device.milliseconds(self._captured() or self._issue))
             choices[loops] = milliseconds[1] < milliseconds[0]
         return choices[loops]

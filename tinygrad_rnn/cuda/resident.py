@@ -10,6 +10,7 @@ and passes that keep the batch apart.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -184,9 +185,19 @@ def _launches(phases: Sequence[Work], plan: Sequence[Phase], count: int, memory:
     name = f"loop_{hashlib.sha256(repr(plan).encode()).hexdigest()[:16]}"
     shared = _shared([phase.tile for phase in plan if phase.tile is not None])
     clear = Launch("clear_counter", CLEAR, (1, 1, 1), (1, 1, 1), 0, [np.uint64(counter.address)], {}, [counter])
-    loop = Launch(name, source(plan, name), (multiprocessors, 1, 1), (THREADS, 1, 1), shared, args, {},
+    blocks = min(multiprocessors, max(_blocks(*each) for each in zip(phases, plan, strict=True)))
+    loop = Launch(name, source(plan, name), (blocks, 1, 1), (THREADS, 1, 1), shared, args, {},
                   [counter, *phases], cooperative=True)
     return [clear, loop]
+
+
+def _blocks(phase: Work, how: Phase) -> int:
+    """How many blocks have something to do: no more have to wait for each other."""
+    if how.tile is not None:
+        return how.tile.parts
+    assert not isinstance(phase, Product)
+    by_examples = -(-phase[0].axes[-1][0] // LANES)
+    return max(by_examples, *(-(-math.prod(n for n, _ in p.axes) // THREADS) for p in phase))
 
 
 def _product_arguments(p: Product) -> list[Any]:

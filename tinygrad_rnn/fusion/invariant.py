@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .lift import Foreign, Instruction, Operand, Repeated, writes
 
 
@@ -26,10 +28,25 @@ def _unchanging(body: Repeated) -> list[Instruction]:
         rest = [i for i in body.instructions if i not in found]
         written = [o for i in rest for o in writes(i)]
         kept = [i for i in found if not _meet((*i.reads, *writes(i)), written, reach)
-                and not _meet(writes(i), [o for r in _before(i, body) if r in rest for o in r.reads], reach)]
+                and not _meet(writes(i), [o for r in _before(i, body) if r in rest for o in r.reads], reach)
+                and not _goes_on(i, found, reach)]
         if len(kept) == len(found):
             return found
         found = kept
+
+
+def _goes_on(instruction: Instruction, found: list[Instruction], reach: dict[Operand, tuple[int, int]]) -> bool:
+    """Does it read what it, or one after it, has written a step before, as a running sum does?"""
+    place = found.index(instruction)
+    new = {_elements(o) for i in found[:place] for o in writes(i)}
+    old = [o for i in found[place:] for o in writes(i)]
+    return any(_meet([o], old, reach) for o in instruction.reads if _elements(o) not in new)
+
+
+def _elements(o: Operand) -> tuple[Any, ...]:
+    """Equal for operands of the same elements, however often each of them is looked at."""
+    shaped = [(n, s) for n, s in zip(o.array.shape, o.array.strides, strict=True) if n != 1 and s != 0]
+    return (o.address, o.step, o.dtype, *shaped)
 
 
 def _before(instruction: Instruction, body: Repeated) -> list[Instruction]:

@@ -1,0 +1,244 @@
+"""Programs on the device, by the stand-in for CuPy: what is captured and replayed, and what is launched by itself."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+
+import architectures
+import numpy as np
+import pytest
+from on_standin import recorded, standin
+from on_standin import settings as with_settings
+
+import tinygrad_rnn as tr
+from tinygrad_rnn import backends
+from tinygrad_rnn.cuda import program as programs
+from tinygrad_rnn.cuda.cublas import Blas
+from tinygrad_rnn.cuda.launch import Launch
+
+MODELS = [("lstm", "staying"), ("gru", "launched"), ("layernorm", "launched"), ("ctc", "launched")]
+
+
+@pytest.fixture(scope="module")
+def device():
+    with standin() as found:
+        yield found
+
+
+def model_and_data(name, dtype="float32", batch=3, steps=5, **options):
+    model = architectures.build(name, dtype=dtype, **options)
+    return model, [architectures.data(model, batch, architectures.steps_of(model, steps), seed) for seed in (1, 2)]
+
+
+def answer(model, data):
+    loss, gradients = model.value_and_grad(data)
+    return {"loss": tr.to_numpy(loss).copy(), **{k: tr.to_numpy(v).copy() for k, v in gradients.items()}}
+
+
+def same_bits(some, others):
+    return all(some[k].tobytes() == others[k].tobytes() for k in others)
+
+
+# -- models ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "loops"), MODELS)
+def test_a_replay_computes_what_launches_do_bit_for_bit(name, loops, device):
+    found = []
+    for captures in (False, True):
+        with with_settings(device, captures=captures, loops=loops):
+            model, (data, other) = model_and_data(name)
+            first = answer(model, data)  # launched, then captured
+            gc.collect()  # what a graph works on stays
+            assert same_bits(answer(model, data), first)
+            changed = answer(model, other)
+            assert same_bits(answer(model, data), first)
+            name_of_one = next(iter(model.weights))
+            model.weights[name_of_one] = tr.to_numpy(model.weights[name_of_one]) * 0.5
+            found.append((first, changed, answer(model, data)))
+    for launched, replayed in zip(*found, strict=True):
+        assert same_bits(replayed, launched)
+    assert not same_bits(found[0][0], found[0][1]) and not same_bits(found[0][0], found[0][2])
+
+
+def test_the_faster_way_is_asked_for_once_and_computes_the_same(device):
+    found = []
+    for milliseconds in ([1.0, 2.0], [2.0, 1.0]):
+        times, works = iter(milliseconds), []
+
+        def timed(work, times=times, works=works):
+            work()
+            works.append(work)
+            return next(times)
+
+        with with_settings(device, loops="measured", milliseconds=timed, choices={}):
+            model, (data, _) = model_and_data("lstm", hidden=6)
+            once = answer(model, data)
+            with with_settings(device, milliseconds=None):  # nobody asks again
+                assert same_bits(answer(model, data), once)
+                found.append(once)
+        assert works
+    for key, value in found[0].items():
+        np.testing.assert_allclose(found[1][key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_training_in_graphs_is_training_bit_for_bit(device):
+    """No update is done twice, also where it is first measured which way is faster."""
+    found, times = [], itertools.count()
+
+    def launched_is_faster(work):
+        work()
+        return next(times)
+
+    for captures, loops in ((False, "launched"), (True, "launched"), (True, "measured")):
+        with with_settings(device, captures=captures, loops=loops, choices={}, milliseconds=launched_is_faster):
+            model, (data, other) = model_and_data("lstm", hidden=6)
+            history = model.fit([data, other], optimizer=tr.Adam(0.05), epochs=3, clip=0.5)
+            found.append({w: tr.to_numpy(a).copy() for w, a in model.weights.items()} | {
+                "loss": np.array([float(row["loss"]) for row in history.steps])})
+    assert len(found[0]["loss"]) == 6 and found[0]["loss"][-1] < found[0]["loss"][0]
+    assert all(same_bits(other, found[0]) for other in found[1:])
+
+
+@pytest.mark.parametrize("loops", ["launched", "staying", "measured"])
+def test_what_is_captured_was_done_before(loops, device, monkeypatch):
+    """Libraries load what they need at the first use, which a capture does not suffer."""
+    done, inside = set(), []
+
+    def watched(method, name_of):
+        def call(self, *args):
+            name = name_of(self, *args)
+            if device.xp.cuda.get_current_stream().is_capturing():
+                inside.append(name)
+                assert name in done, f"{name} is done for the first time in a capture"
+            done.add(name)
+            return method(self, *args)
+        return call
+
+    monkeypatch.setattr(Launch, "at", watched(Launch.at, lambda launch, *_: launch.name))
+    monkeypatch.setattr(Blas, "gemm", watched(Blas.gemm, lambda blas, dtype, *_: f"gemm {dtype}"))
+    with with_settings(device, loops=loops, choices={}):
+        model, (data, _) = model_and_data("gru", hidden=7)
+        answer(model, data)
+    assert inside
+
+
+def test_kernels_are_compiled_once(device, monkeypatch):
+    made, after_first = [], []
+    module = device.xp.RawModule
+    monkeypatch.setattr(device.xp, "RawModule", lambda **more: (made.append(more["code"]), module(**more))[1])
+    with with_settings(device, loops="launched"):
+        for hidden, batch, steps in ((9, 3, 5), (9, 3, 5), (11, 4, 7)):
+            model, (data, _) = model_and_data("peephole", hidden=hidden, batch=batch, steps=steps)
+            answer(model, data)
+            after_first = after_first or list(made)
+    assert made == after_first  # another size is no other kernel
+    names = [name for code in made for name in kernels_of(code)]
+    assert len(names) == len(set(names))
+
+
+def kernels_of(code):
+    return [line.split()[-1].rstrip("(") for line in code.splitlines() if line.startswith('extern "C" __global__')]
+
+
+# -- what stays outside of a graph -----------------------------------------------------------------
+
+
+def run(device, record, host, times=3):
+    """What the buffers hold after running what is recorded so many times, and the program."""
+    buffers = [backends.current().xp.asarray(b) for b in host]
+    program = recorded(lambda do: record(backends.current().xp, do, *buffers), buffers)
+    for _ in range(times):
+        for buffer, value in zip(buffers, host, strict=True):
+            buffer[...] = backends.current().xp.asarray(value)
+        program.run(0)
+    return [tr.to_numpy(b).copy() for b in buffers], program
+
+
+def looped(xp, do, x, h):
+    def step(t):
+        do(xp.multiply, h[t], 0.5, h[t + 1])
+        do(xp.cumsum, x[t], 0, None, x[t + 1])
+        do(xp.add, h[t + 1], x[t + 1], h[t + 1])
+
+    do(xp.negative, x, x)
+    do.loop(3, step)
+    do(xp.tanh, h, h)
+
+
+def plain(xp, do, x, h):
+    def step(t):
+        do(xp.multiply, h[t], 0.5, h[t + 1])
+        do(xp.add, h[t + 1], x[t + 1], h[t + 1])
+
+    do(xp.negative, x, x)
+    do.loop(3, step)
+    do(xp.tanh, h, h)
+
+
+@pytest.fixture
+def host():
+    return [np.random.default_rng(k).normal(size=(4, 5)).astype("float32") for k in range(2)]
+
+
+def exact(host, calls):
+    x, h = (b.astype("float64") for b in host)
+    x *= -1
+    for t in range(3):
+        if calls:
+            x[t + 1] = x[t].cumsum()
+        h[t + 1] = h[t] * 0.5 + x[t + 1]
+    return np.tanh(h)
+
+
+def test_a_loop_with_a_call_of_cupys_is_launched_step_by_step_and_says_so(device, host):
+    found, program = run(device, looped, host)
+    np.testing.assert_allclose(found[1], exact(host, True), rtol=1e-5)
+    (reason,) = program.uncaptured
+    assert "cumsum" in reason and "CuPy" in reason
+
+
+def test_what_is_too_large_for_a_graph_is_launched_and_says_so(device, host, monkeypatch):
+    with with_settings(device, loops="launched"):
+        whole, program = run(device, plain, host)
+        assert program.uncaptured == []
+        monkeypatch.setattr(programs, "LARGEST", 3)
+        found, program = run(device, plain, host)
+    (reason,) = program.uncaptured
+    assert "more than 3" in reason
+    np.testing.assert_allclose(found[1], exact(host, False), rtol=1e-5)
+    assert found[1].tobytes() == whole[1].tobytes()
+
+
+def test_a_refused_capture_is_launched_and_says_so_and_is_not_asked_for_again(device, host):
+    asked = []
+
+    def captured(issue):
+        asked.append(issue)
+        raise device.errors[0](900, "operation not permitted when stream is capturing")
+
+    with with_settings(device, loops="launched", captured=captured):
+        found, program = run(device, plain, host)
+    (reason,) = program.uncaptured
+    assert "refused" in reason and "not permitted" in reason
+    assert len(asked) == 1
+    np.testing.assert_allclose(found[1], exact(host, False), rtol=1e-5)
+
+
+def test_what_a_capture_does_not_suffer_ends_it_and_is_said(device, host, monkeypatch):
+    """Refused by the stream itself: the work synchronises the device in the middle of the capture."""
+    launch, count = Launch.at, []
+
+    def waiting(self, functions, step):
+        count.append(self.name)
+        device.xp.cuda.runtime.deviceSynchronize()
+        launch(self, functions, step)
+
+    monkeypatch.setattr(Launch, "at", waiting)
+    with with_settings(device, loops="launched"):
+        found, program = run(device, plain, host)
+        assert "refused" in program.uncaptured[0]
+        monkeypatch.undo()
+        again, program = run(device, plain, host)  # and the next capture is not in its way
+    assert program.uncaptured == [] and found[1].tobytes() == again[1].tobytes()
