@@ -15,9 +15,9 @@ from typing import Any
 from ..fusion.fuse import Group
 from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
-from .kernels import Kernel, kernel
+from .kernels import Kernel, function, kernel
 from .launch import Launch, arguments, power_of_two
-from .phases import mapping, room, totals
+from .phases import in_turn, room
 from .values import Code
 
 THREADS = 1024  # of a block at most
@@ -89,19 +89,10 @@ def source(kernels: Sequence[Kernel], name: str) -> str:
     code, prefixes = Code(), [f"{letters(k)}_" for k in range(len(kernels))]
     room(kernels, code)
     code.line("const unsigned lanes = blockDim.x, lane = threadIdx.x, row = threadIdx.y, rows = blockDim.y;")
-    code.line("const unsigned position = blockIdx.x * lanes + lane;")
-    for k, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):
-        last = len(each.folded) - 1
-        if k:
-            code.line("__syncthreads();")
-        with code.block(""):
-            code.line(f"const bool mine = position < (unsigned){prefix}n{last};")
-            code.line(f"const unsigned i{last} = position;")
-            (totals if each.folds else mapping)(each, code, prefix)
+    in_turn(kernels, prefixes, code, "blockIdx.x * lanes + lane")
     parameters = [parameter for each, prefix in zip(kernels, prefixes, strict=True)
                   for parameter in each.parameters(prefix, alone=False)]
-    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
-    return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(code.lines) + "\n}\n"
+    return function(name, parameters, code, THREADS)
 
 
 def letters(k: int) -> str:

@@ -207,12 +207,13 @@ def source(kernel: Kernel, name: str, guarded: bool = False) -> str:
         code.line("if (!*when) return;")
     write(kernel, code)
     more = ["double *partial"] * bool(kernel.folds) + ["const unsigned char *when"] * guarded
-    return _function(name, [*kernel.parameters(), *more], code.lines)
+    return function(name, [*kernel.parameters(), *more], code)
 
 
-def _function(name: str, parameters: Sequence[str], lines: Sequence[str]) -> str:
-    head = f'extern "C" __global__ void __launch_bounds__({2 * THREADS}) {name}(\n    '
-    return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(lines) + "\n}\n"
+def function(name: str, parameters: Sequence[str], code: Code, threads: int = 2 * THREADS) -> str:
+    """The text of a kernel for blocks of so many threads at most."""
+    head = f'extern "C" __global__ void __launch_bounds__({threads}) {name}(\n    '
+    return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(code.lines) + "\n}\n"
 
 
 def _mapping(kernel: Kernel, code: Code) -> None:
@@ -332,7 +333,7 @@ def finish_source(kernel: Kernel, name: str) -> str:
             one = f"partial[({f} * parts + k) * sums + mine]"
             code.line(f"total{f} = {combined(code, op, f'total{f}', one)};")
         code.line(f"{writer.at(operand)} = total{f};")
-    return _function(name, [*kernel.parameters(), "const double *partial", "const long long parts"], code.lines)
+    return function(name, [*kernel.parameters(), "const double *partial", "const long long parts"], code)
 
 
 @functools.lru_cache(maxsize=4096)

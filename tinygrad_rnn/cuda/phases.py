@@ -1,8 +1,7 @@
 """A pass as a part of a larger kernel: what a block does of it for its positions of the innermost axis.
 
-The kernel has set `mine` (is there such a position?), the position as the last axis's index, `lane`, `row` and `rows`:
-which of the block's positions a thread has, and which of the threads it is that share it; `lanes` is how many positions
-the block has. All threads come by here. resident: as of `Writer`.
+The kernel has set `lane`, `row` and `rows`: which of the block's positions a thread has, and which of the threads it is
+that share it; `lanes` is how many positions the block has. All threads come by here. resident: as of `Writer`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,20 @@ def room(kernels: Sequence[Kernel], code: Code) -> None:
         code.line("double *const held = (double *)shared;")
 
 
-def mapping(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:
+def in_turn(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code, position: str, resident: bool = False
+            ) -> None:
+    """Passes one after the other for the position that an expression gives: the last axis's index, if there is one."""
+    for k, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):
+        last = len(each.folded) - 1
+        if k:
+            code.line("__syncthreads();")
+        with code.block(""):
+            code.line(f"const unsigned i{last} = {position};")
+            code.line(f"const bool mine = i{last} < (unsigned){prefix}n{last};")
+            (_totals if each.folds else _mapping)(each, code, prefix, resident)
+
+
+def _mapping(kernel: Kernel, code: Code, prefix: str, resident: bool) -> None:
     """A pass without sums: the threads of a position take its elements in turns."""
     axes = list(kernel.axes)[:-1]
     with code.block("if (mine)"), code.block(f"for (unsigned r = row; r < {product(axes, prefix)}; r += rows)"):
@@ -29,7 +41,7 @@ def mapping(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> 
         Writer(kernel, code, prefix, resident).element()
 
 
-def totals(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:
+def _totals(kernel: Kernel, code: Code, prefix: str, resident: bool) -> None:
     """A pass with sums: one after the other, each by all threads of the position."""
     axes = kept(kernel)[:-1]
     if axes:
@@ -41,7 +53,7 @@ def totals(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> N
         _total(kernel, code, prefix, resident)
 
 
-def _total(kernel: Kernel, code: Code, prefix: str, resident: bool = False) -> None:
+def _total(kernel: Kernel, code: Code, prefix: str, resident: bool) -> None:
     start(kernel, code)
     with code.block("if (mine)"):
         accumulate(kernel, code, "row", "rows", prefix, resident)

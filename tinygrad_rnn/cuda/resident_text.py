@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .chain import letters
-from .kernels import Kernel, Writer, decode, flat, product
-from .phases import mapping, room, totals
+from .kernels import Kernel, Writer, decode, flat, function, product
+from .phases import in_turn, room
 from .values import Code
 
 THREADS = 512  # of a block
@@ -133,7 +133,7 @@ def source(plan: Sequence[Phase], name: str) -> str:
                 else:
                     _passes(phase.kernels, prefixes, code)
             code.line("all_blocks(counter, goal += gridDim.x);" if phase.wait else "__syncthreads();")
-    return _text(name, parameters, code)
+    return function(name, parameters, code, THREADS)
 
 
 def _tile_parameters(k: int, tile: Tile) -> list[str]:
@@ -221,7 +221,7 @@ def by_examples(kernels: Sequence[Kernel], name: str) -> str:
     with code.block("for (long long step = 0; step < steps; step++)"):
         _by_lanes(kernels, prefixes, code, f"blockIdx.x * {LANES}u")
         code.line("__syncthreads();")
-    return _text(name, ["const long long steps", *_parameters(kernels, prefixes)], code)
+    return function(name, ["const long long steps", *_parameters(kernels, prefixes)], code, THREADS)
 
 
 def _prefixes(k: int, kernels: Sequence[Kernel]) -> list[str]:
@@ -235,11 +235,6 @@ def _parameters(kernels: Sequence[Kernel], prefixes: Sequence[str]) -> list[str]
         found += each.parameters(prefix, alone=False)
         found += [f"const long long {prefix}m{j}" for j in range(len(each.accesses))]
     return found
-
-
-def _text(name: str, parameters: Sequence[str], code: Code) -> str:
-    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
-    return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(code.lines) + "\n}\n"
 
 
 def _passes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code) -> None:
@@ -259,14 +254,7 @@ def _by_lanes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code, ba
     code.line(f"const unsigned row = threadIdx.x / {LANES}u, rows = {THREADS // LANES}u;")
     if any(each.folds for each in kernels):
         code.line(f"const unsigned lanes = {LANES}u;")
-    for j, (each, prefix) in enumerate(zip(kernels, prefixes, strict=True)):
-        last = len(each.folded) - 1
-        if j:
-            code.line("__syncthreads();")
-        with code.block(""):
-            code.line(f"const unsigned i{last} = {base} + lane;")
-            code.line(f"const bool mine = i{last} < (unsigned){prefix}n{last};")
-            (totals if each.folds else mapping)(each, code, prefix, resident=True)
+    in_turn(kernels, prefixes, code, f"{base} + lane", resident=True)
 
 
 def _everywhere(each: Kernel, code: Code, prefix: str) -> None:

@@ -33,10 +33,9 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
     extern __shared__ __align__(16) unsigned char shared[];
     double *const held = (double *)shared;
     const unsigned lanes = blockDim.x, lane = threadIdx.x, row = threadIdx.y, rows = blockDim.y;
-    const unsigned position = blockIdx.x * lanes + lane;
      {
-        const bool mine = position < (unsigned)a_n1;
-        const unsigned i1 = position;
+        const unsigned i1 = blockIdx.x * lanes + lane;
+        const bool mine = i1 < (unsigned)a_n1;
         double total0 = 0.0;
         if (mine) {
             for (unsigned r = row; r < (unsigned)a_n0; r += rows) {
@@ -65,8 +64,8 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
     }
     __syncthreads();
      {
-        const bool mine = position < (unsigned)b_n0;
-        const unsigned i0 = position;
+        const unsigned i0 = blockIdx.x * lanes + lane;
+        const bool mine = i0 < (unsigned)b_n0;
         if (mine) {
             for (unsigned r = row; r < 1u; r += rows) {
                 const float v5 = b_p0[i0];
@@ -77,8 +76,8 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
     }
     __syncthreads();
      {
-        const bool mine = position < (unsigned)c_n1;
-        const unsigned i1 = position;
+        const unsigned i1 = blockIdx.x * lanes + lane;
+        const bool mine = i1 < (unsigned)c_n1;
         if (mine) {
             for (unsigned r = row; r < (unsigned)c_n0; r += rows) {
                 unsigned rest = r;
@@ -94,8 +93,8 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
     }
     __syncthreads();
      {
-        const bool mine = position < (unsigned)d_n1;
-        const unsigned i1 = position;
+        const unsigned i1 = blockIdx.x * lanes + lane;
+        const bool mine = i1 < (unsigned)d_n1;
         double total0 = 0.0;
         if (mine) {
             for (unsigned r = row; r < (unsigned)d_n0; r += rows) {
@@ -124,8 +123,8 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
     }
     __syncthreads();
      {
-        const bool mine = position < (unsigned)e_n0;
-        const unsigned i0 = position;
+        const unsigned i0 = blockIdx.x * lanes + lane;
+        const bool mine = i0 < (unsigned)e_n0;
         if (mine) {
             for (unsigned r = row; r < 1u; r += rows) {
                 const float v16 = e_p0[i0];
@@ -138,8 +137,8 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
     }
     __syncthreads();
      {
-        const bool mine = position < (unsigned)f_n1;
-        const unsigned i1 = position;
+        const unsigned i1 = blockIdx.x * lanes + lane;
+        const bool mine = i1 < (unsigned)f_n1;
         if (mine) {
             for (unsigned r = row; r < (unsigned)f_n0; r += rows) {
                 unsigned rest = r;
