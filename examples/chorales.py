@@ -90,7 +90,7 @@ def main(run: Run) -> None:
     run.draw(model, "folded.svg")
     run.draw(model, "unrolled.svg", view="unrolled", steps=3)
     drawn = model.run(steps=run.pick(128, 16), seed=run.seed, batch=1, temperature=0.8)
-    new = np.stack([drawn[name][0] for name in VOICES], axis=1)
+    new = np.stack([tr.to_numpy(drawn[name])[0] for name in VOICES], axis=1)
     new = np.where(new == 0, 0, new + LOWEST - 1)
     sing(new, run.out / "chorale.mid")
     show(run, {"drawn": new, "Bach": test[0][: len(new)]})

@@ -88,7 +88,7 @@ def main(run: Run) -> None:
     run.draw(model, "unrolled.svg", view="unrolled", steps=3)
     run.draw(model, "folded.svg")
     shown = clips(np.tile(test, (4, 1, 1)), rng)
-    found = model.run(x=shown["x"], want=["y"])["y"].argmax(axis=1)
+    found = tr.to_numpy(model.run(x=shown["x"], want=["y"])["y"]).argmax(axis=1)
     show(run, shown, found)
     run.figure("directions told right", float((found == shown["direction"]).mean()), at_least=0.98,
                baseline=f"{1 / len(MOVES):.3f}, from one frame")

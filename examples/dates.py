@@ -33,7 +33,7 @@ def exact(model: tr.Model, data: Iterable[dict[str, Any]]) -> float:
     for batch in data:
         source = {"s": batch["lengths"]["s"]}
         written = model.run(x=batch["x"], lengths=source, steps=STEPS, temperature=0, want=["w"])["w"]
-        right += (written == batch["w"]).all(axis=1).tolist()
+        right += (tr.to_numpy(written) == batch["w"]).all(axis=1).tolist()
     return sum(right) / len(right)
 
 
@@ -66,9 +66,9 @@ def show_attention(run: Run, model: tr.Model, letters: tr.data.Vocabulary, test:
         for one, k in zip(axes.flat, chosen, strict=True):
             text = test["text"][k]
             out = model.run(x=letters.encode(text)[None], steps=STEPS, temperature=0, want=["a", "w"])
-            one.imshow(out["a"][0], cmap="Greys", vmin=0, vmax=1, aspect="auto")
+            one.imshow(tr.to_numpy(out["a"])[0], cmap="Greys", vmin=0, vmax=1, aspect="auto")
             one.set_xticks(range(len(text)), list(text))
-            one.set_yticks(range(STEPS), list(SIGNS.decode(out["w"][0])))
+            one.set_yticks(range(STEPS), list(SIGNS.decode(tr.to_numpy(out["w"])[0])))
 
 
 def guessed(part: dict[str, Any]) -> float:

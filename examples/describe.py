@@ -38,7 +38,8 @@ def read(model: tr.Model, pictures: np.ndarray) -> list[str]:
     """What the model writes of each picture, taking the likeliest letter at each step."""
     end = int(LETTERS.encode([END])[0])
     out = model.run(image=pictures, steps=LONGEST, stop=end, temperature=0, want=["w"])
-    return ["".join(LETTERS.decode(w[:length])).rstrip(END) for w, length in zip(out["w"], out.lengths, strict=True)]
+    rows = zip(tr.to_numpy(out["w"]), tr.to_numpy(out.lengths), strict=True)
+    return ["".join(LETTERS.decode(w[:length])).rstrip(END) for w, length in rows]
 
 
 @example(architecture="two convolutions with pooling, an LSTM of 64 units that starts from what they give",

@@ -67,7 +67,7 @@ def learned(run: Run, model: tr.Model, train: dict, valid: dict, test: dict) -> 
     rate = tr.Cosine(3e-3, epochs * -(-len(train["x"]) // batch))
     history = model.fit(train, valid=valid, epochs=epochs, batch_size=batch, clip=1.0, patience=20, seed=run.seed,
                         optimizer=tr.Adam(rate), progress=False, on_epoch=run.epoch)
-    return history, model.run(x=test["x"], want=["y"])["y"].argmax(-1)
+    return history, tr.to_numpy(model.run(x=test["x"], want=["y"])["y"]).argmax(-1)
 
 
 def neighbour(train: dict, x: np.ndarray) -> np.ndarray:

@@ -125,7 +125,7 @@ def batched(sentences: Sequence, letters: tr.data.Vocabulary, size: int, seed: i
 def tagged(model: tr.Model, letters: tr.data.Vocabulary, sentences: Sequence) -> list[list[tuple[int, int]]]:
     """The names that the model finds in each sentence."""
     batch = tr.data.padded({"x": [letters.encode(text) for text, _ in sentences]})
-    tags = model.run(**batch, want=["y"])["y"].argmax(-1)
+    tags = tr.to_numpy(model.run(**batch, want=["y"])["y"]).argmax(-1)
     return [spans(row[:n]) for row, n in zip(tags, batch["lengths"], strict=True)]
 
 

@@ -105,7 +105,8 @@ def shares(model: tr.Model, base: np.ndarray, label: np.ndarray) -> np.ndarray:
     """How likely each label is at each base: (N, bases, 3)."""
     data = steps(base, label)
     out = model.run({name: data[name] for name in FRAMES}, want=["y1", "y2", "y3"])
-    return np.stack([out["y1"], out["y2"], out["y3"]], axis=2).reshape(*base.shape, len(LABELS))
+    three = [tr.to_numpy(out[name]) for name in ("y1", "y2", "y3")]
+    return np.stack(three, axis=2).reshape(*base.shape, len(LABELS))
 
 
 def show(run: Run, share: np.ndarray, label: np.ndarray) -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.backends.options import add_options, use_options
 from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.files import replacing, writable_folder, write_atomic
 
@@ -172,8 +173,10 @@ class Example:
         return str(self.function.__globals__["__doc__"]).strip().splitlines()[0].rstrip(".")
 
     def __call__(self, argv: Sequence[str] | None = None) -> Run:
-        """Run it. Raises `tr.Error` where a package with its data is missing, or the folder cannot be written."""
+        """Run it. Raises `tr.Error` where a package with its data or a GPU is missing, or the folder cannot be written.
+        """
         args = self._parser().parse_args(argv)
+        use_options(args)
         run = Run(self.name, args, writable_folder(args.out))
         self.function(run)
         run.close()
@@ -186,6 +189,7 @@ class Example:
         parser.add_argument("--out", type=Path, default=Path("out") / self.name, metavar="DIR",
                             help=f"where results go (default: out/{self.name})")
         parser.add_argument("--seed", type=_seed, default=0, help="of weights, batches and draws (default: 0)")
+        add_options(parser)
         for flag, what in self.flags.items():
             parser.add_argument(f"--{flag}", action="store_true", help=what)
         return parser

@@ -29,8 +29,9 @@ def main(run: Run) -> None:
     history = model.fit(data, optimizer=tr.Adam(0.05), epochs=run.pick(200, 100), progress=False, on_epoch=run.epoch)
 
     out = model.run(data, want=["h", "y", "p"])
-    run.say(scores(out["y"][0]))
-    right = int((out["y"].argmax(-1) == data["target"]).sum())
+    y = tr.to_numpy(out["y"])
+    run.say(scores(y[0]))
+    right = int((y.argmax(-1) == data["target"]).sum())
     run.figure("letters right, of 4", right, at_least=4, baseline="3, without memory")
     run.figure("loss", history.loss[-1], below=0.1, baseline=f"{np.log(4):.3g}, knowing nothing")
     run.curve({"loss": history.loss}, levels={"knowing nothing": np.log(4)})
@@ -40,7 +41,7 @@ def main(run: Run) -> None:
     with run.plot("scores.png", columns=4, size=(7, 2.6), sharey=True) as columns:
         for t, axes in enumerate(columns[0]):
             colours = ["#2f855a" if c == WORD[t + 1] else "#b0b7c3" for c in letters]
-            axes.barh(list(letters), out["y"][0, t], color=colours)
+            axes.barh(list(letters), y[0, t], color=colours)
             axes.axvline(0, color="#666", lw=0.8)
             axes.set(title=f"t = {t + 1}: reads {WORD[t]}", xlabel="score")
         axes.invert_yaxis()

@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
     rng = np.random.default_rng(0)
     data = {"x": rng.integers(0, 27, (16, 50)), "target": rng.integers(0, 27, (16, 50))}
     loss, grads = lstm.value_and_grad(data)
-    print(f"loss {loss:.3f}; the largest gradient is in {max(grads, key=lambda n: np.abs(grads[n]).max())}")
+    print(f"loss {loss:.3f}; the largest gradient is in {max(grads, key=lambda n: abs(grads[n]).max())}")
     print(f"largest relative error against finite differences: {max(lstm.check_gradient(data).values()):.1e}")
 
 

@@ -52,7 +52,7 @@ def main(run: Run) -> None:
 
     tests = [slice(end - 1, None) for end in ends[1]]  # the state comes with all the months before
     said = [model.run(z=one[None], want=["m", "s"]) for one in z]
-    mean, spread = (np.concatenate([out[name][0, test, 0] for out, test in zip(said, tests, strict=True)])
+    mean, spread = (np.concatenate([tr.to_numpy(out[name])[0, test, 0] for out, test in zip(said, tests, strict=True)])
                     for name in ("m", "s"))
     new, recent, unit = (np.concatenate(values) for values in (
         [one[test, 0] for one, test in zip(z, tests, strict=True)],
@@ -87,7 +87,8 @@ def nats(values: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> float:
 def show(run: Run, model: tr.Model, price: np.ndarray, z: np.ndarray, unit: float, start: int) -> None:
     """The price of one stock, and futures that the model draws from `start` on."""
     prefix = np.tile(z[: start - 1], (run.pick(500, 20), 1, 1))
-    drawn = model.run(z=prefix, steps=len(z), seed=run.seed, want=["z"])["z"][:, start - 1 :, 0]
+    drawn = model.run(z=prefix, steps=len(z), seed=run.seed, want=["z"])["z"]
+    drawn = tr.to_numpy(drawn)[:, start - 1 :, 0]
     known = np.zeros((len(drawn), 1))
     futures = price[start - 1] * np.exp(unit * np.cumsum(np.hstack([known, drawn]), axis=1))
     months = np.arange(start - 1, len(price))

@@ -32,7 +32,7 @@ def main(run: Run) -> None:
     history = model.fit(train, batch_size=8, epochs=epochs, clip=1.0, seed=run.seed, progress=False,
                         on_epoch=run.epoch, optimizer=tr.Adam(tr.Cosine(5e-3, 5 * epochs)))
 
-    y = model.run(x=test["x"], want=["y"])["y"]
+    y = tr.to_numpy(model.run(x=test["x"], want=["y"])["y"])
     run.figure("accuracy", np.mean(y.argmax(-1) == test["activity"]), at_least=0.95,
                baseline=f"{nearest(train, test):.3f}, nearest recording",
                published="0.975 and 1, two kinds of time warping, Bagnall et al. 2018")
@@ -40,7 +40,7 @@ def main(run: Run) -> None:
     run.draw(model, "folded.svg")
     run.draw(model, "unrolled.svg", view="unrolled", steps=3)
     sofar = model.extend("u[t] = h[t] + u[t-1]\np[t] = softmax(W_vy @ (u[t] / t) + b_y)")
-    picture(run, test, sofar.run(x=test["x"], want=["p"])["p"])
+    picture(run, test, tr.to_numpy(sofar.run(x=test["x"], want=["p"])["p"]))
 
 
 def picture(run: Run, test: dict, p: np.ndarray) -> None:

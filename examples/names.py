@@ -62,7 +62,8 @@ def main(run: Run) -> None:
 def samples(model: tr.Model, letters: tr.data.Vocabulary, count: int, seed: int) -> dict[str, list[str]]:
     """`count` names of each kind, drawn from the model."""
     out = model.run(kind=np.repeat(np.arange(len(KINDS)), count), steps=30, stop=letters[END], seed=seed)
-    names = ["".join(letters.decode(w[: n - 1])) for w, n in zip(out["w"], out.lengths, strict=True)]
+    rows = zip(tr.to_numpy(out["w"]), tr.to_numpy(out.lengths), strict=True)
+    names = ["".join(letters.decode(w[: n - 1])) for w, n in rows]
     return {kind: names[k * count : (k + 1) * count] for k, kind in enumerate(KINDS)}
 
 

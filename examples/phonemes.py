@@ -49,7 +49,8 @@ def say(model: tr.Model, words: Sequence[str], width: int) -> list[list[str]]:
     for start in range(0, len(words), 200):
         letters = tr.data.padded({"x": [LETTERS.encode(w) for w in words[start : start + 200]]}, over={"x": "s"})
         beams = model.beam_search(**letters, steps=LONGEST, width=width, stop=end)
-        found += [list(SOUNDS.decode(c[: int(n)])) for c, n in zip(beams.codes[:, 0], beams.lengths[:, 0], strict=True)]
+        codes, lengths = tr.to_numpy(beams.codes)[:, 0], tr.to_numpy(beams.lengths)[:, 0]
+        found += [list(SOUNDS.decode(c[:n])) for c, n in zip(codes, lengths, strict=True)]
     return [[sound for sound in sounds if sound != END] for sounds in found]
 
 

@@ -92,13 +92,13 @@ def trained(run: Run, model: tr.Model, strings: list[str]) -> Any:
 
 def outer_right(model: tr.Model, strings: list[str], run: Run) -> float:
     """The share of strings in which the last but one symbol is found likeliest where it is due."""
-    said = model.run(**batch(strings), want=["p"])["p"].argmax(-1)
+    said = tr.to_numpy(model.run(**batch(strings), want=["p"])["p"]).argmax(-1)
     return float(np.mean([symbols[one[-2]] == row[len(one) - 2] for one, row in zip(strings, said, strict=True)]))
 
 
 def steps_legal(model: tr.Model, strings: list[str], run: Run) -> float:
     """The share of strings in which at every step the k symbols that may come are the k likeliest."""
-    ranked = np.argsort(-model.run(**batch(strings), want=["p"])["p"])
+    ranked = np.argsort(-tr.to_numpy(model.run(**batch(strings), want=["p"])["p"]))
     legal = [[set(symbols.encode(may)) == set(row[: len(may)]) for may, row in zip(legal_next(one), rows, strict=False)]
              for one, rows in zip(strings, ranked, strict=True)]
     return float(np.mean([all(steps) for steps in legal]))
@@ -107,7 +107,7 @@ def steps_legal(model: tr.Model, strings: list[str], run: Run) -> float:
 def drawn_right(model: tr.Model, strings: list[str], run: Run) -> float:
     """The share of strings drawn from the model that the grammar could have made."""
     out = model.run(batch=run.pick(1000, 20), steps=80, seed=run.seed)
-    return float(np.mean([grammatical("".join(symbols.decode(w))) for w in out["w"]]))
+    return float(np.mean([grammatical("".join(symbols.decode(w))) for w in tr.to_numpy(out["w"])]))
 
 
 def grammatical(text: str) -> bool:
@@ -123,7 +123,7 @@ def grammatical(text: str) -> bool:
 
 def memory(run: Run, model: tr.Model, strings: list[str]) -> None:
     """The cell states over one string and over the same with the other outer symbol."""
-    cells = model.run(**batch(strings), want=["c"])["c"]
+    cells = tr.to_numpy(model.run(**batch(strings), want=["c"])["c"])
     with run.plot("memory.png", rows=2, size=(8, 4.6)) as ((first,), (second,)):
         for axes, string, c in zip((first, second), strings, cells, strict=True):
             axes.imshow(c.T, cmap="RdBu", vmin=-4, vmax=4, aspect="auto")

@@ -66,7 +66,7 @@ def main(run: Run) -> None:
     run.curve({"training": history.loss, "validation": history.valid_loss}, what="nats per sentence",
               levels={"guessing": float(np.log(2))})
     run.draw(model, "unrolled.svg", view="unrolled", steps=3)
-    said = model.run(**tr.data.padded({"w": judge["w"]}), want=["y"])["y"]
+    said = tr.to_numpy(model.run(**tr.data.padded({"w": judge["w"]}), want=["y"])["y"])
     right = (said > 0.5) == (judge["kind"] > 0.5)
     order = np.argsort(said)
     lines = [f"{said[k]:.3f}  rated {test['rating'][k]:+.1f}  {test['text'][k]}" for k in [*order[:20], *order[-20:]]]

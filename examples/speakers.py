@@ -33,7 +33,7 @@ def main(run: Run) -> None:
     history = model.fit(batches, epochs=epochs, clip=1.0, seed=run.seed, progress=False, on_epoch=run.epoch,
                         optimizer=tr.Adam(tr.Cosine(3e-3, epochs * len(batches))))
 
-    y = model.run(**tr.data.padded(test), want=["y"])["y"]
+    y = tr.to_numpy(model.run(**tr.data.padded(test), want=["y"])["y"])
     run.figure("accuracy", np.mean(y.argmax(-1) == test["speaker"]), at_least=0.95,
                baseline=f"{nearest(train, test):.3f}, nearest mean of frames", published="0.941, Kudo et al. 1999")
     run.curve({"training": history.loss}, log=True)

@@ -46,7 +46,8 @@ def main(run: Run) -> None:
     run.say(f"{best} epochs, by the years {years[first]} to {years[second - 1]}")
 
     out = model.run(y=y[None], want=["m", "s"])
-    m, s = (out["m"][0, second:, 0] * scale + mean, out["s"][0, second:, 0] * scale)
+    m, s = (tr.to_numpy(out[name])[0, second:, 0] for name in ("m", "s"))
+    m, s = m * scale + mean, s * scale
     low, high = ((np.maximum(m + side * SIGMAS * s, 0)) ** 2 for side in (-1, 1))
     forecast, actual = m**2 + s**2, numbers[second:]  # the mean of a square
     last, lines = error(numbers[second - 1 : -1], actual), error(autoregression(numbers, second), actual)
@@ -81,7 +82,8 @@ def fitted(run: Run, y: np.ndarray, valid: dict | None, epochs: int) -> tuple[tr
 def paths(model: tr.Model, y: np.ndarray, run: Run) -> np.ndarray:
     """Many futures after the series, each drawn year by year, the series itself before them."""
     count = run.pick(1000, 20)
-    return model.run(y=np.repeat(y[None], count, axis=0), steps=len(y) + AHEAD, seed=run.seed, want=["y"])["y"]
+    given = np.repeat(y[None], count, axis=0)
+    return tr.to_numpy(model.run(y=given, steps=len(y) + AHEAD, seed=run.seed, want=["y"])["y"])
 
 
 def autoregression(series: np.ndarray, known: int, order: int = 9) -> np.ndarray:

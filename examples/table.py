@@ -19,8 +19,9 @@ from .harness import shown, told
 HEAD = """# Examples
 
 Each is one short script in `examples/`: `tinygrad-rnn examples NAME`, or `python examples/NAME.py`. With `--quick` it
-takes a moment. It prints its figures, and leaves diagrams, curves and samples in `out/NAME/`. The data come with
-`pip install '.[examples]'`; what is only in an archive is fetched by `make data`.
+takes a moment, with `--backend cupy` it computes on a GPU. It prints its figures, and leaves diagrams, curves and
+samples in `out/NAME/`. The data come with `pip install '.[examples]'`; what is only in an archive is fetched by
+`make data`.
 
 `make examples` runs them all and makes this page of what they leave. Times are of one run on two shared
 cores. Where a goal is not reached the number stands as it came.

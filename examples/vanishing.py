@@ -8,15 +8,18 @@ at memories of 1 to T steps (Tallec and Ollivier 2018, "Can recurrent neural net
 
 from __future__ import annotations
 
+import gc
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import tinygrad_rnn as tr
+from tinygrad_rnn import backends
 from tinygrad_rnn.examples.harness import Run, example, told
 from tinygrad_rnn.viz.flow import gradient_flow, gradient_norms
 
@@ -136,7 +139,7 @@ def copied(run: Run, delay: int) -> None:
     for label in ("tanh RNN", "GRU", "LSTM"):
         model = network(label, delay + SYMBOLS, run.seed, **COPY)
         test, history = trained(run, label, model, copying, delay, updates, rate=2 * CELLS[label][3])
-        said = model.run(x=test["x"], want=["y"])["y"].argmax(-1)
+        said = tr.to_numpy(model.run(x=test["x"], want=["y"])["y"]).argmax(-1)
         curves[label], right[label] = history.valid_loss, np.mean((said == test["target"])[:, -SYMBOLS:])
     for label in ("LSTM", "GRU"):
         run.figure(f"copying after {delay} steps, {label}, symbols right", right[label], at_least=0.99,
@@ -167,17 +170,29 @@ def remembered(run: Run, steps: int) -> None:
     """The gradient over very many steps, with all of them kept and with memory="sqrt"."""
     model = network("LSTM", steps, run.seed, hidden=32, **SUM)
     data, found = adding(np.random.default_rng(run.seed), 4, steps), {}
+
+    def gradient(memory: str | None) -> dict[str, np.ndarray]:
+        return {name: tr.to_numpy(grad) for name, grad in model.value_and_grad(data, memory=memory)[1].items()}
+
     for memory in (None, "sqrt"):
-        tracemalloc.start()
-        started = time.monotonic()
-        _, grads = model.value_and_grad(data, memory=memory)
-        found[memory] = grads, tracemalloc.get_traced_memory()[1] / 1e6, time.monotonic() - started
-        tracemalloc.stop()
+        found[memory] = measured(partial(gradient, memory))
     (whole, most, slow), (parts, least, slower) = found.values()
     apart = max(np.abs(whole[name] - parts[name]).max() / np.abs(whole[name]).max() for name in whole)
     run.say(f"LSTM over {steps} steps: {slow:.1f} s with all steps kept, {slower:.1f} s with memory=\"sqrt\"; the "
             f"gradients differ by {apart:.0e} of the greatest")
     run.figure(f"memory for {steps} steps, MB, sqrt", least, below=most / 5, baseline=f"{most:.0f}, all steps kept")
+
+
+def measured(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What the work gives, how many MB it takes, of the host at most, of a GPU what it keeps, and seconds."""
+    gc.collect()  # so that nothing of before becomes free within
+    free = backends.current().free_memory
+    before, started = free(), time.monotonic()
+    tracemalloc.start()
+    result = work()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return result, (most if tr.backend() == "numpy" else before - free()) / 1e6, time.monotonic() - started
 
 
 if __name__ == "__main__":

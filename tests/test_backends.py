@@ -238,6 +238,7 @@ def test_precision(alone, monkeypatch, capsys):
         assert (tr.backend(), backends.precision()) == ("cupy", "float32")  # a refusal leaves all as it was
         assert cli.main(["--backend", "cupy", "models", "--precision", "bfloat16"]) == 0
         assert backends.precision() == "bfloat16"
+        tr.use_backend("numpy")
         assert cli.main(["--precision", "tf32", "models"]) == 2 and "NumPy" in capsys.readouterr().err
         backends._current = None
         monkeypatch.setenv("TINYGRAD_RNN_BACKEND", "cupy")

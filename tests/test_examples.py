@@ -19,6 +19,7 @@ from tinygrad_rnn.examples.harness import Run, example
 EXAMPLES = showcase.examples()
 
 
+@pytest.mark.device  # they bring results to the host themselves
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.chdir(tmp_path)
@@ -81,6 +82,13 @@ def test_a_goal_is_one_comparison(tmp_path: Path) -> None:
 
     with pytest.raises(tr.Error, match="one of at_least, at_most, below"):
         main(["--out", str(tmp_path)])
+
+
+def test_help_tells_of_the_backend(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        made(tmp_path, "--help")
+    said = capsys.readouterr().out
+    assert all(option in said for option in ("--backend NAME", "--precision NAME", "--full", "--quick", "--seed"))
 
 
 @pytest.mark.parametrize("seed", ["-1", "x", "1.5"])

@@ -13,6 +13,7 @@ import networkx as nx
 import numpy as np
 
 from tinygrad_rnn.arguments import whole
+from tinygrad_rnn.arrays import to_numpy
 from tinygrad_rnn.errors import BadName, BadType, BadValue, Error
 from tinygrad_rnn.model import Model
 from tinygrad_rnn.node import refs
@@ -157,7 +158,7 @@ def _flow(label: str, model: Model, data: Mapping[str, Any], of: str, state: str
     derived = model.grad(of, (name,))
     adjoint = derived.adjoints[name]
     array = derived.run(inputs, want=(adjoint,), lengths=data.get("lengths"), check=True)[adjoint]
-    norms = _mean_norms(np.asarray(array, dtype=np.float64), model.system, name, index, data.get("lengths"), example)
+    norms = _mean_norms(to_numpy(array).astype(np.float64), model.system, name, index, data.get("lengths"), example)
     if len(norms) < 2:
         raise BadValue(f"{name} has one step; a gradient over {index} needs at least 2")
     if not np.isfinite(norms).all():
@@ -183,7 +184,7 @@ def _cause_of_none(flow: Flow, model: Model) -> str:
         return f"{of} depends on it only through what has no derivative, such as a comparison{other}"
     between = above["differentiates"] & nx.descendants(graph, flow.state)
     read = {r.attr("name") for eq in system.equations if eq.name in between for r in refs([eq.rhs])}
-    zero = [n for n in model.weights if n in read and not np.any(model.weights[n])]
+    zero = [n for n in model.weights if n in read and not np.any(to_numpy(model.weights[n]))]
     if zero:
         return f"{', '.join(zero)}, between it and {of}, {'is' if len(zero) == 1 else 'are'} all zero"
     return "a factor on every way back to it is zero for these data, as of relu below 0 or of a saturated gate"
@@ -242,5 +243,5 @@ def _lengths(system: System, index: str, lengths: Any, norms: np.ndarray) -> np.
     by_index = lengths if isinstance(lengths, Mapping) else {index: lengths}
     for named, values in by_index.items():
         if values is not None and system.range_of(named) == system.range_of(index):
-            return np.asarray(values)
+            return np.asarray(to_numpy(values))
     return np.full(len(norms), norms.shape[1])

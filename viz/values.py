@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_rnn.arrays import to_numpy
 from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.system import Quantity, System
 
@@ -33,7 +34,7 @@ class Values:
         for name, value in arrays.items():
             if name not in known:
                 raise BadName(f"the values have {name!r}, and the model has no such quantity")
-            self.arrays[name] = self._checked(name, np.asarray(value), system.quantities[known[name]])
+            self.arrays[name] = self._checked(name, to_numpy(value), system.quantities[known[name]])
         self.sizes = self._sizes(getattr(arrays, "lengths", None))
 
     def _checked(self, name: str, array: np.ndarray, q: Quantity) -> np.ndarray:
@@ -59,7 +60,7 @@ class Values:
         for index in found:
             for named, by_example in given.items():
                 if self.system.range_of(index) == self.system.range_of(named):
-                    found[index] = int(np.asarray(by_example)[self.example])
+                    found[index] = int(to_numpy(by_example)[self.example])
         return found
 
     def at(self, mark: Mark) -> np.ndarray | None:
