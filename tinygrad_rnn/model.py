@@ -25,7 +25,7 @@ from .plans import PlanCache
 from .printer import system_text
 from .reader import read
 from .replay import MOST, Replay, signature
-from .result import Result, Trace, on_host, trace
+from .result import Result, Trace, trace
 from .schedule import needed, schedule
 from .system import System
 from .weights import Weights, shapes
@@ -348,8 +348,6 @@ class Model(Declaring):
         `values=` what `run` or `trace` gave, to colour by it.
         """
         values = options.get("values")
-        if isinstance(values, Mapping):
-            options["values"] = on_host(values)
         observed = view == "backward" or (isinstance(values, Mapping) and "loss" in values)
         seen = self.observing() if observed else self  # a loss and its gradient are of what was observed
         return _viz().draw(seen, path, view=view, steps=steps, **options)

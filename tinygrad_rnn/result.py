@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from . import backends
@@ -42,11 +41,3 @@ def trace(model: Model, data: Mapping[str, Any], of: str, **options: Any) -> Tra
     result = Trace({**inputs, **found})
     result.state, result.lengths, result.adjoints = found.state, found.lengths, adjoints
     return result
-
-
-def on_host(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same values as NumPy arrays, for what draws them."""
-    found = copy(values)
-    if isinstance(found, dict):
-        found.update({name: backends.current().to_host(value) for name, value in values.items()})
-    return found

@@ -28,8 +28,8 @@ def use_backend(name: str, precision: str = "float32") -> None:
     """
     global _current, _precision
     if precision not in PRECISIONS:
-        raise BadValue(f"unknown precision {precision!r}{near(str(precision), PRECISIONS)}; there are "
-                       "float32, tf32 and bfloat16")
+        raise BadValue(f"unknown precision {precision!r}; there are float32, tf32 and bfloat16"
+                       f"{near(str(precision), PRECISIONS)}")
     module = load(name)
     if name == "auto" and module.name == "numpy":
         precision = PRECISIONS[0]
@@ -52,7 +52,7 @@ def load(name: str) -> ModuleType:
         except Error:
             return load("numpy")
     if name not in NAMES:
-        raise BadValue(f"unknown backend {name!r}{near(str(name), (*NAMES, 'auto'))}; there are numpy, cupy and auto")
+        raise BadValue(f"unknown backend {name!r}; there are numpy, cupy and auto{near(str(name), (*NAMES, 'auto'))}")
     module = importlib.import_module(f".{name}", __name__)
     module.check()
     return module

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..arguments import whole
 from ..errors import BadFile, BadName, BadType, BadValue
 from ..files import write_atomic
@@ -137,7 +138,7 @@ class Vocabulary:
 
         Raises BadType where they are not integers, BadValue where one is outside 0..len-1.
         """
-        array = np.asarray(ids)
+        array = backends.current().to_host(ids)
         if array.dtype.kind not in "iu" and array.size:
             raise BadType(f"decode takes integers, not {array.dtype}")
         flat = array.ravel().astype(np.int64)
