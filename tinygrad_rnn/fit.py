@@ -210,11 +210,12 @@ class _Trainer:
     def _settle(self) -> None:
         """Look at the numbers of the updates since the last time: this is where the host waits for a GPU.
 
-        Where a loss was not finite, nothing was changed from that update on.
+        Where a loss was not finite, nothing was changed from that update on. One that was interrupted on its way has
+        been seen and does not count.
         """
         waiting, self.waiting = self.waiting, []
         self.shown = time.monotonic()
-        for (loss, norm), (done, count, row) in zip(self.updates.seen(), waiting, strict=True):
+        for (loss, norm), (done, count, row) in zip(self.updates.seen(), waiting, strict=False):
             if not math.isfinite(loss):
                 self.done, self.step = done, int(row["step"]) - 1
                 raise BadValue(f"the loss is {loss} at update {row['step']}; lower the learning rate, clip the "
