@@ -23,7 +23,7 @@ UNPLANNED = alike attentionview attentionview_geometry attentionview_graph atten
 	examples_standin cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cupy_ptx gpu
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
-ON_STANDIN = corners gradient graphs optim text
+ON_STANDIN = corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim text
 
 # Editable, so that a changed source needs no new install.
 define new_venv

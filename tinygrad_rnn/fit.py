@@ -20,7 +20,7 @@ from .batches import Batch, Batches, Stream, as_batches, positions, segments
 from .clipping import ClipNorm
 from .errors import BadFile, BadType, BadValue
 from .feeding import Feeding
-from .feeds import apart, check_memory, prepared
+from .feeds import apart, check_memory, on_host, prepared
 from .files import load_checkpoint, replacing, save_checkpoint
 from .node import refs
 from .optim import Adam, Optimizer
@@ -137,7 +137,8 @@ class _Trainer:
         optimizer.start(self.weights, backends.current().xp)
         adjoints = {name: self.derived.adjoints[name] for name in self.names}
         self.updates = backends.current().updates(Training(of, adjoints, self.weights, self.clip, optimizer))
-        self.waiting: list[tuple[int, int, dict[str, float]]] = []  # updates whose numbers nobody has looked at yet
+        # Updates whose numbers nobody has looked at yet: what there was before each, its positions and its row.
+        self.waiting: list[tuple[int, Any, int, dict[str, float]]] = []
         self.checked = False  # are the targets of all batches known to be classes?
         self.epoch, self.done, self.step = 0, 0, 0  # epochs finished, batches of this one done, updates
         self.state: dict[str, Any] | None = None
@@ -150,6 +151,8 @@ class _Trainer:
     def look_ahead(self) -> None:
         """Check the classes of data that lie on a GPU as a whole, so that no batch has to be waited for."""
         data = self.batches.data if isinstance(self.batches, Batches) else {}
+        if "lengths" in data:
+            data["lengths"] = on_host(data["lengths"])
         if self.feeding is None and any(on_device(value) for name, value in data.items() if name != "lengths"):
             inputs, lengths = apart(self.seen.system, data, None)
             assert inputs is not None
@@ -186,6 +189,7 @@ class _Trainer:
                 bar.update()
                 if progress and time.monotonic() - self.shown > SHOWN_EVERY:
                     self._settle()
+                    self.shown = time.monotonic()
                     bar.set_postfix(loss=f"{self.history.steps[-1]['loss']:.4f}", refresh=False)
                 if self.files.due():
                     self._save()
@@ -200,10 +204,11 @@ class _Trainer:
             lengths = part.pop("lengths", None)
             if self.state is not None and any(len(v) != len(next(iter(part.values()))) for v in self.state.values()):
                 raise BadValue("a batch has another number of examples than the one whose state it goes on from")
+            before = self.state
             self._update(part, lengths)
             count = positions(self.seen.system, {**part, **({} if lengths is None else {"lengths": lengths})})
             self.step += 1
-            self.waiting.append((self.done, count, self._row()))
+            self.waiting.append((self.done, before, count, self._row()))
             if len(self.waiting) >= self.updates.wait:
                 self._settle()
 
@@ -214,10 +219,9 @@ class _Trainer:
         been seen and does not count.
         """
         waiting, self.waiting = self.waiting, []
-        self.shown = time.monotonic()
-        for (loss, norm), (done, count, row) in zip(self.updates.seen(), waiting, strict=False):
+        for (loss, norm), (done, state, count, row) in zip(self.updates.seen(), waiting, strict=False):
             if not math.isfinite(loss):
-                self.done, self.step = done, int(row["step"]) - 1
+                self.done, self.step, self.state = done, int(row["step"]) - 1, state
                 raise BadValue(f"the loss is {loss} at update {row['step']}; lower the learning rate, clip the "
                                "gradients, or look for the first NaN with run(..., check=True)")
             self.totals[0] += loss * count
@@ -288,8 +292,8 @@ class _Trainer:
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best[2].items()}
         threads = self.derived._plans.threads or backends.current().threads()  # sums in parts: they enter the bits
-        progress = {"threads": threads, "choices": backends.current().choices(), "totals": self.totals,
-                    "epoch": self.epoch, "done": self.done, "step": self.step,
+        progress = {"threads": threads, "backend": backends.backend(), "choices": backends.current().choices(),
+                    "totals": self.totals, "epoch": self.epoch, "done": self.done, "step": self.step,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
                     "rows": self.history.rows, "seconds": self.before + time.monotonic() - self.started,
                     "steps": [list(row.values()) for row in self.history.steps]}
@@ -324,8 +328,9 @@ class _Trainer:
         self.state = part("state.") if progress["carried"] else None
         self.epoch, self.done, self.step, self.totals = (progress[k] for k in ("epoch", "done", "step", "totals"))
         self.before = progress["seconds"]
-        self.derived._plans.threads = progress.get("threads")
-        backends.current().choices().update(progress.get("choices", {}))
+        if progress.get("backend", "numpy") == backends.backend():  # what another one chose means nothing here
+            self.derived._plans.threads = progress.get("threads")
+            backends.current().choices().update(progress.get("choices", {}))
         self.history = History(progress["rows"], [dict(zip(COLUMNS, row, strict=True)) for row in progress["steps"]])
         if progress["best"] is not None:
             self.best = (*progress["best"], part("best."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Any
 
 from . import backends
 from .config import Config
-from .errors import out_of_memory
+from .errors import Error, out_of_memory
 from .footprint import footprint
 from .plan import Plan
 from .segments import Segments
@@ -41,6 +42,7 @@ class PlanCache:
             self._plans[key] = self._made(system, config, arrays, backend, threads)
             if len(self._plans) > MOST:
                 self._plans.popitem(last=False)
+                gc.collect()  # a program and its graphs hold each other, and the device's memory
         self._plans.move_to_end(key)
         return self._plans[key]
 
@@ -57,9 +59,10 @@ class PlanCache:
                     return plan(config)
                 return Segments(system, config, arrays, backend, threads=threads)
             self._plans.clear()
+            gc.collect()
         needed = None
         if config.memory is None:
-            with contextlib.suppress(*backend.memory_errors):
+            with contextlib.suppress(*backend.memory_errors, Error):  # such as of a model that needs longer ranges
                 needed = footprint(system, config, plan)
         what = "a training step" if config.training else "a run"
         raise out_of_memory(needed, backend.free_memory(), f"{what} of {config.batch} examples")

@@ -142,9 +142,13 @@ def compiles() -> bool:
     return jit.asked()
 
 
-@functools.cache
 def device() -> Device:
-    """The GPU as programs see it."""
+    """The GPU in use as programs see it."""
+    return _device(xp.cuda.Device().id)
+
+
+@functools.cache
+def _device(number: int) -> Device:
     return Device(xp)
 
 
@@ -169,7 +173,7 @@ def updates(training: Any) -> Any:
 
 
 @functools.cache
-def _uploads() -> Uploads:
+def _uploads(number: int) -> Uploads:
     return Uploads(xp)
 
 
@@ -178,7 +182,9 @@ def load(target: Any, array: Any) -> None:
     if isinstance(array, xp.ndarray):
         rearrange(target, xp.moveaxis(array, 0, -1))
         return
-    place = _uploads()(pointer(target), numpy.asarray(array))
+    array = numpy.asarray(array)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # the device knows no other order
+    place = _uploads(xp.cuda.Device().id)(pointer(target), array)
     rearrange(target, xp.moveaxis(place.array, 0, -1))
     place.release()
 

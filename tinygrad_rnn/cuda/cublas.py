@@ -34,6 +34,10 @@ def library() -> Any:
                     "CUDA's toolkit") from None
 
 
+class BlasError(Error):
+    """cuBLAS refused."""
+
+
 class Blas:
     """A handle, and products on it."""
 
@@ -76,4 +80,4 @@ class Blas:
     @staticmethod
     def _checked(status: int, what: str) -> None:
         if status != 0:
-            raise Error(f"{what} failed with status {status}")
+            raise BlasError(f"{what} failed with status {status}")

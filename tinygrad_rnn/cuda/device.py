@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..fusion.lift import FLOATS
-from .cublas import Blas
+from .cublas import Blas, BlasError
 from .kernels import PRELUDE
 from .launch import Launch
 from .resident_text import BARRIER
@@ -131,8 +131,8 @@ class Device:
 
     @property
     def errors(self) -> tuple[type[BaseException], ...]:
-        """What CUDA's runtime and driver raise."""
-        return self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError
+        """What CUDA's runtime, its driver and cuBLAS raise."""
+        return self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.driver.CUDADriverError, BlasError
 
     @contextlib.contextmanager
     def one_by_one(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ class Access:
 class Kernel:
     """What one pass does, whatever the sizes; the fields are those of `fusion.passes.Pass`.
 
+    In a step ("take", operand, step, k) how far and how many are the arguments far<k> and count<k>.
     folded: of each axis, do the folds run over it?
     """
 
@@ -80,7 +82,8 @@ class Kernel:
             const = "" if access.written else "const "
             found.append(f"{const}{kind} *{'__restrict__ ' * alone}{prefix}p{k}")
             found += [f"const long long {prefix}s{k}_{j}" for j, a in enumerate(access.along) if a < 0]
-        return found
+        takes = sum(1 for name, *_ in self.steps if name == "take")
+        return found + [f"const long long {prefix}{what}{j}" for j in range(takes) for what in ("far", "count")]
 
 
 def kernel(p: Pass) -> Kernel:
@@ -89,7 +92,9 @@ def kernel(p: Pass) -> Kernel:
         0 if strides[k] == 0 else 1 if strides[k] == o.array.itemsize else -1 for _, strides in p.axes))
         for k, o in enumerate(p.operands))
     folded = tuple(bool(p.folds) and all(strides[k] == 0 for k, _, _ in p.folds) for _, strides in p.axes)
-    return Kernel(p.dtype, folded, accesses, p.steps, p.stores, p.folds)
+    numbers = itertools.count()
+    steps = tuple((*step[:3], next(numbers)) if step[0] == "take" else step for step in p.steps)
+    return Kernel(p.dtype, folded, accesses, steps, p.stores, p.folds)
 
 
 def strides(p: Pass, k: int) -> list[int]:
@@ -118,12 +123,14 @@ class Writer:
             if name == "load":
                 values.append(self._loaded(args[0], self.offset(args[0])))
             elif name == "take":
-                values.append(self._taken(args[0], values[args[1]], *args[2:]))
+                values.append(self._taken(args[0], values[args[1]], args[2]))
             else:
                 values.append(args[0] if name == "const" else self._computed(name, [values[k] for k in args]))
         for operand, step in self.kernel.stores:
-            boolean = self.kernel.accesses[operand].dtype == "bool"
-            value = (self.truth if boolean else self.number)(values[step])
+            value, dtype = values[step], self.kernel.accesses[operand].dtype
+            if dtype == "int64" and not isinstance(value, Value):
+                value = self._beside_integers(value)
+            value = (self.truth if dtype == "bool" else self.number)(value)
             self.code.line(f"{self.at(operand)} = {value.text};")
         return [self.number(values[step]) for _, step, _ in self.kernel.folds]
 
@@ -141,12 +148,12 @@ class Writer:
         kind = INTEGER if float(x).is_integer() else "double"
         return Value(self.code, kind, literal(kind, x))
 
-    def _taken(self, operand: int, place: Any, far: int, count: int) -> Value:
+    def _taken(self, operand: int, place: Any, k: int) -> Value:
         """The element at a place, or 0 where there is no such place."""
         place = Value(self.code, INTEGER, literal(INTEGER, place)) if not isinstance(place, Value) else place
-        there = self.code.let("bool", f"{place.text} >= 0 && {place.text} < {count}")
+        there = self.code.let("bool", f"{place.text} >= 0 && {place.text} < {self.prefix}count{k}")
         inside = self.code.let(INTEGER, f"{there.text} ? (long long){place.text} : 0LL")
-        found = self._loaded(operand, f"{self.offset(operand)} + {inside.text} * {far}LL")
+        found = self._loaded(operand, f"{self.offset(operand)} + {inside.text} * {self.prefix}far{k}")
         return there.choose(found, False if found.kind == "bool" else 0.0)
 
     def _loaded(self, operand: int, offset: str) -> Value:

@@ -19,8 +19,6 @@ EACH = 4  # numbers that a thread adds up at least, before more threads are take
 LONG = 4096  # numbers in a sum, from which on it is cut into parts where there is room on the device
 PART = 1024  # numbers in a part at least
 PARTS = 64  # of a sum at most
-
-
 ARGUMENTS = 4096 // 8  # of a kernel at most, 8 bytes each
 COUNT = 2**31  # numbers in one pass at most: kernels count in 32 bits
 
@@ -85,6 +83,8 @@ def arguments(p: Pass) -> tuple[list[Any], dict[int, int]]:
         if o.step:
             moves[len(args)] = o.step
         args += [np.uint64(o.address), *map(np.int64, strides(p, k))]
+    for step in p.steps:
+        args += map(np.int64, step[3:] if step[0] == "take" else ())
     return args, moves
 
 

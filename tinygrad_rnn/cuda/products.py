@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..fusion.lift import Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
+from ..fusion.lift import FLOATS, Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
 
 
 def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
@@ -26,7 +26,7 @@ def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
 
 def _matmul(args: list[Any], memory: Memory) -> list[Instruction] | None:
     left, right, goal = args
-    if not all(isinstance(o, Operand) for o in args) or not fits(memory, *args) or len({o.dtype for o in args}) > 1:
+    if not all(isinstance(o, Operand) and o.dtype in FLOATS for o in args) or len({o.dtype for o in args}) > 1:
         return None
     if goal.array.size == 0:
         return []

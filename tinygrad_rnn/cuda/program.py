@@ -204,7 +204,7 @@ class Graph:
             self._replay()
         else:
             self._issue()
-            self._replay = self._captured()
+            self._replay = self._put_together()
 
     @property
     def staying(self) -> bool:
@@ -214,7 +214,8 @@ class Graph:
     @property
     def launches(self) -> int:
         """How many there are."""
-        return sum(1 if part.stay and self._staying else part.count * len(part.steps) for part in self._parts)
+        return sum(len(part.stay) if part.stay and self._staying else part.count * len(part.steps)
+                   for part in self._parts)
 
     def _issue(self) -> None:
         for part in self._parts:
@@ -224,22 +225,37 @@ class Graph:
         """Is it faster with loops that stay? What is computed is the same, so that it can be done twice."""
         choices, loops = self._program.device.choices, " ".join(part.name for part in self._parts if part.stay)
         if loops not in choices:
-            milliseconds = []
-            for self._staying in (False, True):
-                self._issue()
-                milliseconds.append(self._program.device.milliseconds(self._captured() or self._issue))
-            choices[loops] = milliseconds[1] < milliseconds[0]
+            self._staying = False
+            launched = self._measured()
+            self._staying = True
+            try:
+                choices[loops] = self._measured() < launched
+            except self._program.device.errors as error:
+                self._program.note(f"CUDA refused a loop that stays: {error}")
+                choices[loops] = False
         return choices[loops]
 
-    def _captured(self) -> Callable[[], None] | None:
-        """All launches as one graph; None where there is none."""
+    def _measured(self) -> float:
+        """Milliseconds, in the way that is set."""
+        self._issue()
+        try:
+            replay = self._captured() if self._program.device.captures and self.launches <= LARGEST else None
+        except self._program.device.errors:
+            replay = None
+        return self._program.device.milliseconds(replay or self._issue)
+
+    def _captured(self) -> Callable[[], None]:
+        return self._program.device.captured(self._issue)
+
+    def _put_together(self) -> Callable[[], None] | None:
+        """All launches as one graph; None, and why, where there is none."""
         if not self._program.device.captures or self._refused:
             return None
         if self.launches > LARGEST:
             self._program.note(f"{self.launches} launches are more than {LARGEST}")
             return None
         try:
-            return self._program.device.captured(self._issue)
+            return self._captured()
         except self._program.device.errors as error:
             self._refused = True
             self._program.note(f"CUDA refused: {error}")

@@ -90,7 +90,10 @@ class Phase:
 
 
 CLEAR = 'extern "C" __global__ void clear_counter(unsigned *counter) {\n    *counter = 0;\n}\n'
-BARRIER = """__device__ __forceinline__ void all_blocks(unsigned *counter, unsigned goal)
+BARRIER = """#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 700
+#define __nanosleep(n) ((void)(n))
+#endif
+__device__ __forceinline__ void all_blocks(unsigned *counter, unsigned goal)
 {
     __threadfence();
     __syncthreads();

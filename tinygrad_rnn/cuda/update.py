@@ -7,6 +7,7 @@ weights are still those before it when the host gets to see the loss.
 
 from __future__ import annotations
 
+import logging
 import math
 import weakref
 from collections.abc import Callable
@@ -24,13 +25,16 @@ from .launch import Launch
 from .program import LARGEST, Program
 
 MOST = 16  # numbers of a rule
-SEEN = 1024  # updates between two looks at the numbers
+SEEN = 128  # updates between two looks at the numbers
 SET = """extern "C" __global__ void set_numbers_{kind}(const unsigned long long address, {parameters})
 {{
     {kind} *const numbers = ({kind} *)address;
 {lines}
 }}
 """
+
+
+log = logging.getLogger(__name__)
 
 
 class OnDevice:
@@ -49,6 +53,7 @@ class OnDevice:
         self._set = _setter(self._dtype.name)
         self._tails: weakref.WeakKeyDictionary[Any, list[Program]] = weakref.WeakKeyDictionary()
         self._copies: weakref.WeakKeyDictionary[Any, _Copies] = weakref.WeakKeyDictionary()
+        self._refused: weakref.WeakSet[Any] = weakref.WeakSet()
         self._graphs: weakref.WeakKeyDictionary[Any, Callable[[], None]] = weakref.WeakKeyDictionary()
 
     @staticmethod
@@ -88,8 +93,12 @@ class OnDevice:
             return
         with self.device.one_by_one():
             self._issue(plan)
-        if self.device.captures and plan.launches() <= LARGEST:
-            self._graphs[plan] = self.device.captured(lambda: self._issue(plan))
+        if self.device.captures and plan not in self._refused and plan.launches() <= LARGEST:
+            try:
+                self._graphs[plan] = self.device.captured(lambda: self._issue(plan))
+            except self.device.errors as error:
+                self._refused.add(plan)
+                log.info("not captured: CUDA refused: %s", error)
 
     def _issue(self, plan: Plan) -> None:
         plan.compute()
@@ -113,11 +122,16 @@ class OnDevice:
         xp, training = self.xp, self.training
         pieces = training.optimizer.pieces(training.weights, training.gradients(plan))
         norms, loss = _Calls(xp), plan.interior(training.of)
-        squares = [norms.total(g, scratch) for _, g, _, scratch in pieces]
+        tops = [norms.largest(g, scratch) for _, g, _, scratch in pieces]
+        for other in tops[1:]:
+            norms("maximum", tops[0], other, tops[0])
+        norms("maximum", tops[0], float(xp.finfo(self._dtype).tiny), tops[0])
+        squares = [norms.total(g, tops[0], scratch) for _, g, _, scratch in pieces]
         for other in squares[1:]:
             norms("add", squares[0], other, squares[0])
         norm = self._last[1, ...]
         norms("sqrt", squares[0], norm)
+        norms("multiply", norm, tops[0], norm)
         norms("copyto", self._last[0, ...], loss.reshape(()))
         size, finite = norms.temp((), loss.dtype), norms.temp((), bool)
         norms("absolute", loss.reshape(()), size)
@@ -189,10 +203,18 @@ class _Calls:
         """An array between two calls."""
         return self.xp.zeros(shape, dtype)
 
-    def total(self, g: Any, scratch: Any) -> Any:
-        """The sum of the squares of an array; nothing comes to lie in scratch."""
+    def largest(self, g: Any, scratch: Any) -> Any:
+        """The largest size of a number; nothing comes to lie in scratch."""
+        top = self.temp((), g.dtype)
+        self("absolute", g, scratch)
+        self("max", scratch, tuple(range(g.ndim)), top)
+        return top
+
+    def total(self, g: Any, top: Any, scratch: Any) -> Any:
+        """The sum of the squares of an array over top, which are no larger than 1; nothing comes to lie in scratch."""
         total = self.temp((), g.dtype)
-        self("multiply", g, g, scratch)
+        self("divide", g, top, scratch)
+        self("multiply", scratch, scratch, scratch)
         self("sum", scratch, tuple(range(g.ndim)), None, total)
         return total
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 DEEP = 3  # copies of one kind that may be under way
+KINDS = 64  # of arrays, for which places are kept
 
 
 class Uploads:
@@ -18,17 +19,21 @@ class Uploads:
         self._rings: dict[tuple[Any, ...], list[_Place]] = {}
 
     def __call__(self, kind: Any, array: np.ndarray) -> _Place:
-        """The array on the GPU, in the next place of a ring; `kind` tells rings of the same shape apart."""
+        """The array on the GPU, in the next place of a ring; `kind` tells rings of the same shape apart.
+
+        A ring grows only where its places are in use.
+        """
         key = (kind, array.shape, array.dtype.str)
-        ring = self._rings.pop(key, None) or [_Place(self.xp, array) for _ in range(DEEP)]
-        self._rings[key] = [*ring[1:], ring[0]]  # the last used is the last in the ring, and among the rings
+        ring = self._rings.pop(key, [])
+        if not ring or (len(ring) < DEEP and not ring[0].free):
+            ring.insert(0, _Place(self.xp, array))
+        place = ring[0]
+        self._rings[key] = [*ring[1:], place]  # the last used is the last in the ring, and among the rings
         if len(self._rings) > KINDS:
-            self._rings.pop(next(iter(self._rings))).clear()
-        ring[0].fill(array, self._stream)
-        return ring[0]
-
-
-KINDS = 64  # rings that are kept
+            for other in self._rings.pop(next(iter(self._rings))):
+                other.wait()
+        place.fill(array, self._stream)
+        return place
 
 
 class _Place:
@@ -40,10 +45,20 @@ class _Place:
         self._host = np.frombuffer(self._locked, like.dtype, like.size).reshape(like.shape)
         self.array = xp.empty(like.shape, like.dtype)
         self._copied, self._used = (xp.cuda.Event(disable_timing=True) for _ in range(2))
+        self.release()  # the memory may have been another's, whose work is still to be done on the current stream
+
+    @property
+    def free(self) -> bool:
+        """Has all been done that reads the array?"""
+        return bool(self._used.done)
+
+    def wait(self) -> None:
+        """Until the last copy is done, at once unless the host is far ahead."""
+        self._copied.synchronize()
 
     def fill(self, array: np.ndarray, stream: Any) -> None:
         """Begin the copy; what is launched from now on, on the current stream, waits for it."""
-        self._copied.synchronize()  # long done, unless the host is DEEP arrays ahead
+        self.wait()
         self._host[...] = array
         stream.wait_event(self._used)
         with stream:
