@@ -157,8 +157,9 @@ class _Live:
         self._arrays = part.weights
         arrays = {name: entering(name, value) for name, value in inputs.items()}
         self._shapes = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-        self._precision = backends.precision()
         self._kinds, self._at = (np.ndarray, plan.xp.ndarray), plan.backend.asarray
+        self._on_device = plan.xp is not np
+        self._precision = backends.precision()
         self._inputs = [(name, self._here(part.interior(name), quantities[name])) for name in inputs
                         if name in part.layout.used]
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
@@ -179,7 +180,7 @@ class _Live:
         """Are these inputs like those that it was made for, and weights and precision still the same?"""
         if len(inputs) != len(self._shapes) or self.model.weights.arrays is not self._arrays:
             return False
-        if self._precision != backends.precision():
+        if self._on_device and self._precision != backends.precision():
             return False
         for name, value in inputs.items():
             if type(value) not in self._kinds or (value.shape, value.dtype) != self._shapes.get(name):
@@ -195,7 +196,7 @@ class _Live:
         for earlier, later in self._rolls:
             earlier[...] = later
         for name, target in self._inputs:
-            target[...] = self._at(inputs[name])
+            target[...] = self._at(inputs[name]) if self._on_device else inputs[name]
         if self._moving:
             feed = replace(self._feed, counted=True, behind={i: n + self._done for i, n in self._behind.items()})
             for fill in self._prelude:
