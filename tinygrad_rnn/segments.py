@@ -240,10 +240,11 @@ class Segments:
                 array = self.xp.moveaxis(feed.inputs[name], 1 + borders.axes[name], 1)
                 rows = feed.ends[self.range][:, None] - steps + self.xp.arange(steps)
                 own = borders.by_step(name, borders.inside(name, frame))
-                own[...] = array[self.xp.arange(len(rows))[:, None], self.xp.maximum(rows, 0)]
-                early = (rows < 0).nonzero()
-                borders.by_step(name, frame)[early] = borders.by_step(name, self.before[name])[
-                    early[0], steps + rows[early]]
+                examples = self.xp.arange(len(rows))[:, None]
+                own[...] = array[examples, self.xp.maximum(rows, 0)]
+                whole, before = (borders.by_step(name, values) for values in (frame, self.before[name]))
+                early = (rows < 0).reshape(*rows.shape, *[1] * (whole.ndim - 2))
+                whole[...] = self.xp.where(early, before[examples, self.xp.minimum(steps + rows, steps - 1)], whole)
         return found
 
     # -- results -------------------------------------------------------------------------------------
