@@ -155,8 +155,3 @@ def single_threaded() -> Any:
 @functools.lru_cache(maxsize=1)
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # looks through all loaded libraries, so once
-
-
-__all__ = ["add_rows", "as_strided", "asarray", "check", "check_rounding", "free_memory", "memory_errors", "name",
-           "owner", "pointer", "quiet", "rearrange", "single_threaded", "strided", "take_rows", "threads", "to_host",
-           "xp"]

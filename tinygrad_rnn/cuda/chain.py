@@ -7,7 +7,6 @@ of a normalised cell would each cost a few microseconds at every step.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from ..fusion.fuse import Group
 from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
-from .kernels import Kernel, function, kernel
+from .kernels import Kernel, function, kernel, named
 from .launch import Launch, arguments, power_of_two
 from .phases import in_turn, room
 from .values import Code
@@ -69,7 +68,7 @@ def _in_rows(w: Operand, o: Operand, length: int) -> bool:
 def launch(passes: Sequence[Pass], multiprocessors: int) -> Launch:
     """The passes as one launch."""
     kernels = tuple(kernel(p) for p in passes)
-    name = f"chain_{hashlib.sha256(repr(kernels).encode()).hexdigest()[:16]}"
+    name = named("chain", kernels)
     length = passes[0].axes[-1][0]
     lanes = power_of_two(length // max(multiprocessors, 1), 1, LANES)
     most = max(math.prod(n for n, _ in p.axes[:-1]) for p in passes)

@@ -7,7 +7,6 @@ that a run repeats its bits. Sums of many numbers are cut into parts by the grid
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 from collections.abc import Collection, Sequence
@@ -343,8 +342,7 @@ def finish_source(kernel: Kernel, name: str) -> str:
     return function(name, [*kernel.parameters(), "const double *partial", "const long long parts"], code)
 
 
-@functools.lru_cache(maxsize=4096)
-def digest(kernel: Kernel) -> str:
-    """A name for what the kernel does, the same in every process."""
-    return hashlib.sha256(repr(kernel).encode()).hexdigest()[:16]
+def named(what: str, structure: object) -> str:
+    """A name for what a kernel of that structure does, the same in every process."""
+    return f"{what}_{hashlib.sha256(repr(structure).encode()).hexdigest()[:16]}"
 

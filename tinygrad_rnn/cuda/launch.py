@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BadValue
 from ..fusion.lift import Memory, Operand
 from ..fusion.passes import Pass
-from .kernels import LANES, THREADS, Kernel, digest, finish_source, kernel, source, strides
+from .kernels import LANES, THREADS, Kernel, finish_source, kernel, named, source, strides
 
 ROWS = 16  # of threads at most, where the threads of a row have different sums
 EACH = 4  # numbers that a thread adds up at least, before more threads are taken
@@ -59,7 +59,7 @@ def launches(p: Pass, memory: Memory, multiprocessors: int, when: Any = None) ->
         return []
     args, moves = arguments(p)
     if not p.folds:
-        name = f"{'pass' if when is None else 'when'}_{digest(found)}"
+        name = named("pass" if when is None else "when", found)
         if when is not None:
             args.append(np.uint64(when.data.ptr))
         grid = (-(-math.prod(sizes) // THREADS), 1, 1)
@@ -103,12 +103,12 @@ def _folding(p: Pass, found: Kernel, sizes: list[int], args: list[Any], moves: d
     if each >= LONG and blocks < 2 * multiprocessors:
         parts = max(1, min(PARTS, each // PART, 2 * multiprocessors // blocks))
     partial = Operand(memory.empty((len(p.folds) * parts * sums if parts > 1 else 1,), "float64"))
-    name = f"pass_{digest(found)}"
+    name = named("pass", found)
     address = np.uint64(partial.address)
     all_ = [Launch(name, source(found, name), (blocks, parts, 1), block, threads * 8, [*args, address], moves,
                    [p.operands, partial])]
     if parts > 1:
-        name = f"finish_{digest(found)}"
+        name = named("finish", found)
         all_.append(Launch(name, finish_source(found, name), (-(-sums // THREADS), 1, 1), (THREADS, 1, 1), 0,
                            [*args, address, np.int64(parts)], moves, [p.operands, partial]))
     return all_

@@ -84,11 +84,6 @@ class Program:
         graphs = [action for actions in self.segments for action in actions if isinstance(action, Graph)]
         return math.inf if self.uncaptured else sum(graph.launches for graph in graphs)
 
-    @property
-    def staying(self) -> bool:
-        """Does a loop run as one kernel that stays?"""
-        return any(isinstance(action, Graph) and action.staying for actions in self.segments for action in actions)
-
     def note(self, reason: str) -> None:
         """Note why something is launched by itself."""
         if reason not in self.uncaptured:
@@ -205,11 +200,6 @@ class Graph:
         else:
             self._issue()
             self._replay = self._put_together()
-
-    @property
-    def staying(self) -> bool:
-        """Does a loop of it run as one kernel?"""
-        return bool(self._staying) and any(part.stay for part in self._parts)
 
     @property
     def launches(self) -> int:

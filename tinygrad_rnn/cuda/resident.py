@@ -9,7 +9,6 @@ and passes that keep the batch apart.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from ..fusion.lift import Memory, Operand, Product
 from ..fusion.passes import Pass
 from .chain import chained
-from .kernels import kernel
+from .kernels import kernel, named
 from .launch import Launch, arguments
 from .resident_text import CLEAR, LANES, MICRO, THREADS, Phase, Tile, by_examples, source
 from .values import KINDS
@@ -51,7 +50,7 @@ def _by_examples(phases: Sequence[Work], count: int) -> list[Launch] | None:
     if not passes or not chained(passes, count):
         return None
     kernels = [kernel(p) for p in passes]
-    name = f"loop_{hashlib.sha256(repr(kernels).encode()).hexdigest()[:16]}"
+    name = named("loop", kernels)
     args: list[Any] = [np.int64(count)]
     for p in passes:
         args += _moving_arguments(p)
@@ -182,7 +181,7 @@ def _launches(phases: Sequence[Work], plan: Sequence[Phase], count: int, memory:
         args += _product_arguments(phase) if isinstance(phase, Product) else []
     for p in (p for phase in phases if not isinstance(phase, Product) for p in phase):
         args += _moving_arguments(p)
-    name = f"loop_{hashlib.sha256(repr(plan).encode()).hexdigest()[:16]}"
+    name = named("loop", plan)
     shared = _shared([phase.tile for phase in plan if phase.tile is not None])
     clear = Launch("clear_counter", CLEAR, (1, 1, 1), (1, 1, 1), 0, [np.uint64(counter.address)], {}, [counter])
     blocks = min(multiprocessors, max(_blocks(*each) for each in zip(phases, plan, strict=True)))

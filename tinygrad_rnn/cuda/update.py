@@ -33,7 +33,6 @@ SET = """extern "C" __global__ void set_numbers_{kind}(const unsigned long long 
 }}
 """
 
-
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +49,8 @@ class OnDevice:
         self._last = self.xp.zeros(2, self._dtype)
         self._seen = self.xp.zeros((SEEN, 2), self._dtype)
         self._count = 0
-        self._set = _setter(self._dtype.name)
+        setter = _setter(self._dtype.name)
+        self._set = device.functions([setter])[setter.name]
         self._tails: weakref.WeakKeyDictionary[Any, list[Program]] = weakref.WeakKeyDictionary()
         self._copies: weakref.WeakKeyDictionary[Any, _Copies] = weakref.WeakKeyDictionary()
         self._refused: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -112,8 +112,7 @@ class OnDevice:
 
     def _write_numbers(self) -> None:
         numbers = [*self.training.optimizer.traced().numbers, *[0.0] * MOST][:MOST]
-        functions = self.device.functions([self._set])
-        functions[self._set.name]((1, 1, 1), (1, 1, 1), (np.uint64(self._numbers.data.ptr), *map(np.float64, numbers)))
+        self._set((1, 1, 1), (1, 1, 1), (np.uint64(self._numbers.data.ptr), *map(np.float64, numbers)))
 
     # -- what comes behind a plan --------------------------------------------------------------------
 
