@@ -41,3 +41,10 @@ def whole(what: str, value: Any, *, at_least: int) -> int:
     if value < at_least:
         raise BadValue(f"{what} must be at least {at_least}, not {value}")
     return int(value)
+
+
+def first_true(mask: Any) -> tuple[int, ...] | None:
+    """Where the first true element of an array stands; None where there is none."""
+    if not mask.any():
+        return None
+    return tuple(int(i[0]) for i in mask.nonzero()) if mask.ndim else ()

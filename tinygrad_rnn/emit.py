@@ -6,7 +6,7 @@ positions at once and for one step of a loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from . import classes, ragged
@@ -15,10 +15,10 @@ from .contract import Copies, contract
 from .draw import FILLS
 from .flat import stacked
 from .layout import Env, Layout
-from .node import BATCH, At, Node, walk
+from .node import BATCH, At, Node
 from .ops import TABLE
 from .program import Recorder
-from .schedule import Item, Loop, Vertex
+from .schedule import Item, Loop
 from .system import Equation
 
 REARRANGED = {"patches", "reshape", "flatten", "transpose", "expand", "slice", "pick"}  # zero where what they read is
@@ -27,12 +27,16 @@ FILL = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf
 
 
 class Emitter:
-    """Emits each segment of a schedule into `segments`; `prelude` holds what must be filled in before each run."""
+    """Emits each segment of a schedule into `segments`; `prelude` holds what must be filled in before each run.
 
-    def __init__(self, layout: Layout, segments: Sequence[Sequence[Item]], backend: Any, compiled: bool = False):
+    kept: terms that are read when a segment has been done.
+    """
+
+    def __init__(self, layout: Layout, segments: Sequence[Sequence[Item]], backend: Any, compiled: bool = False,
+                 kept: Collection[Node] = ()):
         self.layout, self.backend, self.xp = layout, backend, backend.xp
-        self.equations = layout.equations
-        self.nodes = list(walk(eq.rhs for eq in self.equations))
+        self.equations, self.kept = layout.equations, kept
+        self.nodes = layout.lifetimes.nodes
         self.do = Recorder(backend, compiled)
         self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
         self.aliases: dict[Node, str] = {}
@@ -43,47 +47,26 @@ class Emitter:
         self.prelude: list[Any] = []
         self.drawn = False  # is anything new drawn for each run?
         self.counted: set[str] = set()  # indices whose positions enter: a state says how many are behind it
-        self._storage([item for segment in segments for item in segment])
+        self._storage()
         self.segments = [self._emitted(segment) for segment in segments]
 
-    def _storage(self, items: Sequence[Item]) -> None:
-        paths: dict[Vertex, tuple[Loop, ...]] = {}
-
-        def visit(items: Sequence[Item], path: tuple[Loop, ...]) -> None:
-            for item in items:
-                if isinstance(item, Loop):
-                    visit(item.items, (*path, item))
-                else:
-                    paths[item] = path
-
-        visit(items, ())
+    def _storage(self) -> None:
+        """Give every term its place."""
+        lay, needs = self.layout, {}
         for eq in self.equations:
             self._alias(eq)
         self._alias_stacked()
-        users = self._users()
         for node in self.nodes:
-            if node in self.aliases or node in self.stacked or self._is_view(node) or node.op in ("ref", "const"):
-                if node.op == "ref" and self._gathered(node):
-                    self._allocate(node, self.layout.labels(node))
-                continue
             if node.op in LEAVES:
                 self._leaf(node)
-                continue
-            local = {loop.index for loop in paths[node]
-                     if all(loop in paths[user] for user in users.get(node, []))}
-            self._allocate(node, tuple(i for i in self.layout.labels(node) if i not in local))
-
-    def _users(self) -> dict[Node, list[Vertex]]:
-        """What reads each term's value; who reads a view reads what is viewed."""
-        users: dict[Node, list[Vertex]] = {}
-        for eq in self.equations:
-            users.setdefault(eq.rhs, []).append(eq)
-        for node in reversed(self.nodes):
-            for arg in node.args:
-                users.setdefault(arg, []).append(node)
-                if self._is_view(node):
-                    users[arg] += users.get(node, [])
-        return users
+            elif (node.op == "ref" and self._gathered(node)) or not (self._is_ready(node) or node in self.stacked):
+                held = set() if node.op == "ref" else lay.lifetimes.held_for_term(node)
+                needs[node] = tuple(i for i in lay.labels(node) if i not in held)
+        shared = {node: lay.need(node, labels, node in self.kept) for node, labels in needs.items()
+                  if lay.grows(labels)}
+        arrays = lay.arena.arrays(shared)
+        for node, labels in needs.items():
+            self.values[node] = arrays[node] if node in arrays else self._zeros(node, labels), labels
 
     def _is_view(self, node: Node) -> bool:
         """Is the value of a term part of another's, or what lies next to each other in memory anyway?"""
@@ -119,10 +102,10 @@ class Emitter:
         slots = [[At("free", i, 0) for i in self.layout.system.quantities[name].slots] for name in names]
         return _side_by_side([self.layout.named(name, at, env) for name, at in zip(names, slots, strict=True)], axis)
 
-    def _allocate(self, node: Node, labels: tuple[str, ...]) -> None:
-        batch = [self.layout.config.batch] * (BATCH in node.indices)
-        shape = (*(self.layout.size(i) for i in labels), *node.shape, *batch)
-        self.values[node] = (self.xp.zeros(shape, self.layout.dtype(node.dtype)), labels)
+    def _zeros(self, node: Node, labels: tuple[str, ...]) -> Any:
+        """Memory of its own for a term's value."""
+        need = self.layout.need(node, labels, forever=True)
+        return self.layout.arena.zeros(need.shape, need.dtype)
 
     def _alias(self, eq: Equation) -> None:
         """Let an equation's right side be computed straight into the quantity's buffer."""
@@ -164,8 +147,8 @@ class Emitter:
         elif op == "count":
             self._count(node, dtype)
         else:
-            self._allocate(node, self.layout.labels(node))
-            array, labels = self.values[node]
+            labels = self.layout.labels(node)
+            self.values[node] = array, _ = self._zeros(node, labels), labels
             self.drawn = True
             self.counted |= set(labels) - set(self.layout.system.static) if op == "noise" else set()
             self.prelude.append(lambda feed: FILLS[op](xp, array, labels, BATCH in node.indices, node, feed))
@@ -204,8 +187,7 @@ class Emitter:
 
     def bytes(self) -> int:
         """What all arrays take that were made for this plan."""
-        arrays = [*self.layout.own_buffers(), *(array for array, _ in self.values.values()), *self.do.scratch()]
-        return sum({id(self.backend.owner(a)): self.backend.owned(a) for a in arrays}.values())
+        return self.layout.arena.bytes + sum(self.backend.owned(a) for a in self.do.scratch())
 
     def view(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
         """node's value at the loop positions of env, and the indices left in it."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import backends
-from .arguments import whole
+from .arguments import first_true, whole
 from .config import Config, Feed
 from .demand import demand
 from .errors import BadName, BadType, BadValue
@@ -247,8 +247,8 @@ def _check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, 
         q, array = system.quantities[name], arrays[name]
         if array.min() >= 0 and array.max() < q.type.shape[0]:
             continue
-        at = _first(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
-        if at:
+        at = first_true(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
+        if at is not None:
             raise BadValue(f"{name}[{', '.join(map(str, at))}] is class {array[at]}; the classes are 0 to "
                            f"{q.type.shape[0] - 1}")
 
@@ -257,15 +257,10 @@ def _check_finite(q: Quantity, array: Any, system: System, lengths: Mapping[str,
     if array.dtype.kind != "f":
         return
     valid = _valid(q, system, lengths, array).reshape([*array.shape[: 1 + len(q.slots)], *[1] * len(q.type.shape)])
-    at = _first((array != array) & valid)
-    if at:
+    at = first_true((array != array) & valid)
+    if at is not None:
         where = [f"example {at[0]}", *(f"{i} = {p + 1}" for i, p in zip(q.slots, at[1:], strict=False))]
         raise BadValue(f"the input {q.name} is NaN first at [{', '.join(map(str, at))}] ({', '.join(where)})")
-
-
-def _first(bad: Any) -> tuple[int, ...]:
-    """Where the first true element stands; nothing where there is none."""
-    return tuple(int(i[0]) for i in bad.nonzero()) if bad.any() else ()
 
 
 def _module_of(array: Any) -> Any:

@@ -1,7 +1,8 @@
 """Where named quantities live: one buffer each, with room below 1 and above T for what shifts and boundaries reach.
 
 An array has its named indices first, then its feature axes, then the batch, innermost. The room is zero, so that a
-shift is a view and no step tests where it is.
+shift is a view and no step tests where it is. What only one step of a loop needs has no axis for the steps, and what
+only a part of the schedule needs shares its memory with others.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .arena import FOREVER, Arena, Need
 from .chains import Chains
 from .config import Config
-from .node import BATCH, At, Node, walk
+from .lifetimes import Lifetimes
+from .node import BATCH, At, Node
 from .schedule import Item, Loop
 from .system import Equation, Quantity, System
 
@@ -28,10 +31,10 @@ class Layout:
         self.xp, self.weights, self.chains = backend.xp, weights, chains
         self.sizes = dict(config.sizes)
         self.order = self._index_order(items)
-        nodes = list(walk(eq.rhs for eq in equations))
+        self.lifetimes = Lifetimes(equations, items)
+        nodes = self.lifetimes.nodes
         self.read_back = {n.attr("name") for n in nodes if n.op == "ref" and any(
             s.anchor == "free" and s.offset < 0 and not self.is_static(s.index) for s in n.attr("slots"))}
-        self.terms = len(nodes)
         self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations}
         self.rooms = self._rooms(nodes)
         self.late: dict[str, list[str]] = {}  # name -> indices at whose last position a boundary equation stands
@@ -39,8 +42,10 @@ class Layout:
             for slot, own in zip(eq.slots, system.quantities[eq.name].slots, strict=True):
                 if slot.anchor == "last":
                     self.late.setdefault(eq.name, []).append(own)
+        self.arena = Arena(backend, self.sizes | {BATCH: config.batch})
+        self.held = self._held()
         joint = self._in_one() | self._side_by_side()
-        self.buffers = {name: joint[name] if name in joint else self._buffer(name) for name in self.used}
+        self.buffers = joint | self._apart(sorted(self.used - joint.keys()))
         self.per_example = {r: self.xp.full(config.batch, size, "int64") for r, size in config.sizes}
         self.whole = whole  # how many examples there are in all, where these are only a part of the batch
         self.whole_batch = {r: self.xp.full(whole, size, "int64") for r, size in config.sizes}
@@ -105,15 +110,34 @@ class Layout:
             return slot.offset, slot.offset
         return min(1, 1 + slot.offset), size + slot.offset
 
+    def _held(self) -> dict[str, set[str]]:
+        """By quantity the indices that it needs no axis for, since one loop makes it and uses it, step by step."""
+        found: dict[str, set[str]] = {name: set() for name in self.used}
+        if self.config.check:
+            return found
+        for name in self.used.difference(self.config.want):
+            if self.system.quantities[name].role == "defined" and not self._has_room(name):
+                found[name] = self.lifetimes.held_for_quantity(name)
+        for names in self.chains:
+            common = set.intersection(*(found.get(name, set()) for name in names))
+            found |= {name: common for name in names if name in found}
+        return found
+
+    def _stored(self, name: str) -> list[tuple[str, int, int]]:
+        """The indices for which the quantity has an axis, and the room below 1 and above T there."""
+        q = self.system.quantities[name]
+        return [(i, low, high) for i, (low, high) in zip(q.slots, self.rooms[name], strict=True)
+                if i not in self.held[name]]
+
     def _in_one(self) -> dict[str, Any]:
         """Wanted results without a batch, the gradients of weights above all, as slices of one array."""
         shapes = {}
         for name in self.config.want:
             q = self.system.quantities[name]
-            if q.role == "defined" and not q.batched and q.type.dtype == self.system.dtype and not any(
-                    low or high for low, high in self.rooms[name]):
+            plain = not q.batched and q.type.dtype == self.system.dtype and not self._has_room(name)
+            if q.role == "defined" and plain:
                 shapes[name] = (*(self.size(i) for i in q.slots), *q.type.shape)
-        flat = self.xp.zeros(sum(map(math.prod, shapes.values())), self.system.dtype)
+        flat = self.arena.zeros((sum(map(math.prod, shapes.values())),), self.system.dtype)
         found, at = {}, 0
         for name, shape in shapes.items():
             found[name] = flat[at : at + math.prod(shape)].reshape(shape)
@@ -131,28 +155,79 @@ class Layout:
 
     def _cut(self, names: Sequence[str], quantities: Sequence[Quantity]) -> dict[str, Any]:
         q = quantities[0]
-        rooms = [(max(low for low, _ in each), max(high for _, high in each))
-                 for each in zip(*(self.rooms[name] for name in names), strict=True)]
-        lead = [low + self.size(i) + high for (low, high), i in zip(rooms, q.slots, strict=True)]
+        stored = [self._stored(name) for name in names]
+        rooms = [(each[0][0], max(low for _, low, _ in each), max(high for _, _, high in each))
+                 for each in zip(*stored, strict=True)]
         features = sum(each.type.shape[0] for each in quantities)
-        whole = self.xp.zeros((*lead, features, *q.type.shape[1:], *[self.config.batch] * q.batched), q.type.dtype)
+        whole = self.arena.zeros(self._shape(rooms, (features, *q.type.shape[1:]), q.batched), q.type.dtype)
+        self._lend(names, whole, rooms)
         found, first = {}, 0
-        for name, each in zip(names, quantities, strict=True):
+        for name, each, own_rooms in zip(names, quantities, stored, strict=True):
             own = [slice(most - low, n - (above - high))
-                   for (low, high), (most, above), n in zip(self.rooms[name], rooms, lead, strict=True)]
+                   for (_, low, high), (_, most, above), n in zip(own_rooms, rooms, whole.shape, strict=False)]
             found[name] = whole[(*own, slice(first, first + each.type.shape[0]))]
             first += each.type.shape[0]
         return found
 
+    def _shape(self, stored: Sequence[tuple[str, int, int]], features: Sequence[int], batched: bool) -> tuple[int, ...]:
+        lead = [low + self.size(i) + high for i, low, high in stored]
+        return (*lead, *features, *[self.config.batch] * batched)
+
+    def _apart(self, names: Sequence[str]) -> dict[str, Any]:
+        """Quantities with buffers of their own; those without room share memory where they can."""
+        found = {name: self._buffer(name) for name in names if not self._may_share(name)}
+        return found | self.arena.arrays({name: self._need(name) for name in names if name not in found})
+
     def _buffer(self, name: str) -> Any:
-        q = self.system.quantities[name]
-        rooms = self.rooms[name]
-        lead = tuple(low + self.size(i) + high for (low, high), i in zip(rooms, q.slots, strict=True))
-        if q.role == "weight" and not any(low or high for low, high in rooms):
+        q, rooms = self.system.quantities[name], self._stored(name)
+        if q.role == "weight" and not self._has_room(name):
             return self.weights[name]
-        coded = name in self.config.coded
-        shape = (*lead, *(() if coded else q.type.shape), *((self.config.batch,) if q.batched else ()))
-        return self.xp.full(shape, -1, "int64") if coded else self.xp.zeros(shape, q.type.dtype)  # -1: no class
+        if name in self.config.coded:
+            found = self.arena.zeros(self._shape(rooms, (), q.batched), "int64")
+            found -= 1  # no class
+            return found
+        found = self.arena.zeros(self._shape(rooms, q.type.shape, q.batched), q.type.dtype)
+        self._lend([name], found, rooms)
+        return found
+
+    def _may_share(self, name: str) -> bool:
+        """Is everything in the quantity's buffer computed anew in each run, and is it worth while?"""
+        q = self.system.quantities[name]
+        return q.role == "defined" and not self._has_room(name) and self.grows(i for i, _, _ in self._stored(name))
+
+    def _has_room(self, name: str) -> bool:
+        return any(low or high for low, high in self.rooms[name])
+
+    def grows(self, indices: Iterable[str]) -> bool:
+        """Does an array with these indices grow with the lengths of sequences?"""
+        return not all(map(self.is_static, indices))
+
+    def _need(self, name: str) -> Need:
+        q, stored = self.system.quantities[name], self._stored(name)
+        shape = self._shape(stored, q.type.shape, q.batched)
+        first, last = self.lifetimes.of_quantity(name)
+        read = FOREVER if self.config.check or name in self.config.want else last
+        return Need(shape, q.type.dtype, self._extents([i for i, _, _ in stored], q.batched), first, read)
+
+    def need(self, node: Node, labels: Sequence[str], forever: bool) -> Need:
+        """What a term's value needs that has these indices; forever: it is read when all has been done."""
+        shape = (*(self.size(i) for i in labels), *node.shape, *[self.config.batch] * (BATCH in node.indices))
+        first, last = self.lifetimes.of_term(node)
+        return Need(shape, self.dtype(node.dtype), self._extents(labels, BATCH in node.indices), first,
+                    FOREVER if forever else last)
+
+    def _extents(self, indices: Iterable[str], batched: bool) -> tuple[str, ...]:
+        return (*(self.system.range_of(i) for i in indices), *[BATCH] * batched)
+
+    def _lend(self, names: Sequence[str], buffer: Any, stored: Sequence[tuple[str, int, int]]) -> None:
+        """Until quantities are computed, let others use their buffer, but for the room."""
+        computed = all(self.system.quantities[name].role == "defined" and name not in self.late for name in names)
+        if not computed or not self.grows(i for i, _, _ in stored) or any(low or high for _, low, high in stored[1:]):
+            return
+        index, low, _ = stored[0]
+        first = min(self.lifetimes.of_quantity(name)[0] for name in names)
+        extents = self._extents([i for i, _, _ in stored], self.system.quantities[names[0]].batched)
+        self.arena.lend(buffer[low : low + self.size(index)], extents, first)
 
     def named(self, name: str, slots: Sequence[At], env: Env) -> tuple[Any, tuple[str, ...]]:
         """A view of a named buffer at the slots, its remaining indices in global order."""
@@ -161,6 +236,8 @@ class Layout:
         labels = []
         for slot, own, (low, _) in zip(slots, q.slots, rooms, strict=True):
             size = self.size(own)
+            if own in self.held[name]:
+                continue
             if slot.anchor == "free" and slot.index in env:
                 key.append(env[slot.index] + slot.offset + low)
             elif slot.anchor == "free":
@@ -173,10 +250,6 @@ class Layout:
         view = view.transpose(*order, *range(len(labels), view.ndim))
         return view, tuple(labels[k] for k in order)
 
-    def own_buffers(self) -> list[Any]:
-        """The buffers that are not a weight's own array."""
-        return [buffer for name, buffer in self.buffers.items() if buffer is not self.weights.get(name)]
-
     def copied_weights(self) -> list[str]:
         """Weights whose buffer has room around it, so that it is not the array itself."""
         return [name for name in self.used if self.system.quantities[name].role == "weight"
@@ -184,8 +257,7 @@ class Layout:
 
     def interior(self, name: str) -> Any:
         """The values of a quantity at 1..T, indices in left-hand order, then features, then the batch."""
-        q, rooms = self.system.quantities[name], self.rooms[name]
-        key = tuple(slice(low, low + self.size(i)) for (low, _), i in zip(rooms, q.slots, strict=True))
+        key = tuple(slice(low, low + self.size(i)) for i, low, _ in self._stored(name))
         return self.buffers[name][(*key, ...)]
 
     def ragged(self, index: str, q: Quantity | None = None) -> bool:

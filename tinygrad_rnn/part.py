@@ -26,7 +26,8 @@ class Part:
         self.first, self.last, self.whole = first, first + config.batch, whole
         items = [item for level in levels for item in level.items]
         self.layout = Layout(system, config, equations, items, chains, weights, backend, whole, first)
-        emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled)
+        sums = {node for level in levels for node in level.sums}
+        emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled, sums)
         self.prelude, self.drawn, self.counted = emitter.prelude, emitter.drawn, emitter.counted
         self.behind: Mapping[str, Any] = {}  # index -> how many positions come before those of the last run
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from . import cores
+from .arguments import first_true
 from .config import Config, Feed
 from .errors import BadValue
 from .levels import Level, levels
@@ -120,9 +121,8 @@ class Plan:
             if eq.is_boundary:
                 continue
             q, value = self.system.quantities[eq.name], self.backend.to_host(self.result(eq.name))
-            bad = value != value
-            if bad.any():
-                at = [int(i[0]) for i in bad.nonzero()]
+            at = first_true(value != value)
+            if at is not None:
                 axes = [*(["example"] * q.batched), *q.slots]
                 places = [f"{a} {p}" if a == "example" else f"{a} = {p + 1}" for a, p in zip(axes, at, strict=False)]
                 raise BadValue(f"{eq.name} is NaN, first at {', '.join(places) or 'its only value'}\n{eq.show()}")

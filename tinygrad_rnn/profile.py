@@ -262,8 +262,8 @@ class _Flow:
     def _names(self, array: Any) -> tuple[str, ...]:
         """The quantities of whose buffers it is a part: several, where they lie next to each other."""
         low, high = np.lib.array_utils.byte_bounds(array)
-        return tuple(name for name, buffer, start, stop in self.buffers
-                     if low < stop and start < high and np.shares_memory(array, buffer))
+        return tuple(name for name, buffer, start, stop in self.buffers if low < stop and start < high
+                     and self.owner(array) is self.owner(buffer) and np.shares_memory(array, buffer))
 
 
 def _place(array: Any) -> tuple[Any, ...]:

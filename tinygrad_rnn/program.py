@@ -42,7 +42,7 @@ class Recorder:
         key = (self.site, self._count, shape, str(dtype))
         self._count += 1
         if key not in self._scratch:
-            self._scratch[key] = self.xp.zeros(shape, dtype)
+            self._scratch[key] = self.backend.zeros(shape, dtype)
         return self._scratch[key]
 
     def scratch(self) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import backends
+from .arguments import first_true
 from .autodiff import backward, spread
 from .errors import BadType, BadValue
 from .evaluate import evaluate
@@ -425,10 +426,9 @@ def _positions(at: Any, size: int) -> Any:
 
 def _check_classes(k: Any, size: int) -> None:
     classes = k._value()
-    bad = (classes < 0) | (classes >= size)
-    if bad.any():
-        at = [int(i[0]) for i in bad.nonzero()] if bad.ndim else []
-        raise BadValue(f"class {classes[tuple(at)]} at {at} is out of range; the classes are 0 to {size - 1}")
+    at = first_true((classes < 0) | (classes >= size))
+    if at is not None:
+        raise BadValue(f"class {classes[at]} at {list(at)} is out of range; the classes are 0 to {size - 1}")
 
 
 def _dropout(x: Any, rate: Any, shared: Any = None, seed: int | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import os
 import sys
 from typing import Any
@@ -202,6 +203,18 @@ def owner(a: Any) -> Any:
 def owned(a: Any) -> int:
     """How many bytes the owner of a's memory has."""
     return int(owner(a).size)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros; CuPy's memory begins where a line of the cache does."""
+    return xp.zeros(shape, dtype)
+
+
+def within(memory: Any, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array over the bytes of another from an offset on, that counts as the owner of its own memory."""
+    size = math.prod(shape) * numpy.dtype(dtype).itemsize
+    part = xp.cuda.UnownedMemory(pointer(memory) + offset, size, memory, memory.device.id)
+    return xp.ndarray(shape, dtype, xp.cuda.MemoryPointer(part, 0))
 
 
 def strided(a: Any, count: int, step: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from typing import Any
 
@@ -68,6 +69,21 @@ def owned(a: Any) -> int:
     return int(owner(a).nbytes)
 
 
+def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros that begin where a line of the cache does: each vector that crosses lines is fetched twice."""
+    size = math.prod(shape) * xp.dtype(dtype).itemsize
+    line = xp.zeros(size + LINE_BYTES, "uint8")
+    begin = -pointer(line) % LINE_BYTES
+    return line[begin : begin + size].view(dtype).reshape(shape)
+
+
+def within(memory: Any, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array over the bytes of another from an offset on, that counts as the owner of its own memory."""
+    size = math.prod(shape) * xp.dtype(dtype).itemsize
+    part = memoryview(memory.reshape(-1).view("uint8"))[offset : offset + size]
+    return xp.frombuffer(part, dtype).reshape(shape)
+
+
 def strided(a: Any, count: int, step: int) -> Any:
     """`count` views like a, each `step` bytes further, as one array."""
     return as_strided(a, (count, *a.shape), (step, *a.strides))
@@ -109,7 +125,8 @@ def updates(training: Any) -> Any:
 
 
 LARGE = 65536  # numbers, from which on a copy by tiles pays
-LINE = 16  # float32 numbers in a line of the cache
+LINE_BYTES = 64
+LINE = LINE_BYTES // 4  # float32 numbers in a line of the cache
 
 
 def rearrange(out: Any, a: Any) -> None:

@@ -38,9 +38,13 @@ class BaseMemory:
         self.ptr, self.size = int(root.__array_interface__["data"][0]), int(root.nbytes)
         self.counted = self.size if counted else 0
         _pool.take(self.counted)
+        _roots[id(root)] = weakref.ref(self)
+        around = block_at(self.ptr)
+        if around is not None and around.ptr <= self.ptr and self.ptr + self.size <= around.ptr + around.size:
+            return  # a part of another block, which is the one that lives and dies
         if self.ptr not in _live:
             bisect.insort(_addresses, self.ptr)
-        _live[self.ptr] = _roots[id(root)] = weakref.ref(self)
+        _live[self.ptr] = weakref.ref(self)
 
     @property
     def device(self) -> Any:
@@ -180,10 +184,10 @@ def pool() -> MemoryPool:
     return _pool
 
 
-def root_of(a: numpy.ndarray) -> Any:
-    """The array that owns the memory of a."""
-    found: Any = a
-    while getattr(found, "base", None) is not None:
+def root_of(a: numpy.ndarray) -> numpy.ndarray:
+    """The array that owns the memory of a, or has it from what is none."""
+    found = a
+    while isinstance(found.base, numpy.ndarray):
         found = found.base
     return found
 
@@ -198,8 +202,8 @@ def memory_of(a: numpy.ndarray) -> BaseMemory:
     found = known(a)
     if found is None:
         root = root_of(a)
-        if not isinstance(root, numpy.ndarray):
-            raise RuntimeError(f"the stand-in met an array over {type(root).__name__}")
+        if root.base is not None:
+            raise RuntimeError(f"the stand-in met an array over {type(root.base).__name__}")
         _pool.check(root.nbytes)
         found = BaseMemory(root)
     return found

@@ -1,0 +1,107 @@
+"""Memory for the arrays of a plan: those that are never needed at the same time share it.
+
+Where an array lies must not depend on how long sequences are, so that what a plan takes can be foretold from small
+ones. So only arrays that grow alike share memory, and each is counted in bytes per position: of time, of the batch.
+Source: Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference" (greedy by size).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+FOREVER = math.inf
+ALIGNMENT = 8  # bytes per position: those of the widest numbers
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Need:
+    """An array that holds something from the place `first` to the place `last` of a schedule, both included.
+
+    extents: what its size is a multiple of: ranges, and the batch, by name.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    extents: tuple[str, ...]
+    first: float
+    last: float
+
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass
+class _Block:
+    """Memory, so many bytes for each position, and who has which of them when: (start, stop, first, last)."""
+
+    memory: Any
+    each: int
+    claims: list[tuple[int, int, float, float]] = field(default_factory=list)
+
+    def place(self, each: int, need: Need) -> int | None:
+        """The lowest place that is free all the time that it is needed."""
+        taken = sorted((start, stop) for start, stop, first, last in self.claims
+                       if first <= need.last and need.first <= last)
+        at = 0
+        for start, stop in taken:
+            if start - at >= each:
+                break
+            at = max(at, stop)
+        return at if at + each <= self.each else None
+
+
+class Arena:
+    """The memory of a plan. sizes: of ranges, and of the batch, by name."""
+
+    def __init__(self, backend: Any, sizes: Mapping[str, int]):
+        self.backend, self.sizes = backend, sizes
+        self.bytes = 0
+        self._blocks: dict[tuple[str, ...], list[_Block]] = {}
+
+    def zeros(self, shape: Sequence[int], dtype: Any) -> Any:
+        """An array that shares its memory with none, all zero."""
+        found = self.backend.zeros(tuple(shape), dtype)
+        self.bytes += found.nbytes
+        return found
+
+    def lend(self, array: Any, extents: Sequence[str], first: float) -> None:
+        """Let others have the array's memory before the place `first`. The array is in one piece."""
+        each = array.nbytes // self._positions(extents)
+        self._alike(extents).append(_Block(array, each, [(0, each, first, FOREVER)]))
+
+    def arrays(self, needs: Mapping[Key, Need]) -> dict[Key, Any]:
+        """An array for each need, with anything in it; the largest are seen to first."""
+        each = {key: self._each(need) for key, need in needs.items()}
+        return {key: self._array(each[key], needs[key]) for key in sorted(needs, key=lambda k: -each[k])}
+
+    def _array(self, each: int, need: Need) -> Any:
+        blocks = self._alike(need.extents)
+        for block in sorted(blocks, key=lambda b: b.each):
+            at = block.place(each, need)
+            if at is not None:
+                break
+        else:
+            at, block = 0, _Block(self.zeros((each * self._positions(need.extents),), "uint8"), each)
+            blocks.append(block)
+        block.claims.append((at, at + each, need.first, need.last))
+        return self.backend.within(block.memory, at * self._positions(need.extents), need.shape, need.dtype)
+
+    def _alike(self, extents: Sequence[str]) -> list[_Block]:
+        """The blocks that grow so."""
+        return self._blocks.setdefault(tuple(sorted(extents)), [])
+
+    def _positions(self, extents: Sequence[str]) -> int:
+        return math.prod(self.sizes[e] for e in extents)
+
+    def _each(self, need: Need) -> int:
+        """Bytes per position, a multiple of what aligns all numbers."""
+        each = need.bytes // self._positions(need.extents)
+        return -(-each // ALIGNMENT) * ALIGNMENT
