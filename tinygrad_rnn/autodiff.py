@@ -195,11 +195,17 @@ class _Gradient:
         for node in order:
             new[node] = remade(node, tuple(new[a] for a in node.args))
             plain = not node.args or node.dtype == "bool" or (node.op == "negative" and node.args[0].op == "ref")
+            if BATCH not in node.indices and self._is_ragged(node.indices):
+                continue  # a name would end where each example does, which the term does not
             if uses[node] > 1 and not plain and node not in forward and (node.indices or node.shape):
                 label = self.labels.get(node, f"d_{eq.name}_1")
                 new[node] = self._temporary(eq, label, new[node], [i for i in node.indices if i != BATCH])
         for a in arrows:
             a.adjoint = new[a.adjoint]
+
+    def _is_ragged(self, indices: Iterable[str]) -> bool:
+        """May the range of one of the indices differ by example?"""
+        return any(i != BATCH and i not in self.base.static for i in indices)
 
     def _temporary(self, eq: Equation, label: str, value: Node, indices: list[str]) -> Node:
         known = self.temporaries.get((eq.key, value, tuple(indices)))
@@ -208,7 +214,7 @@ class _Gradient:
         name = fresh(label, self.taken)
         self.taken.add(name)
         slots = tuple(free(i) for i in indices)
-        batched = BATCH in value.indices
+        batched = BATCH in value.indices or self._is_ragged(indices)
         kind = Type(ordered([*indices, *[BATCH] * batched]), value.shape, self.base.dtype)
         self.quantities[name] = Quantity(name, "defined", tuple(indices), kind)
         self.new.append(Equation(name, slots, value, comment=eq.name))

@@ -60,6 +60,12 @@ class Symbol(Operators):
     def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
         return apply(op, *(as_node(a, op) for a in args), **attrs)
 
+    def __iter__(self) -> Any:
+        raise BadType(f"{self.name} has no elements to go through; it is used with its indices, as {self.name}[t]")
+
+    def __contains__(self, value: object) -> bool:
+        raise BadType(f"{self.name} is not searched; it is used with its indices, as {self.name}[t]")
+
     def __getitem__(self, key: Any) -> Node:
         keys = key if isinstance(key, tuple) else (key,)
         if any(isinstance(k, slice) for k in keys):

@@ -11,6 +11,7 @@ from .errors import BadType, BadValue
 from .infer import Declarations, resolve
 from .node import At
 from .ops.table import as_node
+from .reader import Program
 from .schedule import needed, schedule
 from .system import Equation, System
 
@@ -34,6 +35,12 @@ class Declaring:
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
         self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
         self._forget()
+
+    def _declare(self, program: Program) -> None:
+        """Take over what a text says; sizes that were given count more."""
+        self._declared.equations.extend(program.equations)
+        for name, size in program.sizes.items():
+            self._declared.sizes.setdefault(name, size)
 
     def _forget(self) -> None:
         """What follows from the equations is made anew after one is added."""

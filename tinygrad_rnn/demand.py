@@ -30,7 +30,7 @@ def demand(system: System, want: Iterable[str]) -> Demand:
         read = {node.attr("name") for node in nodes if node.op == "ref"}
         targets = {node.args[1].attr("name") for node in nodes
                    if node.op in CLASS_LOSSES and node.args[1].op == "ref"}
-        inputs = [name for name in system.of_role("input") if name in read]
+        inputs = [name for name in system.of_role("input") if name in read or name in key]
         system.demands[key] = Demand(equations, inputs, frozenset(targets & set(inputs)))
     found = system.demands[key]
     assert isinstance(found, Demand)

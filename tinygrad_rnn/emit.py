@@ -295,11 +295,15 @@ class Emitter:
         key += [slice(None) if BATCH in arg.indices else None] * batched
         shape = (*(self.layout.size(i) for i in goal), *arg.shape, *[self.layout.config.batch] * batched)
         view = self.xp.broadcast_to(view[(*key, ...)], shape)
-        return self._selected(view, goal, self._open_ended(goal, over) if batched else [], env, fill)
+        return self._selected(view, goal, self._open_ended(goal, over, arg, env) if batched else [], env, fill)
 
-    def _open_ended(self, labels: Sequence[str], over: Sequence[str]) -> list[str]:
-        """Of the labels those whose padding a reduction over `over` would meet; over the batch, all of them."""
-        return [i for i in labels if self.layout.ragged(i) and (i in over or BATCH in over)]
+    def _open_ended(self, labels: Sequence[str], over: Sequence[str], node: Node, env: Env) -> list[str]:
+        """Of the labels, and the indices that loops hold, those whose padding a reduction of node would meet.
+
+        Over the batch, all of them.
+        """
+        indices = [*labels, *(i for i in node.indices if i in env)]
+        return [i for i in indices if self.layout.ragged(i) and (i in over or BATCH in over)]
 
     def _selected(self, view: Any, labels: Sequence[str], padded: Sequence[str], env: Env, fill: float) -> Any:
         """view, or a copy with `fill` in the padding of the given indices: selected, never multiplied."""
@@ -312,16 +316,15 @@ class Emitter:
         return copy
 
     def _emit_equation(self, eq: Equation, env: Env) -> None:
-        q = self.layout.system.quantities[eq.name]
         node = eq.rhs
         view, labels = self.layout.named(eq.name, eq.slots, env)
-        padded = [s.index for s in eq.slots if s.anchor == "free" and self.layout.ragged(s.index, q)]
+        padded = self.padded(eq)
         if ragged.late_slots(self.layout, eq.name, eq.slots):
             ragged.emit_scatter(self, eq, env)
             return
         aliased = self.aliases.get(node) == eq.name and not eq.is_boundary
-        if self.layout.has_late_boundary(eq.name) and not eq.is_boundary:
-            valid = self._valid(view, labels, padded, env)
+        if self.layout.has_late_boundary(eq.name):
+            valid = self.valid(view, labels, padded, env)
             self.do(self.xp.copyto, view, self.value(eq, env, labels), "same_kind", valid)
             return
         if not aliased:
@@ -329,7 +332,13 @@ class Emitter:
         for index in padded:
             self.do(self.xp.copyto, view, 0.0, "same_kind", self.layout.pad(index, labels, view.ndim, env))
 
-    def _valid(self, view: Any, labels: tuple[str, ...], padded: Sequence[str], env: Env) -> Any:
+    def padded(self, eq: Equation) -> list[str]:
+        """The indices of an equation's left side whose range differs by example."""
+        q = self.layout.system.quantities[eq.name]
+        return [s.index for s in eq.slots if s.anchor == "free" and self.layout.ragged(s.index, q)]
+
+    def valid(self, view: Any, labels: tuple[str, ...], padded: Sequence[str], env: Env) -> Any:
+        """Where a view with those labels is no padding."""
         valid = self.do.temp(view.shape, bool)
         self.do(self.xp.copyto, valid, True)
         for index in padded:
@@ -354,7 +363,7 @@ class Emitter:
         if node.op == "const":
             view = self._constant(view)
         batched = BATCH in node.indices
-        padded = self._open_ended(labels, over) if batched and not self._zero_in_padding(node) else []
+        padded = self._open_ended(labels, over, node, env) if batched and not self._zero_in_padding(node) else []
         view = self._selected(view, labels, padded, env, 0.0)
         shared = (node.op == "ref" or self.views.get(node, False)) and not env
         copies = self.copies.setdefault((node, *padded), {}) if shared else {}
@@ -365,7 +374,8 @@ class Emitter:
             node = node.args[0]
         if self.views.get(node, False):
             return all(map(self._zero_in_padding, node.args))
-        return node.op == "ref" and all(s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
+        return node.op == "ref" and not self.layout.has_late_boundary(node.attr("name")) and all(
+            s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
 
     def _emit_contract(self, node: Node, env: Env, out: Any, labels: tuple[str, ...]) -> None:
         left, right, goal = node.attr("labels")

@@ -12,6 +12,7 @@ from .arguments import first_true, whole
 from .config import Config, Feed
 from .demand import demand
 from .errors import BadName, BadType, BadValue
+from .node import walk
 from .ops.table import near
 from .places import check_place, entering
 from .system import Equation, Quantity, System
@@ -72,6 +73,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     classes: look for targets out of range; not needed for parts of data in which none was found.
     """
     check_memory(memory, check)
+    seed, state = whole("seed", seed, at_least=0), _entered(state)
     for name in want:
         if name not in system.quantities:
             raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
@@ -84,7 +86,8 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     arrays = {name: _array(name, data[name]) for name in names}
     lengths = on_host(lengths)
     coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
-    batch, sizes = _sizes(system, arrays, steps, state, lengths, batch)
+    beside = {name: value for name, value in data.items() if name not in arrays and name in system.quantities}
+    batch, sizes = _sizes(system, arrays, beside, steps, state, lengths, batch)
     _need_sizes(system, what.equations, sizes)
     by_range = _lengths(system, lengths, sizes, batch)
     if classes:
@@ -94,7 +97,8 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
             _check_finite(system.quantities[name], arrays[name], system, by_range)
     config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None,
                     check, memory)
-    state = {name: entering(f"the state of {name}", value) for name, value in (state or {}).items()}
+    state = state or {}
+    _check_state(system, state, batch)
     at = backends.current().asarray
     behind = {i: at(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
     by_range = {r: at(values) for r, values in by_range.items()}
@@ -104,6 +108,33 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
 def position_key(index: str) -> str:
     """Under which a state says how many positions of an index are behind it, per example."""
     return f"[{index}]"
+
+
+def _entered(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The arrays of a state."""
+    if state is None:
+        return None
+    if not isinstance(state, Mapping):
+        raise BadType(f"state is what an earlier run left, a dict of arrays by name, not {type(state).__name__}")
+    return {name: entering(f"the state of {name}", value) for name, value in state.items()}
+
+
+def _check_state(system: System, state: Mapping[str, Any], batch: int) -> None:
+    """A state is each quantity's last steps: (batch, steps, other indices, features)."""
+    positions = {position_key(i) for i in system.ranges}
+    for name, array in state.items():
+        q = system.quantities.get(name)
+        if q is None and name not in positions:
+            raise BadName(f"the state holds {name!r}{near(name, system.quantities)}, which is no quantity of the model")
+        sizes = () if q is None else q.type.shape
+        rank = 1 if q is None else 1 + len(q.slots) + len(sizes)
+        if array.dtype.kind in "iu" and array.ndim == rank - 1 and len(sizes) == 1:
+            rank, sizes = rank - 1, ()  # classes
+        examples = 1 if q is not None and not q.batched else batch
+        if array.ndim != rank or array.shape[0] != examples or array.shape[rank - len(sizes) :] != sizes:
+            axes = [examples, *(f"the last in {i}" for i in (q.slots if q is not None else ())), *sizes]
+            raise BadValue(f"the state of {name} has shape {tuple(array.shape)}, expected "
+                           f"({', '.join(map(str, axes))})")
 
 
 def _array(name: str, value: Any) -> Any:
@@ -133,8 +164,8 @@ def _is_coded(system: System, q: Quantity, array: Any) -> bool:
     raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
 
 
-def _sizes(system: System, arrays: Mapping[str, Any], steps: Any, state: Mapping[str, Any] | None, lengths: Any,
-           batch: int | None) -> tuple[int, dict[str, int]]:
+def _sizes(system: System, arrays: Mapping[str, Any], beside: Mapping[str, Any], steps: Any,
+           state: Mapping[str, Any] | None, lengths: Any, batch: int | None) -> tuple[int, dict[str, int]]:
     sizes = {system.range_of(i): size for i, size in system.static.items()}
     given = {r: f"{i}={sizes[r]}" for i in system.static for r in [system.range_of(i)]}
     batch, batch_from = None if batch is None else whole("batch", batch, at_least=1), "batch="
@@ -153,7 +184,8 @@ def _sizes(system: System, arrays: Mapping[str, Any], steps: Any, state: Mapping
     if batch == 0:
         raise BadValue(f"the batch is empty: {batch_from} has shape {tuple(arrays[batch_from].shape)}")
     if batch is None and state:
-        batch = len(next(iter(state.values())))
+        first = next(iter(state.values()))
+        batch = len(first) if first.ndim else None
     for values in [] if lengths is None else lengths.values() if isinstance(lengths, Mapping) else [lengths]:
         batch = np.size(values) if batch is None else batch
     for index, count in steps_by_index(system, steps).items():
@@ -163,6 +195,11 @@ def _sizes(system: System, arrays: Mapping[str, Any], steps: Any, state: Mapping
         if r in sizes and sizes[r] != count:
             raise BadValue(f"steps={count}, but {given[r]}")
         sizes[r] = count.__index__()
+    for name, value in beside.items():  # an index has one range per model: what is given but not read tells it too
+        shape = np.shape(value)
+        batch = shape[0] if batch is None and shape else batch
+        for size, index in zip(shape[1:], system.quantities[name].slots, strict=False):
+            sizes.setdefault(system.range_of(index), size)
     return 1 if batch is None else batch, sizes
 
 
@@ -201,9 +238,11 @@ def _only_index(system: System, what: str) -> str:
 
 def _need_sizes(system: System, equations: list[Equation], sizes: Mapping[str, int]) -> None:
     for eq in equations:
-        for index in system.quantities[eq.name].slots:
-            if system.range_of(index) not in sizes:
-                raise BadValue(f"no input says how far {index} runs in {eq.left}; give steps=")
+        read = [node for node in walk([eq.rhs]) if node.op == "ref"]
+        for name, term in [(eq.name, eq.left), *((node.attr("name"), node.attr("name")) for node in read)]:
+            for index in system.quantities[name].slots:
+                if system.range_of(index) not in sizes:
+                    raise BadValue(f"no input says how far {index} runs in {term}; give steps=")
 
 
 def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int) -> dict[str, Any]:
@@ -214,9 +253,10 @@ def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int)
     for index, array in named.items():
         _index(system, index, "lengths")
         r = system.range_of(index)
-        if index in system.static or r not in sizes:
-            raise BadValue(f"lengths of {index}: its range is fixed" if index in system.static else
-                           f"lengths of {index}: nothing that was asked for runs over it")
+        if index in system.static:
+            raise BadValue(f"lengths of {index}: its range is fixed")
+        if r not in sizes:
+            continue  # nothing that was asked for runs over it
         if array.dtype.kind not in "iu" or array.shape != (batch,):
             raise BadValue(f"lengths of {index} are {batch} whole numbers, one per example, not "
                            f"{array.dtype} of shape {array.shape}")

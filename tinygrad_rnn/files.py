@@ -31,7 +31,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     Raised inside, an exception leaves the target as it was and nothing beside it. Links are followed.
     Raises BadFile where the folder or the file cannot be written, saying why.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(as_path(path)))
     part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
     try:
         if target.is_dir():
@@ -53,6 +53,13 @@ def replacing(path: PathLike) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def as_path(path: PathLike) -> Path:
+    """The path of a file. Raises BadType where it is no string and no Path."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise BadType(f"a file is named by a string or a Path, not by {path!r:.80}")
+    return Path(path)
 
 
 def write_atomic(path: PathLike, data: bytes) -> None:
@@ -97,7 +104,7 @@ def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, st
     Raises BadFile where the file is missing, unreadable, truncated, of another program or of a newer version.
     """
     try:
-        Path(path).open("rb").close()  # tells a missing file or a folder in the system's own words
+        as_path(path).open("rb").close()  # tells a missing file or a folder in the system's own words
         with safe_open(os.fspath(path), framework="np") as file:
             meta = dict(file.metadata() or {})
             _check_format(path, meta.pop("format", None), meta.pop("version", None))

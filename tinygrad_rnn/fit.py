@@ -16,12 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from . import backends
+from .arguments import real, whole
 from .batches import Batch, Batches, Stream, as_batches, positions, segments
 from .clipping import ClipNorm
 from .errors import BadFile, BadType, BadValue
 from .feeding import Feeding
 from .feeds import apart, check_memory, on_host, prepared
-from .files import load_checkpoint, replacing, save_checkpoint
+from .files import as_path, load_checkpoint, replacing, save_checkpoint
 from .node import refs
 from .optim import Adam, Optimizer
 from .places import on_device
@@ -85,6 +86,11 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
         raise BadType(f"optimizer is one of SGD, RMSProp, Adam, AdamW, not {optimizer!r}")
     if isinstance(epochs, bool) or not hasattr(epochs, "__index__") or epochs < 0:
         raise BadValue(f"epochs is a whole number, at least 0, not {epochs!r}")
+    if not isinstance(shuffle, bool):
+        raise BadType(f"shuffle is True or False, not {shuffle!r}")
+    if on_epoch is not None and not callable(on_epoch):
+        raise BadType(f"on_epoch is called with the row of each epoch, and this is {on_epoch!r}")
+    seed = whole("seed", seed, at_least=0)
     trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed,
                        memory, scheduled_sampling)
     trainer.batches = as_batches(data, batch_size, shuffle, seed, model.system)
@@ -101,9 +107,9 @@ class _Files:
     """Where training leaves its checkpoint and log."""
 
     def __init__(self, checkpoint: Any, save_every: float, log: Any, meta: dict[str, str]):
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
-        self.log = None if log is None else Path(log)
-        self.save_every, self.meta = save_every, meta
+        self.checkpoint = None if checkpoint is None else as_path(checkpoint)
+        self.log = None if log is None else as_path(log)
+        self.save_every, self.meta = real("save_every", save_every, at_least=0), meta
         self.saved = time.monotonic()
 
     def due(self) -> bool:

@@ -230,6 +230,10 @@ class _Resolver:
                                f"position {i.upper()}\n{self._point(eq, i, found)}")
         return found
 
+    def _shown(self, node: Node) -> str:
+        """The first equation with a term, carets under it."""
+        return next(eq.show(node) for eq in self.equations if node in walk([eq.rhs]))
+
     def _point(self, eq: Equation, index: str, found: Mapping[Node, frozenset[str]]) -> str:
         for node in walk([eq.rhs]):
             if index in found[node]:
@@ -266,7 +270,7 @@ class _Resolver:
     def _check_over(self, node: Node, over: tuple[str, ...] | None, bare: bool) -> None:
         for index in over or ():
             if index != BATCH and index not in self.parent:
-                raise BadValue(f"over={index}: the model has no index {index}", node)
+                raise BadValue(f"over={index}: the model has no index {index}\n{self._shown(node)}")
 
     # -- shapes ------------------------------------------------------------------------------------
 

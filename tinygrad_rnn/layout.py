@@ -35,7 +35,7 @@ class Layout:
         nodes = self.lifetimes.nodes
         self.read_back = {n.attr("name") for n in nodes if n.op == "ref" and any(
             s.anchor == "free" and s.offset < 0 and not self.is_static(s.index) for s in n.attr("slots"))}
-        self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations}
+        self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations} | set(config.want)
         self.rooms = self._rooms(nodes)
         self.late: dict[str, list[str]] = {}  # name -> indices at whose last position a boundary equation stands
         for eq in equations:
@@ -130,7 +130,10 @@ class Layout:
                 if i not in self.held[name]]
 
     def _in_one(self) -> dict[str, Any]:
-        """Wanted results without a batch, the gradients of weights above all, as slices of one array."""
+        """Wanted results without a batch, the gradients of weights above all, as slices of one array.
+
+        Single numbers come last, so that they do not push the others off the lines of the cache.
+        """
         shapes = {}
         for name in self.config.want:
             q = self.system.quantities[name]
@@ -139,7 +142,7 @@ class Layout:
                 shapes[name] = (*(self.size(i) for i in q.slots), *q.type.shape)
         flat = self.arena.zeros((sum(map(math.prod, shapes.values())),), self.system.dtype)
         found, at = {}, 0
-        for name, shape in shapes.items():
+        for name, shape in sorted(shapes.items(), key=lambda item: item[1] == ()):
             found[name] = flat[at : at + math.prod(shape)].reshape(shape)
             at += math.prod(shape)
         return found

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from .node import Node, Type, ordered, rebuild
 from .ops import TABLE, apply, f
+from .ops.reduction import counted
 from .ops.table import floating, keep, promote
 from .rewrite import ONE, remade
 from .system import Equation, System
@@ -68,7 +69,7 @@ def _one_hot(node: Node) -> Node:
 def _mean(node: Node) -> Node:
     a, over, axis = node.args[0], node.attr("over"), node.attr("axis")
     size = float(math.prod(a.shape[k] for k in axis))
-    return f.divide(_sum(f.sum(a, over=over, axis=axis)), f.count(over=over) * size if over else size)
+    return f.divide(_sum(f.sum(a, over=over, axis=axis)), counted(a, over) * size if over else size)
 
 
 def _multiply(node: Node) -> Node:

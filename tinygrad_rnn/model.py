@@ -404,8 +404,8 @@ def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **si
     others follow. Raises `Error`, pointing at the term, for anything that the notation does not have.
     """
     program = read(text)
-    model = Model(name, dtype, **{**program.sizes, **sizes})
-    model._declared.equations.extend(program.equations)
+    model = Model(name, dtype, **sizes)
+    model._declare(program)
     model.system  # noqa: B018  (a wrong model is told at once)
     return model
 

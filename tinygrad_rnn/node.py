@@ -129,6 +129,16 @@ class Node(Operators):
 
         raise BadType("an expression has no truth value; write where(condition, a, b)")
 
+    def __iter__(self) -> Any:
+        from .errors import BadType
+
+        raise BadType("an expression has no elements to go through; sum(q[t], axis=...) reduces it, q[t][0] is one")
+
+    def __contains__(self, value: object) -> bool:
+        from .errors import BadType
+
+        raise BadType("an expression is not searched; sum(equal(q[t], value), axis=...) counts")
+
     def attr(self, name: str) -> Any:
         """One attribute by name."""
         for key, value in self.attrs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .layout import Env, Layout
 from .node import At, Node
-from .system import Equation
+from .system import Equation, sources
 
 if TYPE_CHECKING:
     from .emit import Emitter
@@ -23,15 +23,25 @@ def emit_scatter(e: Emitter, eq: Equation, env: Env) -> None:
     """r[T+1] = value, to each example's own position."""
     target, labels = e.layout.named(eq.name, eq.slots, env)
     whole = e.do.temp(target.shape, target.dtype)
-    e.do(e.xp.copyto, whole, e.value(eq, env, labels))
     view, positions, order = _front(e.layout, eq.name, eq.slots, env)
-    e.do(_scatter, view, _batch_first(e.xp, whole, labels, order), *positions)
+    front = _batch_first(e.xp, whole, labels, order)
+    padded = e.padded(eq)
+    if padded:  # what lies beyond another index's own end stays as it is
+        e.do(_gather, view, front, *positions)
+        e.do(e.xp.copyto, whole, e.value(eq, env, labels), "same_kind", e.valid(whole, labels, padded, env))
+    else:
+        e.do(e.xp.copyto, whole, e.value(eq, env, labels))
+    e.do(_scatter, view, front, *positions)
 
 
 def emit_gather(e: Emitter, node: Node, env: Env) -> None:
     """The value of a reference such as h[T]."""
-    view, positions, order = _front(e.layout, node.attr("name"), node.attr("slots"), env)
     out, labels = e.view(node, env)
+    system, name = e.layout.system, node.attr("name")
+    if system.quantities[name].role == "defined" and not sources(system.by_name[name], node):
+        e.do(e.xp.copyto, out, 0.0)  # beyond the range, where no equation sets it
+        return
+    view, positions, order = _front(e.layout, name, node.attr("slots"), env)
     e.do(_gather, view, _batch_first(e.xp, out, labels, order), *positions)
 
 

@@ -48,7 +48,8 @@ def read(text: str) -> Program:
         raise BadValue(f"the text has {len(text)} characters, more than {LONGEST}")
     if sum(map(text.count, "+-*/@%<>&|^([.")) > MOST_SIGNS:
         raise BadValue(f"the text has more than {MOST_SIGNS} operations")
-    text = inspect.cleandoc(text.replace("\r\n", "\n").replace("\r", "\n"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = inspect.cleandoc("\n".join("" if line.lstrip().startswith("#") else line for line in lines))
     reader = _Reader(text, _parse(text))
     return reader.program()
 
@@ -99,7 +100,8 @@ class _Reader:
         for statement in self.tree.body:
             if isinstance(statement, ast.AnnAssign) and statement.value is None:
                 name, size = self.size_line(statement)
-                program.sizes[name] = size
+                if program.sizes.setdefault(name, size) != size:
+                    self.fail(statement, f"{name} has two sizes, {program.sizes[name]} and {size}")
             elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                 program.equations.append(self.equation(statement))
             else:

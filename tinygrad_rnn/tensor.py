@@ -289,6 +289,8 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     """
     if isinstance(wrt, Tensor):
         return grad(of, [wrt], gradient)[0]
+    if not isinstance(wrt, Sequence) or not all(isinstance(t, Tensor) for t in wrt):
+        raise BadType(f"grad is with respect to a tensor or a list of them, not {wrt!r:.80}")
     _check_scalar(of, gradient)
     check_operands("grad", [of, *wrt, gradient])
     seed = ONE if gradient is None else (gradient if isinstance(gradient, Tensor) else Tensor(gradient)).node

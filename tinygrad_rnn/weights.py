@@ -123,6 +123,8 @@ class Weights(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         target = self[name]  # raises for an unknown name
         array = entering(f"the weight {name}", value)
+        if array.dtype.kind not in "biuf":
+            raise BadType(f"the weight {name} takes an array of numbers, not {array.dtype}")
         try:
             array = array.astype(self._system.dtype)
         except (TypeError, ValueError) as error:

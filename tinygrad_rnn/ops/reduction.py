@@ -35,6 +35,15 @@ def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **r
     return {"over": (), "axis": normal_axis(-1 if axis is None else axis, a.rank), **rest}
 
 
+def counted(a: Node, over: tuple[str, ...]) -> Node:
+    """How many valid positions a mean of a has: over the batch, at each position the examples that reach it."""
+    own = [i for i in ordered({*a.indices, *over}) if i != BATCH]
+    if BATCH not in over or set(own) <= set(over):
+        return f.count(over=over)
+    reached = [f.where(f.less_equal(f.position(index=i), f.last(index=i)), 1.0, 0.0) for i in own]
+    return f.sum(math.prod(reached[1:], start=reached[0]), over=over, axis=())
+
+
 def total(x: Node, over: tuple[str, ...], axis: Any) -> Node:
     """sum(x) over the same axes as another row, spread again over x's shape."""
     axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -187,7 +196,7 @@ register(
     reducer("sum", lambda g, y, a, over, axis: keep(g, a, axis), _sum, dtype="any",
             symbol="Σ", latex=r"\sum {0}"),
     reducer("mean", lambda g, y, a, over, axis: keep(
-        g / (float(math.prod(a.shape[k] for k in axis)) * f.count(over=over) if over
+        g / (float(math.prod(a.shape[k] for k in axis)) * counted(a, over) if over
              else math.prod(a.shape[k] for k in axis)), a, axis), _mean,
         symbol="mean", latex=r"\operatorname{{mean}} {0}"),
     reducer("max", _max_vjp, _max, dtype="any", symbol="max", latex=r"\max {0}"),

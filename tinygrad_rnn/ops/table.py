@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from .. import shapes
 from ..errors import BadType, BadValue, Error
 from ..node import Node, Type, const, ordered
@@ -190,6 +192,8 @@ def as_node(value: Any, where: str = "") -> Node:
     """A node for whatever stands in an expression: a node, a number, a name of a model."""
     if isinstance(value, Node):
         return value
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        value = value.item()
     if isinstance(value, (bool, int, float)):
         try:
             return const(value if isinstance(value, bool) else float(value), Type((), (), "weak"))

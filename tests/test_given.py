@@ -1,0 +1,159 @@
+"""What a person gives beside the data, and asks for: states, ranges, names, seeds, and Python's own words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tr
+
+TEXT = "h[t] = tanh(U @ h[t-1] + W @ x[t])\nq[t] = 2*q[t-1] + 1\nloss = sum(h[t]**2)"
+X = np.ones((3, 4, 2))
+
+
+@pytest.fixture
+def model():
+    return tr.equations(TEXT, x=2, h=3, q=(), dtype="float64")
+
+
+# -- states --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "kind", "message"), [
+    (5, TypeError, r"a dict of arrays by name, not int"),
+    ({"h": np.ones((3, 3))}, ValueError, r"the state of h has shape \(3, 3\), expected \(3, the last in t, 3\)"),
+    ({"h": np.ones((2, 1, 3))}, ValueError, r"shape \(2, 1, 3\), expected \(3, the last in t, 3\)"),
+    ({"h": np.ones((3, 1, 4))}, ValueError, r"expected \(3, the last in t, 3\)"),
+    ({"h": np.ones(())}, ValueError, r"shape \(\)"),
+    ({"hh": np.ones((3, 1, 3))}, KeyError, r"the state holds 'hh'.*which is no quantity"),
+    ({"[t]": np.ones((3, 2), int)}, ValueError, r"the state of \[t\] has shape \(3, 2\), expected \(3\)"),
+])
+def test_a_state_that_is_none(model, state, kind, message):
+    with pytest.raises(tr.Error, match=message) as caught:
+        model.run(x=X, state=state)
+    assert isinstance(caught.value, kind)
+
+
+def test_a_state_that_was_left_is_taken(model):
+    whole = model.run(x=X, want=["h"])["h"]
+    first = model.run(x=X[:, :2], want=["h"])
+    then = model.run(x=X[:, 2:], want=["h"], state=first.state)
+    assert np.allclose(then["h"], whole[:, 2:], rtol=1e-12)
+
+
+# -- what is asked for ---------------------------------------------------------------------------------
+
+
+def test_any_quantity_can_be_asked_for(model):
+    found = model.run(x=X, want=["x", "W", "h"])
+    assert np.array_equal(found["x"], X) and np.array_equal(found["W"], model.weights["W"])
+    assert np.array_equal(model.run(x=X, want=["x"])["x"], X)
+
+
+def test_data_that_are_given_say_how_far_an_index_runs(model):
+    """Also where nothing that is asked for reads them: an index has one range."""
+    alone = model.run(x=X, want=["q"])["q"]
+    assert np.array_equal(alone, [[1, 3, 7, 15]] * 3)
+    assert np.array_equal(model.run(x=X, want=["q", "h"])["q"], alone)
+
+
+def test_lengths_of_what_is_not_asked_for():
+    model = tr.equations("e[s] = tanh(A @ x[s])\nd[t] = tanh(B @ u[t])", x=2, u=2, e=3, d=3)
+    data = {"x": np.ones((2, 4, 2)), "u": np.ones((2, 5, 2))}
+    lengths = {"s": [4, 2], "t": [5, 1]}
+    both = model.run(data, want=["e", "d"], lengths=lengths)
+    assert np.array_equal(model.run(data, want=["e"], lengths=lengths)["e"], both["e"])
+
+
+def test_a_range_that_nobody_says():
+    with pytest.raises(tr.Error, match="no input says how far t runs in q; give steps="):
+        tr.equations("q[t] = 2*q[t-1] + 1\np = q[0] + b", q=(), b=()).run(want=["p"])
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, "a", None])
+def test_seeds(model, seed):
+    with pytest.raises(tr.Error, match="seed"):
+        model.run(x=X, seed=seed)
+    with pytest.raises(tr.Error, match="seed"):
+        model.fit({"x": X}, seed=seed)
+
+
+def test_on_epoch_is_looked_at_before_anything_is_trained(model):
+    with pytest.raises(tr.Error, match="on_epoch is called with the row of each epoch, and this is 3"):
+        model.fit({"x": X}, on_epoch=3)
+
+
+@pytest.mark.parametrize("value", [None, "no", np.ones((3, 2)) * 1j])
+def test_weights_are_numbers(model, value):
+    before = model.weights["W"].copy()
+    with pytest.raises(tr.Error, match="the weight W"):
+        model.weights["W"] = value
+    assert np.array_equal(model.weights["W"], before)
+
+
+@pytest.mark.parametrize("wrt", [3, [3], None])
+def test_grad_is_of_tensors(wrt):
+    x = tr.Tensor(2.0, requires_grad=True)
+    with pytest.raises(tr.Error, match="grad is with respect to a tensor or a list of them"):
+        tr.grad(x * x, wrt)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"shuffle": "no"}, "shuffle is True or False, not 'no'"), ({"save_every": -1}, "save_every must be at least 0"),
+    ({"checkpoint": 3}, "a file is named by a string or a Path, not by 3")])
+def test_options_of_fit(model, options, message):
+    with pytest.raises(tr.Error, match=message):
+        model.fit({"x": X}, **options)
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_paths(model, path):
+    for use in (model.save, tr.load):
+        with pytest.raises(tr.Error, match="a file is named by a string or a Path, not by"):
+            use(path)
+
+
+def test_an_index_that_is_not_there_is_pointed_at():
+    with pytest.raises(tr.Error, match=r"over=q: the model has no index q\n  line 2: y.t. = sum\(x.t., over=q\)\n +\^"):
+        tr.equations("a[t] = 2*x[t]\ny[t] = sum(x[t], over=q)", x=3)
+
+
+# -- Python's own words, over terms --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("use", [sum, list, max, lambda v: 3 in v, lambda v: [u for u in v]])
+def test_a_term_is_not_gone_through(use):
+    model = tr.Model("m")
+    x, t = model.input("x", 3), tr.index("t")
+    for what in (x, x[t]):
+        with pytest.raises(tr.Error, match=r"no elements to go through|is not searched"):
+            use(what)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.int64(2), np.array(0.5)[()]])
+def test_numbers_of_numpy(number):
+    model = tr.Model("m")
+    x, y, t = model.input("x", 3), model.state("y"), tr.index("t")
+    y[t] = number * x[t] + number
+    assert np.allclose(model.run(x=np.ones((1, 2, 3)), want=["y"])["y"], 2 * float(number))
+
+
+# -- texts ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["name", "dtype", "self"])
+def test_quantities_named_as_arguments_are(name):
+    found = tr.equations(f"{name}[t]: 3\ny[t] = W @ {name}[t]", y=2).run({name: np.ones((1, 4, 3))}, want=["y"])
+    assert found["y"].shape == (1, 4, 2)
+
+
+def test_comments_may_stand_anywhere():
+    text = "\n# one\n    # two\n    h[t] = tanh(h[t-1] + x[t])  # three\n# four\n    loss = sum(h[t])\n"
+    assert str(tr.equations(text, x=3)) == str(tr.equations(
+        "h[t] = tanh(h[t-1] + x[t])  # three\nloss = sum(h[t])", x=3))
+
+
+def test_two_sizes():
+    tr.equations("x[t]: 3\nx[t]: 3\ny[t] = 2*x[t]")
+    with pytest.raises(tr.Error, match=r"x has two sizes, \(3,\) and \(4,\)"):
+        tr.equations("x[t]: 3\nx[t]: 4\ny[t] = 2*x[t]")
