@@ -1,7 +1,7 @@
 # make demo               train a character LSTM on real text and draw it; everything goes to out/
 # make demo TEXT=my.txt   the same on a text of your own
 # make test               lint, type-check, and test with compiled plans, without, and on a stand-in for a GPU
-# make test && .venv-test/bin/pip install '.[cuda12]' && .venv-test/bin/pytest -m gpu   and on an NVIDIA GPU
+# make test-gpu           and on an NVIDIA GPU (GPU_EXTRA=cuda12 for a driver of CUDA 12)
 # make data               fetch the data sets of the examples: packages into .venv, archives into data/
 # make examples           run every example to its figure (an hour or two), and make docs/examples.md of what they reach
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
@@ -14,13 +14,15 @@ PYTHON ?= python3
 TEXT ?=
 OUT ?= out
 BENCH ?=
+GPU_EXTRA ?= cuda13
 TESTED = .[test,jit]
+ON_GPU = .[jit,$(GPU_EXTRA)]
 # Tests for which it makes no difference how plans are run: of pictures, pages and data, and of kernels for a GPU.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview dashes \
 	declared_pictures draw_options flow geometry golden hatched page page_browser page_numbers page_walk pictures \
 	typeset viz writers \
 	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page \
-	examples_standin cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cupy_ptx gpu
+	examples_standin cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cuda_races cupy_ptx gpu
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
 ON_STANDIN = corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim text
@@ -34,7 +36,7 @@ define new_venv
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo data examples pictures test lint bench bench-gpu clean
+.PHONY: help demo data examples pictures test test-gpu lint bench bench-gpu clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -75,6 +77,13 @@ test: lint
 	@command -v g++ >/dev/null || echo "there is no g++: nothing is tested on the stand-in for CuPy"
 	! command -v g++ >/dev/null || .venv-test/bin/python -m pytest -q -n 2 --standin $(ON_STANDIN:%=tests/test_%.py)
 
+# An environment of its own: in .venv-test CuPy for CUDA 12 would compile with the tests' compiler of CUDA 13.
+.venv-gpu/.ready: pyproject.toml
+	$(call new_venv,.venv-gpu,--editable '$(ON_GPU)' pytest hypothesis)
+
+test-gpu: .venv-gpu/.ready
+	.venv-gpu/bin/python -m pytest -q -m gpu
+
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
 	$(call new_venv,benchmarks/.venv,--requirement benchmarks/requirements.txt)
 
@@ -88,6 +97,6 @@ bench-gpu: $(if $(PYTHON_GPU),,benchmarks/.venv-gpu/.ready)
 	$(or $(PYTHON_GPU),benchmarks/.venv-gpu/bin/python) -m benchmarks.gpu $(BENCH)
 
 clean:
-	rm -rf .venv .venv-test benchmarks/.venv benchmarks/.venv-gpu
+	rm -rf .venv .venv-test .venv-gpu benchmarks/.venv benchmarks/.venv-gpu
 	rm -rf out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -62,7 +62,7 @@ CHECKS = """## Checks that need a GPU, beside the times
 
 | command | what it checks | when it was last run |
 |---|---|---|
-| `python -m pytest -m gpu` | values and gradients of every ready model against NumPy in float64, in each precision; \
+| `make test-gpu` | values and gradients of every ready model against NumPy in float64, in each precision; \
 200 training steps beside the CPU's; replay against launches one by one; memcheck and racecheck of the kernels | \
 not yet |
 | `TINYGRAD_RNN_BACKEND=cupy python -m pytest` | the whole test suite on the GPU | not yet |"""

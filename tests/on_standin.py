@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tinygrad_rnn import backends, jit
 from tinygrad_rnn.cuda import cublas
 from tinygrad_rnn.cuda.device import Device
 from tinygrad_rnn.cuda.launch import Launch
 from tinygrad_rnn.cuda.program import Program
+from tinygrad_rnn.fusion.lift import Operand, Product
+from tinygrad_rnn.fusion.passes import Pass
 from tinygrad_rnn.program import Interpreted, Recorder
 
 STANDIN = str(Path(__file__).parent / "standin")
@@ -58,6 +61,43 @@ def standin() -> Iterator[Device]:
         backends._current, backends._precision, switch, cublas.library, sys.path[:] = before
         jit._switch.clear()
         jit._switch.update(switch)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Within it, and within `standin`, every access of a kernel to memory is looked at; a fault raises.
+
+    Faults are races, reading what nobody wrote, and touching what a launch was not given: a program's launches are
+    given what their operands reach, other kernels the blocks of memory that their arguments point to.
+    """
+    raw: Any = importlib.import_module("cupy._raw")
+    launch_at = Launch.at
+
+    def at(self: Launch, functions: Any, step: int) -> None:
+        raw.reach = [*_reach(self, self.keep, step)]
+        try:
+            launch_at(self, functions, step)
+        finally:
+            raw.reach = None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYGRAD_RNN_STANDIN_WATCHED", "1")
+        patch.setattr(Launch, "at", at)
+        yield
+
+
+def _reach(launch: Launch, kept: Any, step: int) -> Iterator[tuple[int, int, int]]:
+    """Of what a launch keeps, at a step or as a loop that goes through all: the address, the begin and the end."""
+    if isinstance(kept, Operand):
+        low, high = kept.reach(1 if launch.moves else int(launch.args[0]))
+        far = kept.step * step if launch.moves else 0
+        yield kept.address + far, low + far, high + far
+    elif hasattr(kept, "data"):
+        yield kept.data.ptr, kept.data.ptr, kept.data.ptr + kept.nbytes
+    elif kept is not None:
+        parts = {Pass: lambda p: p.operands, Product: lambda p: (p.a, p.b, p.out)}.get(type(kept), iter)(kept)
+        for part in parts:
+            yield from _reach(launch, part, step)
 
 
 @contextlib.contextmanager

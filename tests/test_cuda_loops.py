@@ -13,6 +13,7 @@ from on_standin import settings as with_settings
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
 from tinygrad_rnn.cuda import program as programs
+from tinygrad_rnn.cuda import tiles
 from tinygrad_rnn.ops.elementwise import _logistic
 
 SEEDS = ("1", "20", "333")  # of the order in which the stand-in runs blocks and threads
@@ -297,6 +298,32 @@ def test_a_loop_that_stays_computes_what_the_steps_do(case, loops, monkeypatch):
     for seed in SEEDS if case[1] != SHAPES[2] else SEEDS[:1]:
         monkeypatch.setenv("TINYGRAD_RNN_STANDIN_SEED", seed)
         assert same_bits(results(staying, host), stayed)
+
+
+PARTED = [(loop, shape, dtype) for loop in (recurrent, still, backward, in_a_row)
+          for shape, dtype in (((5, 1), "float32"), ((36, 8), "float32"), ((36, 8), "float64"))]
+
+
+def test_states_by_vectors_and_in_chunks_and_products_beside_each_other(device, monkeypatch):
+    """As large ones are multiplied: a state in several chunks, by loads of 16 bytes, on many blocks."""
+    monkeypatch.setattr(tiles, "CHUNK", 100)
+    todo, source = [], ""
+    with compiled_together(device), with_settings(device, loops="staying", multiprocessors=12):
+        for loop, shape, dtype in PARTED:
+            host = buffers(*shape, dtype)
+            program = made(loop, host)
+            todo.append((loop, host, dtype, program))
+            source += "".join(each.source for each in program.launches)
+    assert all(text in source for text in ("float4", "double2", "(blockIdx.x - ", "early0"))
+    for loop, host, dtype, program in todo:
+        exact = expected(loop, [b.astype("float64") for b in host])
+        bound = 2e-5 if dtype == "float32" else 1e-12
+        found = results(program, host)
+        for x, y in zip(found, exact, strict=True):
+            np.testing.assert_allclose(x, y, rtol=bound, atol=bound)
+        monkeypatch.setenv("TINYGRAD_RNN_STANDIN_SEED", SEEDS[1])
+        assert same_bits(results(program, host), found)
+        monkeypatch.delenv("TINYGRAD_RNN_STANDIN_SEED")
 
 
 def meeting(xp, do, w, v, x, h, k):

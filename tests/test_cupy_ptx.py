@@ -23,7 +23,7 @@ ARGUMENTS = 4096  # bytes that every kernel may be given
 RAGGED = ("lstm", "bidirectional")  # tried with examples of unequal length too
 DOUBLE = ("lstm",)  # tried in float64 too
 OLDEST, NEWEST = 70, 90  # compute capabilities that a few are compiled for beside 80
-CUPYS = ("-ftz=true",)  # what CuPy adds to the options it is given
+CUPYS = ("-ftz=true", "--device-as-default-execution-space")  # what CuPy adds to the options it is given
 
 
 def kernels(name, options, dtype="float32", ragged=False, sizes=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import inspect
 import itertools
 import json
 import os
@@ -83,7 +84,7 @@ def test_functions_write_into_what_they_are_given(cp):
     np.testing.assert_array_equal(out.get(), a.get() + b.get())
     cp.sum(a, axis=0, out=out[0])
     np.testing.assert_array_equal(out.get()[0], a.get().sum(0))
-    cp.matmul(a, b.T, out[:, :3])
+    cp.matmul(a, b.T, out=out[:, :3])
     np.testing.assert_array_equal(out.get()[:, :3], a.get() @ b.get().T)
     cp.copyto(out, 3)
     cp.copyto(out, a, where=a > 0)
@@ -147,6 +148,8 @@ REFUSED = [
     ("cp.copyto(a.astype('int64'), a)", TypeError, "Cannot cast"),
     ("cp.take(a, 0, 0, None, 'clip')", TypeError, "positional"),
     ("cp.take(a, [0], 0, out=cp.zeros((1, 4)))", TypeError, "Output dtype mismatch"),
+    ("cp.matmul(a, a.T, cp.zeros((3, 3)))", TypeError, "positional"),
+    ("a[::10**20]", OverflowError, "too large"),
     ("cp.multiply.at(a, 0, 1)", NotImplementedError, "not supported yet"),
     ("cp.add.at(a.astype('int64'), 0, 1)", TypeError, "only supports"),
     ("cp.maximum.reduce(a)", NotImplementedError, "not supported yet"),
@@ -197,10 +200,23 @@ def test_memory_is_counted_and_starts_as_nan(cp):
         pool.set_limit(size=0)
 
 
+# Every public name of CuPy's, and of functions their parameters: name, how it is given, and whether it has to be.
+ASK = """
+import cupy, inspect, json
+def told(f):
+    if isinstance(f, (type, cupy.ufunc)) or not callable(f):
+        return None
+    try:
+        return [[p.name, int(p.kind), p.default is p.empty] for p in inspect.signature(f).parameters.values()]
+    except ValueError:
+        return None
+print(json.dumps([cupy.__version__, {n: told(getattr(cupy, n)) for n in dir(cupy) if n[0] != "_"}]))
+"""
+
+
 def test_the_names_are_those_of_cupy():
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "TINYGRAD_RNN_BACKEND")}
-    ask = "import cupy, json; print(json.dumps([cupy.__version__, [n for n in dir(cupy) if n[0] != '_']]))"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ask], env=clean, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", ASK], env=clean, capture_output=True, text=True,
                           check=False)
     if done.returncode:
         pytest.skip("CuPy is not installed")
@@ -211,6 +227,12 @@ def test_the_names_are_those_of_cupy():
         if version != __version__:
             pytest.skip(f"CuPy is {version}, the list of names was made from {__version__}")
         assert set(_functions.listed()) == set(names)
+        for name, (kind, parameters) in _functions.listed().items():
+            if kind == "function":
+                scope: dict[str, Any] = {}
+                exec(f"def stub{parameters}: pass", scope)
+                stub = inspect.signature(scope["stub"]).parameters.values()
+                assert [[p.name, int(p.kind), p.default is p.empty] for p in stub] == names[name], name
 
 
 # -- graphs ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 
 from .ops import Do
+from .ops.table import with_out
 
 Labels = Sequence[str]
 Copies = dict[tuple[int, ...], Any]  # by the order of the axes
@@ -55,10 +56,10 @@ def contract(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: Label
     shape = (*(sizes[x] for x in lead), _product(sizes[x] for x in rows), _product(sizes[x] for x in columns))
     goal = _merged(out, len(lead), len(rows), shape)
     if goal is not None:
-        do(do.xp.matmul, left, right, goal)
+        do(with_out(do.xp.matmul), left, right, goal)
         return
     whole = do.temp(shape, out.dtype)
-    do(do.xp.matmul, left, right, whole)
+    do(with_out(do.xp.matmul), left, right, whole)
     do(do.xp.copyto, out, whole.reshape(out.shape))
 
 
@@ -81,7 +82,7 @@ def _batch_last(do: Do, out: Any, lo: Labels, a: Any, la: Labels, b: Any, lb: La
     n = tuple(sizes[x] for x in stack)
     m, k, p = (_product(sizes[x] for x in group) for group in (rows, summed, columns))
     whole = do.temp((*n, m, p), out.dtype)
-    do(do.xp.matmul, left.reshape(*n, m, k), right.reshape(*n, k, p), whole)
+    do(with_out(do.xp.matmul), left.reshape(*n, m, k), right.reshape(*n, k, p), whole)
     result = whole.reshape(*n, *(sizes[x] for x in rows), *(sizes[x] for x in columns))
     order = [*stack, *rows, *columns]
     do(do.xp.copyto, out, result.transpose([order.index(x) for x in lo]))

@@ -201,8 +201,8 @@ def owner(a: Any) -> Any:
 
 
 def owned(a: Any) -> int:
-    """How many bytes the owner of a's memory has."""
-    return int(owner(a).size)
+    """How many bytes the array has that owns a's memory; those of the memory itself are rounded up, to 512 at least."""
+    return int((a if a.base is None else a.base).nbytes)
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> Any:

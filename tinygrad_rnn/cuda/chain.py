@@ -16,7 +16,7 @@ from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
 from .kernels import Kernel, function, kernel, named
 from .launch import Launch, arguments, power_of_two
-from .phases import in_turn, room
+from .phases import Links, handed_on, in_turn, room
 from .values import Code
 
 THREADS = 1024  # of a block at most
@@ -67,8 +67,8 @@ def _in_rows(w: Operand, o: Operand, length: int) -> bool:
 
 def launch(passes: Sequence[Pass], multiprocessors: int) -> Launch:
     """The passes as one launch."""
-    kernels = tuple(kernel(p) for p in passes)
-    name = named("chain", kernels)
+    kernels, links = tuple(kernel(p) for p in passes), handed_on(passes)
+    name = named("chain", (kernels, links))
     length = passes[0].axes[-1][0]
     lanes = power_of_two(length // max(multiprocessors, 1), 1, LANES)
     most = max(math.prod(n for n, _ in p.axes[:-1]) for p in passes)
@@ -79,16 +79,16 @@ def launch(passes: Sequence[Pass], multiprocessors: int) -> Launch:
         more, own = arguments(p)
         moves |= {len(args) + k: step for k, step in own.items()}
         args += more
-    return Launch(name, source(kernels, name), (-(-length // lanes), 1, 1), (lanes, rows, 1), 8 * lanes * rows, args,
-                  moves, [p.operands for p in passes])
+    text, grid = source(kernels, links, name), (-(-length // lanes), 1, 1)
+    return Launch(name, text, grid, (lanes, rows, 1), 8 * lanes * rows, args, moves, [p.operands for p in passes])
 
 
-def source(kernels: Sequence[Kernel], name: str) -> str:
+def source(kernels: Sequence[Kernel], links: Links, name: str) -> str:
     """The kernel's text: its parameters are those of the passes, one after the other, told apart by a letter."""
     code, prefixes = Code(), [f"{letters(k)}_" for k in range(len(kernels))]
     room(kernels, code)
     code.line("const unsigned lanes = blockDim.x, lane = threadIdx.x, row = threadIdx.y, rows = blockDim.y;")
-    in_turn(kernels, prefixes, code, "blockIdx.x * lanes + lane")
+    in_turn(kernels, prefixes, links, code, "blockIdx.x * lanes + lane")
     parameters = [parameter for each, prefix in zip(kernels, prefixes, strict=True)
                   for parameter in each.parameters(prefix, alone=False)]
     return function(name, parameters, code, THREADS)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..fusion.passes import Pass
 from ..fusion.scalar import FOLDS, Terms
@@ -19,6 +21,8 @@ from .values import INTEGER, KINDS, Code, Value, literal
 
 THREADS = 256  # of a block
 LANES = 32  # sums beside each other in one block
+AHEAD = 4  # positions for which a thread loads before it goes on, at most
+LOADED = 48  # bytes that it loads for them, about
 WIDE = "double"  # what sums are kept in
 # NVRTC has no <math.h>.
 PRELUDE = """#ifndef INFINITY
@@ -37,6 +41,11 @@ class Access:
     dtype: str
     written: bool
     along: tuple[int, ...]
+
+    @property
+    def kind(self) -> str:
+        """Its type in memory."""
+        return "unsigned char" if self.dtype == "bool" else KINDS[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,11 @@ class Kernel:
     @property
     def used(self) -> frozenset[int]:
         """The axes along which some operand moves."""
-        return frozenset(k for k in self.axes if any(access.along[k] for access in self.accesses))
+        return self.moving(range(len(self.accesses)))
+
+    def moving(self, operands: Collection[int]) -> frozenset[int]:
+        """The axes along which some of these operands move."""
+        return frozenset(j for j in self.axes if any(self.accesses[k].along[j] for k in operands))
 
     @property
     def by_lanes(self) -> bool:
@@ -77,9 +90,8 @@ class Kernel:
         """
         found = [f"const long long {prefix}n{k}" for k in self.axes]
         for k, access in enumerate(self.accesses):
-            kind = "unsigned char" if access.dtype == "bool" else KINDS[access.dtype]
             const = "" if access.written else "const "
-            found.append(f"{const}{kind} *{'__restrict__ ' * alone}{prefix}p{k}")
+            found.append(f"{const}{access.kind} *{'__restrict__ ' * alone}{prefix}p{k}")
             found += [f"const long long {prefix}s{k}_{j}" for j, a in enumerate(access.along) if a < 0]
         takes = sum(1 for name, *_ in self.steps if name == "take")
         return found + [f"const long long {prefix}{what}{j}" for j in range(takes) for what in ("far", "count")]
@@ -106,11 +118,13 @@ class Writer:
     """Writes what is done for one element, whose position along axis k is the variable i<k>.
 
     resident: in a kernel that runs a whole loop, where `step` is the step, <prefix>m<k> how far operand k moves with
-    it, and what other blocks have written is not looked for in this block's own cache.
+    it, and what other blocks have written is not looked for in this block's own cache. known: variables that hold the
+    elements of operands.
     """
 
-    def __init__(self, kernel: Kernel, code: Code, prefix: str = "", resident: bool = False):
-        self.kernel, self.code, self.prefix, self.resident = kernel, code, prefix, resident
+    def __init__(self, kernel: Kernel, code: Code, prefix: str = "", resident: bool = False,
+                 known: Mapping[int, str] | None = None):
+        self.kernel, self.code, self.prefix, self.resident, self.known = kernel, code, prefix, resident, known or {}
         self.kind = KINDS[kernel.dtype]
         self.terms = Terms(self.number, self.truth, lambda x: isinstance(x, bool) or (
             isinstance(x, Value) and x.kind == "bool"))
@@ -120,7 +134,7 @@ class Writer:
         values: list[Any] = []
         for name, *args in self.kernel.steps:
             if name == "load":
-                values.append(self._loaded(args[0], self.offset(args[0])))
+                values.append(self._loaded(args[0]))
             elif name == "take":
                 values.append(self._taken(args[0], values[args[1]], args[2]))
             else:
@@ -152,15 +166,25 @@ class Writer:
         place = Value(self.code, INTEGER, literal(INTEGER, place)) if not isinstance(place, Value) else place
         there = self.code.let("bool", f"{place.text} >= 0 && {place.text} < {self.prefix}count{k}")
         inside = self.code.let(INTEGER, f"{there.text} ? (long long){place.text} : 0LL")
-        found = self._loaded(operand, f"{self.offset(operand)} + {inside.text} * {self.prefix}far{k}")
+        further = f"{inside.text} * {self.prefix}far{k}"
+        found = self._read(operand, self._there(operand, f"{self.offset(operand)} + {further}"))
         return there.choose(found, False if found.kind == "bool" else 0.0)
 
-    def _loaded(self, operand: int, offset: str) -> Value:
+    def _loaded(self, operand: int) -> Value:
+        return self._read(operand, self.known.get(operand) or self.load(operand))
+
+    def _read(self, operand: int, found: str) -> Value:
+        """A value of that type in memory."""
+        dtype = self.kernel.accesses[operand].dtype
+        return self.code.let("bool", f"{found} != 0") if dtype == "bool" else self.code.let(KINDS[dtype], found)
+
+    def load(self, operand: int) -> str:
+        """What loads the element of an operand."""
+        return self._there(operand, self.offset(operand))
+
+    def _there(self, operand: int, offset: str) -> str:
         element = f"{self.prefix}p{operand}[{offset}]"
-        found = f"__ldcg(&{element})" if self.resident else element
-        if self.kernel.accesses[operand].dtype == "bool":
-            return self.code.let("bool", f"{found} != 0")
-        return self.code.let(KINDS[self.kernel.accesses[operand].dtype], found)
+        return f"__ldcg(&{element})" if self.resident else element
 
     def at(self, operand: int) -> str:
         """The element of an operand."""
@@ -216,9 +240,9 @@ def source(kernel: Kernel, name: str, guarded: bool = False) -> str:
     return function(name, [*kernel.parameters(), *more], code)
 
 
-def function(name: str, parameters: Sequence[str], code: Code, threads: int = 2 * THREADS) -> str:
-    """The text of a kernel for blocks of so many threads at most."""
-    head = f'extern "C" __global__ void __launch_bounds__({threads}) {name}(\n    '
+def function(name: str, parameters: Sequence[str], code: Code, bounds: object = 2 * THREADS) -> str:
+    """The text of a kernel. bounds: of its launch, how many threads a block has at most."""
+    head = f'extern "C" __global__ void __launch_bounds__({bounds}) {name}(\n    '
     return head + ",\n    ".join(parameters) + ")\n{\n" + "\n".join(code.lines) + "\n}\n"
 
 
@@ -239,9 +263,9 @@ def summed(kernel: Kernel) -> list[int]:
     return [k for k in kernel.axes if kernel.folded[k]]
 
 
-def flat(kernel: Kernel, code: Code, name: str, value: str, axes: Sequence[int]) -> None:
+def flat(used: Collection[int], code: Code, name: str, value: str, axes: Sequence[int]) -> None:
     """A flat position that is then decoded, where somebody asks for it."""
-    if not kernel.used.isdisjoint(axes):
+    if not set(axes).isdisjoint(used):
         code.line(f"unsigned {name} = {value};")
 
 
@@ -253,13 +277,54 @@ def start(kernel: Kernel, code: Code) -> None:
 
 def accumulate(kernel: Kernel, code: Code, first: str, step: str, prefix: str = "", resident: bool = False) -> None:
     """Run over what is summed."""
-    axes = summed(kernel)
-    with code.block(f"for (unsigned r = {first}; r < {product(axes, prefix)}; r += {step})"):
-        flat(kernel, code, "rest", "r", axes)
-        decode(code, "rest", axes, kernel.used, prefix)
-        values = Writer(kernel, code, prefix, resident).element()
-        for f, ((_, _, op), value) in enumerate(zip(kernel.folds, values, strict=True)):
+
+    def use(writer: Writer) -> None:
+        for f, ((_, _, op), value) in enumerate(zip(kernel.folds, writer.element(), strict=True)):
             code.line(f"total{f} = {combined(code, op, f'total{f}', value.text)};")
+
+    run(kernel, code, summed(kernel), first, step, use, prefix, resident)
+
+
+def run(kernel: Kernel, code: Code, axes: Sequence[int], first: str, step: str, use: Callable[[Writer], object],
+        prefix: str = "", resident: bool = False) -> None:
+    """`use` an element for each of a thread's positions along these axes: `first`, and then every `step`.
+
+    A load takes longer than all the rest, and none waits for another. So what is the same for all positions is loaded
+    once, and the rest for several positions before the first of them is used.
+    """
+    plain, count = Writer(kernel, code, prefix, resident), product(axes, prefix)
+    loads = list(dict.fromkeys(operand for name, operand, *_ in kernel.steps if name == "load"))
+    same = [k for k in loads if not any(kernel.accesses[k].along[j] for j in axes)]
+    others = [k for k in loads if k not in same]
+    rest = [operand for name, operand, *_ in kernel.steps if name == "take"] + [operand for operand, _ in kernel.stores]
+    size = sum(np.dtype(kernel.accesses[k].dtype).itemsize for k in others)
+    ahead = max(1, min(AHEAD, LOADED // size)) if others else 1
+    known = {k: f"same{k}" for k in same} | {k: f"next{k}[k]" for k in others}
+    writer = Writer(kernel, code, prefix, resident, known)
+
+    def load() -> None:
+        for k in others:
+            code.line(f"next{k}[k] = {plain.load(k)};")
+
+    def each(operands: Sequence[int], do: Callable[[], object]) -> None:
+        """For each of the positions that are under way: where that is for these operands, and what to do there."""
+        used = kernel.moving(operands)
+        code.line("#pragma unroll")
+        with code.block(f"for (unsigned k = 0; k < {ahead}u; k++)"):
+            code.line(f"const unsigned at = r + k * ({step});")
+            with code.block(f"if (at < {count})"):
+                flat(used, code, "rest", "at", axes)
+                decode(code, "rest", axes, used, prefix)
+                do()
+
+    for k in same:
+        code.line(f"const {kernel.accesses[k].kind} same{k} = {first} < {count} ? {plain.load(k)} : 0;")
+    with code.block(f"for (unsigned r = {first}; r < {count}; r += {ahead}u * ({step}))"):
+        for k in others:
+            code.line(f"{kernel.accesses[k].kind} next{k}[{ahead}];")
+        if others:
+            each(others, load)
+        each(rest, lambda: use(writer))
 
 
 def combined(code: Code, op: str, a: str, b: str) -> str:
@@ -272,7 +337,7 @@ def _by_block(kernel: Kernel, code: Code) -> None:
     """A block for each sum; its threads are a power of two."""
     code.line("extern __shared__ __align__(16) unsigned char shared[];")
     code.line("double *const held = (double *)shared;")
-    flat(kernel, code, "sum", "blockIdx.x", kept(kernel))
+    flat(kernel.used, code, "sum", "blockIdx.x", kept(kernel))
     decode(code, "sum", kept(kernel), kernel.used)
     start(kernel, code)
     accumulate(kernel, code, "blockIdx.y * blockDim.x + threadIdx.x", "blockDim.x * gridDim.y")
@@ -288,7 +353,7 @@ def _by_lanes(kernel: Kernel, code: Code) -> None:
     code.line("extern __shared__ __align__(16) unsigned char shared[];")
     code.line("double *const held = (double *)shared;")
     code.line(f"const unsigned beside = ((unsigned)n{last} + {LANES - 1}u) / {LANES}u;")
-    flat(kernel, code, "sum", "blockIdx.x / beside", axes[:-1])
+    flat(kernel.used, code, "sum", "blockIdx.x / beside", axes[:-1])
     code.line(f"const unsigned i{last} = blockIdx.x % beside * {LANES}u + threadIdx.x;")
     decode(code, "sum", axes[:-1], kernel.used)
     start(kernel, code)
@@ -335,6 +400,7 @@ def finish_source(kernel: Kernel, name: str) -> str:
     start(kernel, code)
     writer = Writer(kernel, code)
     for f, (operand, _, op) in enumerate(kernel.folds):
+        code.line("#pragma unroll 16")
         with code.block("for (long long k = 0; k < parts; k++)"):
             one = f"partial[({f} * parts + k) * sums + mine]"
             code.line(f"total{f} = {combined(code, op, f'total{f}', one)};")

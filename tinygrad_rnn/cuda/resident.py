@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,13 @@ from ..fusion.passes import Pass
 from .chain import chained
 from .kernels import kernel, named
 from .launch import Launch, arguments
-from .resident_text import CLEAR, LANES, MICRO, THREADS, Phase, Tile, by_examples, source
+from .phases import handed_on
+from .resident_text import CLEAR, LANES, Phase, by_examples, source
+from .tiles import MICRO, THREADS, Tile
 from .values import KINDS
 
-NARROWEST = 16  # columns of a product that are worth a block of their own
+NARROWEST = 8  # columns of a product that are worth a block of their own: memory gives no less than 32 bytes
+LOAD = 16  # bytes that one load takes at most
 
 Work = Product | list[Pass]
 
@@ -49,13 +53,13 @@ def _by_examples(phases: Sequence[Work], count: int) -> list[Launch] | None:
     passes = [p for phase in phases if not isinstance(phase, Product) for p in phase]
     if not passes or not chained(passes, count):
         return None
-    kernels = [kernel(p) for p in passes]
-    name = named("loop", kernels)
+    kernels, links = [kernel(p) for p in passes], handed_on(passes)
+    name = named("loop", (kernels, links))
     args: list[Any] = [np.int64(count)]
     for p in passes:
         args += _moving_arguments(p)
     blocks = -(-passes[0].axes[-1][0] // LANES)
-    return [Launch(name, by_examples(kernels, name), (blocks, 1, 1), (THREADS, 1, 1), 8 * THREADS, args, {},
+    return [Launch(name, by_examples(kernels, links, name), (blocks, 1, 1), (THREADS, 1, 1), 8 * THREADS, args, {},
                    [*phases])]
 
 
@@ -120,16 +124,38 @@ def _plan(phases: Sequence[Work], count: int, blocks: int, shared: int) -> list[
     for narrow in range(5, -1, -1):
         found: list[Phase] = []
         for phase, barrier in zip(phases, barriers, strict=True):
-            if not isinstance(phase, Product):
-                found.append(Phase(barrier, kernels=tuple(map(kernel, phase))))
-                continue
-            following = phases[len(found) + 1] if len(found) + 1 < len(phases) else None
-            stacked = max(_stacked(phase, following, count), 1)
-            found.append(Phase(barrier, tile=_tile(phase, stacked, blocks, narrow)))
+            before, following = _beside(phases, len(found))
+            if isinstance(phase, Product):
+                stacked = max(_stacked(phase, following, count), 1)
+                tile = _tile(phase, stacked, blocks, narrow)
+                found.append(Phase(barrier, replace(tile, first=_first(tile, found, blocks))))
+            elif isinstance(before, Product) and not found[-1].wait:
+                found.append(Phase(barrier, None, (kernel(phase[0]),), _made(before, phase[0], count)))
+            else:
+                found.append(Phase(barrier, kernels=tuple(map(kernel, phase)), links=handed_on(phase)))
         tiles = [phase.tile for phase in found if phase.tile is not None]
-        if _shared(tiles) <= shared and all(t.parts <= blocks and t.groups for t in tiles):
+        if _shared(tiles) <= shared and all(t.parts <= blocks and t.micro <= THREADS for t in tiles):
             return found
     return None
+
+
+def _first(tile: Tile, found: Sequence[Phase], blocks: int) -> int:
+    """The block that begins a product: one that has nothing to do with the product before, if they go side by side."""
+    before = found[-1] if found else Phase(wait=True)
+    free = before.tile.first + before.tile.parts if before.tile is not None and not before.wait else 0
+    return free if free + tile.parts <= blocks else 0
+
+
+def _beside(phases: Sequence[Work], k: int) -> tuple[Work | None, Work | None]:
+    """What comes before and after phase k."""
+    return phases[k - 1] if k else None, phases[k + 1] if k + 1 < len(phases) else None
+
+
+def _made(product: Product, p: Pass, count: int) -> tuple[tuple[int, int], ...]:
+    """The operands of a pass that are parts of the product's stack, and which."""
+    far = p.axes[0][0] * product.fields["ldc"] * product.out.array.itemsize
+    return tuple((k, (o.address - product.out.address) // far) for k, o in enumerate(p.operands)
+                 if _meet(o, product.out, count))
 
 
 def _barriers(phases: Sequence[Work], count: int) -> list[bool]:
@@ -157,7 +183,15 @@ def _tile(p: Product, stacked: int, blocks: int, narrow: int) -> Tile:
     width = min(width, _up(f["m"], MICRO))
     units = f["n"] // stacked
     each = -(-units // max(blocks // -(-f["m"] // width), 1))
-    return Tile(KINDS[p.out.dtype], stacked, units, f["m"], f["k"], each, width, bool(f["turn_b"]))
+    each = _up(stacked * each, MICRO) // stacked  # rows that would be there without use
+    return Tile(KINDS[p.out.dtype], stacked, units, f["m"], f["k"], each, width, bool(f["turn_b"]), _vector(p))
+
+
+def _vector(p: Product) -> int:
+    """How many numbers of the state one load takes: 16 bytes' where its rows lie at, and have, a multiple of that."""
+    size = p.out.array.itemsize
+    whole = all(n % LOAD == 0 for n in (p.a.address, p.a.step, p.fields["lda"] * size, p.fields["m"] * size))
+    return LOAD // size if whole else 1
 
 
 def _up(n: int, to: int) -> int:
@@ -193,7 +227,7 @@ def _launches(phases: Sequence[Work], plan: Sequence[Phase], count: int, memory:
 def _blocks(phase: Work, how: Phase) -> int:
     """How many blocks have something to do: no more have to wait for each other."""
     if how.tile is not None:
-        return how.tile.parts
+        return how.tile.first + how.tile.parts
     assert not isinstance(phase, Product)
     by_examples = -(-phase[0].axes[-1][0] // LANES)
     return max(by_examples, *(-(-math.prod(n for n, _ in p.axes) // THREADS) for p in phase))

@@ -2,102 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .chain import letters
 from .kernels import Kernel, Writer, decode, flat, function, product
-from .phases import in_turn, room
+from .phases import Links, in_turn, room
+from .tiles import MICRO, THREADS, Tile
 from .values import Code
 
-THREADS = 512  # of a block
+BOUNDS = f"{THREADS}, 1"  # of which a multiprocessor has one, so that a thread may have 128 registers
 LANES = 2  # examples of a block in passes with sums
-MICRO = 4  # rows and columns of a product that one thread has
-CHUNK = 4096  # numbers of the state that lie in shared memory at a time, about
-GROUPS = 16  # threads at most that share what is summed for a micro tile
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A product of a matrix (rows, inner) with the state (inner, columns), and the part of it that a block does.
-
-    The rows are `stacked` times as many as there are `units`, as those of all gates are. A block has the rows of `each`
-    units, in all the stack, and `width` columns. turned: does the matrix lie by columns?
-    """
-
-    kind: str
-    stacked: int
-    units: int
-    columns: int
-    inner: int
-    each: int
-    width: int
-    turned: bool
-
-    @property
-    def rows(self) -> int:
-        """Of a block."""
-        return self.stacked * self.each
-
-    @property
-    def height(self) -> int:
-        """The rows of a block, and as many without use as make whole micro tiles."""
-        return -(-self.rows // MICRO) * MICRO
-
-    @property
-    def across(self) -> int:
-        """How many parts there are beside each other."""
-        return -(-self.columns // self.width)
-
-    @property
-    def parts(self) -> int:
-        """How many parts there are, one for a block."""
-        return -(-self.units // self.each) * self.across
-
-    @property
-    def held(self) -> int:
-        """Numbers of the matrix that a block keeps."""
-        return self.height * self.inner
-
-    @property
-    def chunk(self) -> int:
-        """Rows of the state that lie in shared memory at a time."""
-        return max(1, min(self.inner, CHUNK // self.width))
-
-    @property
-    def micro(self) -> int:
-        """Micro tiles of a block."""
-        return (self.height // MICRO) * (self.width // MICRO)
-
-    @property
-    def groups(self) -> int:
-        """How many threads share a micro tile, each with some of what is summed: a power of two; 0: too few threads."""
-        return min(GROUPS, 1 << (THREADS // self.micro).bit_length() - 1) if self.micro <= THREADS else 0
-
-    @property
-    def scratch(self) -> int:
-        """Numbers beside: a chunk of the state, then the parts of the sums."""
-        return max(self.chunk * self.width, self.groups * self.height * self.width)
+SECTOR = 8  # numbers beside each other that are fetched together
+VECTORS = {("float", 4): "float4", ("double", 2): "double2"}  # what one load takes, by how many numbers
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A product or passes. wait: do all blocks wait after it, or only the threads of a block for each other?"""
+    """A product or passes. wait: do all blocks wait after it, or only the threads of a block for each other?
+
+    A pass that nobody waited before is done by the blocks that have the product's parts; `made` are those of its
+    operands that are parts of the product's stack: (operand, which part). links: as `in_turn` takes them.
+    """
 
     wait: bool
     tile: Tile | None = None
     kernels: tuple[Kernel, ...] = ()
+    made: tuple[tuple[int, int], ...] = ()
+    links: Links = ()
 
 
 CLEAR = 'extern "C" __global__ void clear_counter(unsigned *counter) {\n    *counter = 0;\n}\n'
+# One thread fences for its block, whose threads have waited for each other. To release and to acquire is enough;
+# __threadfence also orders all fences of the device among each other.
 BARRIER = """#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 700
 #define __nanosleep(n) ((void)(n))
+#elif defined(__CUDACC_RTC__)
+#define __threadfence() asm volatile("fence.acq_rel.gpu;" ::: "memory")
 #endif
 __device__ __forceinline__ void all_blocks(unsigned *counter, unsigned goal)
 {
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();
         atomicAdd(counter, 1u);
         while (*(volatile unsigned *)counter < goal) __nanosleep(20);
         __threadfence();
@@ -124,19 +72,31 @@ def source(plan: Sequence[Phase], name: str) -> str:
     code.line("unsigned goal = 0;")
     with code.block("for (long long step = 0; step < steps; step++)"):
         for k, phase in enumerate(plan):
-            before = plan[k - 1] if k else phase
+            own = _own(plan, k + 1)
             if phase.tile is not None:
-                with code.block(f"if (blockIdx.x < {phase.tile.parts})"):
-                    _multiplied(k, phase.tile, code)
+                with code.block(f"if ({_part(phase.tile)} < {phase.tile.parts}u)"):
+                    _corner(phase.tile, code)
+                    if own is None:
+                        _multiplied(k, phase.tile, code)
+                        _stored(k, phase.tile, code)
+                    else:
+                        _multiplied_and_passed(k, phase.tile, own, code)
             else:
                 prefixes = _prefixes(k, phase.kernels)
                 parameters += _parameters(phase.kernels, prefixes)
-                if before.tile is not None and not before.wait:
-                    _own(phase.kernels[0], prefixes[0], before.tile, code)
-                else:
-                    _passes(phase.kernels, prefixes, code)
-            code.line("all_blocks(counter, goal += gridDim.x);" if phase.wait else "__syncthreads();")
-    return function(name, parameters, code, THREADS)
+                if _own(plan, k) is None:
+                    _passes(phase, prefixes, code)
+            if own is None:
+                code.line("all_blocks(counter, goal += gridDim.x);" if phase.wait else "__syncthreads();")
+    return function(name, parameters, code, BOUNDS)
+
+
+def _own(plan: Sequence[Phase], k: int) -> Phase | None:
+    """Phase k, if it is a pass over what its own block has just multiplied."""
+    if not 0 < k < len(plan):
+        return None
+    before, phase = plan[k - 1 : k + 1]
+    return phase if before.tile is not None and not before.wait and phase.kernels else None
 
 
 def _tile_parameters(k: int, tile: Tile) -> list[str]:
@@ -146,9 +106,18 @@ def _tile_parameters(k: int, tile: Tile) -> list[str]:
             f"{kind} *out{k}", f"const long long out{k}_far", f"const long long out{k}_move"]
 
 
+def _part(tile: Tile) -> str:
+    """Which part of the product the block has; a block that has none gets a number beyond all."""
+    return f"(blockIdx.x - {tile.first}u)" if tile.first else "blockIdx.x"
+
+
+def _top(tile: Tile, code: Code) -> None:
+    code.line(f"const unsigned top = {_part(tile)} / {tile.across}u * {tile.each}u;")
+
+
 def _corner(tile: Tile, code: Code) -> None:
-    code.line(f"const unsigned top = blockIdx.x / {tile.across} * {tile.each}, "
-              f"first = blockIdx.x % {tile.across} * {tile.width};")
+    _top(tile, code)
+    code.line(f"const unsigned first = {_part(tile)} % {tile.across}u * {tile.width}u;")
 
 
 def _row(tile: Tile, r: str) -> tuple[str, str]:
@@ -158,73 +127,152 @@ def _row(tile: Tile, r: str) -> tuple[str, str]:
 
 
 def _kept_rows(k: int, tile: Tile, code: Code) -> None:
-    """The block's rows of the matrix, into shared memory, for all steps: w[inner][height], zero where there is none."""
+    """The block's rows of the matrix, into shared memory, for all steps: w[depth][height], zero where there is none.
+
+    Neighbouring threads read what lies beside each other, but not so much of a row that all write to the same bank.
+    """
     row, there = _row(tile, "r")
     where = f"i * left{k}_far + {row}" if tile.turned else f"{row} * left{k}_far + i"
-    with code.block(f"if (blockIdx.x < {tile.parts})"):
-        code.line(f"const unsigned top = blockIdx.x / {tile.across} * {tile.each};")
+    run = 1 if tile.turned else math.gcd(tile.depth, SECTOR)
+    with code.block(f"if ({_part(tile)} < {tile.parts}u)"):
+        _top(tile, code)
         with code.block(f"for (unsigned e = threadIdx.x; e < {tile.held}u; e += {THREADS}u)"):
-            # neighbouring threads read what lies beside each other
-            i, r = (f"e / {tile.height}u", f"e % {tile.height}u") if tile.turned else (
-                f"e % {tile.inner}u", f"e / {tile.inner}u")
-            code.line(f"const unsigned i = {i}, r = {r};")
-            code.line(f"w{k}[i * {tile.height}u + r] = {there} ? left{k}[{where}] : 0;")
+            code.line(f"const unsigned i = e / {run * tile.height}u * {run}u + e % {run}u, "
+                      f"r = e / {run}u % {tile.height}u;")
+            code.line(f"w{k}[i * {tile.height}u + r] = i < {tile.inner}u && {there} ? left{k}[{where}] : 0;")
 
 
-def _multiplied(k: int, tile: Tile, code: Code) -> None:
-    """The block's part of the product, by micro tiles; the threads of a group have every so-manieth number to add."""
-    kind, h, w, groups = tile.kind, tile.height, tile.width, tile.groups
-    _corner(tile, code)
+def _multiplied(k: int, tile: Tile, code: Code, meanwhile: Sequence[str] = ()) -> None:
+    """The block's part of the product, by micro tiles; the threads of a group have every so-manieth number to add.
+
+    What each of them has added up lies in scratch[group][row][column] in the end. While a chunk of the state is
+    multiplied, the next one is on its way. meanwhile: lines to be done on the way of the first.
+    """
+    kind, w, h, groups = tile.kind, tile.width, tile.height, tile.groups
+    vector = VECTORS.get((kind, tile.vector), kind)
+    loads = -(-tile.chunk * w // (tile.vector * THREADS))
     code.line(f"const unsigned group = threadIdx.x / {tile.micro}u, mine = threadIdx.x % {tile.micro}u;")
-    code.line(f"const unsigned row0 = mine / {w // MICRO}u * {MICRO}u, col0 = mine % {w // MICRO}u * {MICRO}u;")
+    code.line(_micro_tile(tile))
     code.line(f"{kind} sum[{MICRO}][{MICRO}] = {{}};")
-    with code.block(f"for (unsigned start = 0; start < {tile.inner}u; start += {tile.chunk}u)"):
+    code.line(f"{vector} next[{loads}];")
+    _fetched(k, tile, vector, loads, "0u", code)
+    for line in meanwhile:
+        code.line(line)
+    with code.block(f"for (unsigned start = 0; start < {tile.depth}u; start += {tile.chunk}u)"):
         code.line("__syncthreads();")
-        with code.block(f"for (unsigned e = threadIdx.x; e < {tile.chunk * w}u; e += {THREADS}u)"):
-            code.line(f"const unsigned i = start + e / {w}u, n = first + e % {w}u;")
-            code.line(f"scratch[e] = i < {tile.inner}u && n < {tile.columns}u"
-                      f" ? __ldcg(&state{k}[step * state{k}_move + i * state{k}_far + n]) : 0;")
+        code.line("#pragma unroll")
+        with code.block(f"for (unsigned k = 0; k < {loads}u; k++)"):
+            code.line(f"const unsigned e = (k * {THREADS}u + threadIdx.x) * {tile.vector}u;")
+            code.line(f"if (e < {tile.chunk * w}u) *({vector} *)&scratch[e] = next[k];")
         code.line("__syncthreads();")
-        code.line(f"const unsigned left = {tile.inner}u - start, stop = left < {tile.chunk}u ? left : {tile.chunk}u;")
-        with code.block(f"if (group < {groups}u) for (unsigned i = group; i < stop; i += {groups}u)"):
+        with code.block(f"if (start + {tile.chunk}u < {tile.depth}u)"):
+            _fetched(k, tile, vector, loads, f"start + {tile.chunk}u", code)
+        with code.block(f"if (group < {groups}u)"):
             aligned = f"(const {kind} *)__builtin_assume_aligned"
-            code.line(f"const {kind} *const a = {aligned}(&w{k}[(start + i) * {h}u + row0], 16);")
-            code.line(f"const {kind} *const b = {aligned}(&scratch[i * {w}u + col0], 16);")
-            code.line("#pragma unroll")
-            with code.block(f"for (int r = 0; r < {MICRO}; r++)"):
+            code.line(f"const {kind} *const a = {aligned}(&w{k}[(start + group) * {h}u + row0], 16);")
+            code.line(f"const {kind} *const b = {aligned}(&scratch[group * {w}u + col0], 16);")
+            code.line("#pragma unroll 4")
+            with code.block(f"for (unsigned j = 0; j < {tile.chunk // groups}u; j++)"):
                 code.line("#pragma unroll")
-                code.line(f"for (int c = 0; c < {MICRO}; c++) sum[r][c] += a[r] * b[c];")
+                with code.block(f"for (int r = 0; r < {MICRO}; r++)"):
+                    code.line("#pragma unroll")
+                    code.line(f"for (int c = 0; c < {MICRO}; c++) "
+                              f"sum[r][c] += a[j * {groups * h}u + r] * b[j * {groups * w}u + c];")
     code.line("__syncthreads();")
     with code.block(f"if (group < {groups}u)"):
-        code.line(f"for (int r = 0; r < {MICRO}; r++) for (int c = 0; c < {MICRO}; c++) "
-                  f"scratch[(group * {h}u + row0 + r) * {w}u + col0 + c] = sum[r][c];")
+        code.line("#pragma unroll")
+        with code.block(f"for (int r = 0; r < {MICRO}; r++)"):
+            code.line(f"{kind} *const place = ({kind} *)__builtin_assume_aligned("
+                      f"&scratch[(group * {h}u + row0 + r) * {w}u + col0], 16);")
+            code.line("#pragma unroll")
+            code.line(f"for (int c = 0; c < {MICRO}; c++) place[c] = sum[r][c];")
     code.line("__syncthreads();")
+
+
+def _micro_tile(tile: Tile) -> str:
+    """Where a thread's micro tile begins: neighbours form squares, so that pairs of them read the same numbers."""
+    down, across = tile.height // MICRO, tile.width // MICRO
+    if down % 2 or across % 2:
+        row, column = f"mine / {across}u", f"mine % {across}u"
+    else:
+        row = f"(mine / {2 * across}u * 2u + mine / 2u % 2u)"
+        column = f"(mine / 4u % {across // 2}u * 2u + mine % 2u)"
+    return f"const unsigned row0 = {row} * {MICRO}u, col0 = {column} * {MICRO}u;"
+
+
+def _fetched(k: int, tile: Tile, vector: str, loads: int, start: str, code: Code) -> None:
+    """A chunk of the state, on its way into registers; zero where there is none."""
+    across = tile.width // tile.vector
+    code.line("#pragma unroll")
+    with code.block(f"for (unsigned k = 0; k < {loads}u; k++)"):
+        code.line(f"const unsigned e = k * {THREADS}u + threadIdx.x;")
+        code.line(f"const unsigned i = {start} + e / {across}u, n = first + e % {across}u * {tile.vector}u;")
+        code.line(f"next[k] = e < {tile.chunk * across}u && i < {tile.inner}u && n < {tile.columns}u ? "
+                  f"__ldcg((const {vector} *)&state{k}[step * state{k}_move + i * state{k}_far + n]) : {vector}{{}};")
+
+
+def _total(tile: Tile, name: str, place: str, code: Code) -> None:
+    """What the threads of a group have added up for one place of the block, together."""
+    code.line(f"{tile.kind} {name} = scratch[{place}];")
+    code.line("#pragma unroll 8")
+    code.line(f"for (unsigned g = 1; g < {tile.groups}u; g++) "
+              f"{name} += scratch[g * {tile.height * tile.width}u + {place}];")
+
+
+def _stored(k: int, tile: Tile, code: Code) -> None:
+    """The product, to where it belongs."""
     row, there = _row(tile, "r")
-    with code.block(f"for (unsigned e = threadIdx.x; e < {tile.rows * w}u; e += {THREADS}u)"):
-        code.line(f"const unsigned r = e / {w}u, n = first + e % {w}u;")
-        code.line(f"{kind} all = scratch[e];")
-        code.line(f"for (unsigned g = 1; g < {groups}u; g++) all += scratch[g * {h * w}u + e];")
+    with code.block(f"for (unsigned e = threadIdx.x; e < {tile.rows * tile.width}u; e += {THREADS}u)"):
+        code.line(f"const unsigned r = e / {tile.width}u, n = first + e % {tile.width}u;")
+        _total(tile, "all", "e", code)
         code.line(f"if ({there} && n < {tile.columns}u) out{k}[step * out{k}_move + {row} * out{k}_far + n] = all;")
 
 
-def _own(each: Kernel, prefix: str, tile: Tile, code: Code) -> None:
-    """A pass over the units and columns of which this block has just computed the product."""
-    with code.block(f"if (blockIdx.x < {tile.parts})"):
-        _corner(tile, code)
+def _multiplied_and_passed(k: int, tile: Tile, own: Phase, code: Code) -> None:
+    """The block's part of the product, and the pass over its units and columns.
+
+    What the pass reads beside the product is there before it, since all blocks have waited. So it is asked for at once,
+    where each thread has one unit and column.
+    """
+    (each,), (prefix,) = own.kernels, _prefixes(k + 1, own.kernels)
+    place = f"const unsigned i0 = top + e / {tile.width}u, i1 = first + e % {tile.width}u;"
+    inside = f"i0 < {tile.units}u && i1 < {tile.columns}u"
+    known = {operand: f"part{part}" for operand, part in own.made}
+    if not tile.at_once:
+        _multiplied(k, tile, code)
         with code.block(f"for (unsigned e = threadIdx.x; e < {tile.each * tile.width}u; e += {THREADS}u)"):
-            code.line(f"const unsigned i0 = top + e / {tile.width}u, i1 = first + e % {tile.width}u;")
-            with code.block(f"if (i0 < {tile.units}u && i1 < {tile.columns}u)"):
-                Writer(each, code, prefix, resident=True).element()
+            code.line(place)
+            with code.block(f"if ({inside})"):
+                _passed(k, tile, Writer(each, code, prefix, True, known), code)
+        return
+    code.line("const unsigned e = threadIdx.x;")
+    code.line(place)
+    code.line(f"const bool used = e < {tile.each * tile.width}u && {inside};")
+    loads = Writer(each, code, prefix, resident=True)
+    early = {operand: f"early{operand}" for name, operand, *_ in each.steps
+             if name == "load" and operand not in known}
+    _multiplied(k, tile, code, [f"const {each.accesses[operand].kind} {name} = used ? "
+                                f"{loads.load(operand)} : 0;" for operand, name in early.items()])
+    with code.block("if (used)"):
+        _passed(k, tile, Writer(each, code, prefix, True, known | early), code)
 
 
-def by_examples(kernels: Sequence[Kernel], name: str) -> str:
+def _passed(k: int, tile: Tile, writer: Writer, code: Code) -> None:
+    """One element of the pass, and of the product's parts that it is made of."""
+    for part in range(tile.stacked):
+        _total(tile, f"part{part}", f"{part * tile.each * tile.width}u + e", code)
+        code.line(f"out{k}[step * out{k}_move + ({part * tile.units}u + i0) * out{k}_far + i1] = part{part};")
+    writer.element()
+
+
+def by_examples(kernels: Sequence[Kernel], links: Links, name: str) -> str:
     """The text of a kernel that goes through the steps for the examples of a block."""
     code, prefixes = Code(), _prefixes(0, kernels)
     room(kernels, code)
     with code.block("for (long long step = 0; step < steps; step++)"):
-        _by_lanes(kernels, prefixes, code, f"blockIdx.x * {LANES}u")
+        _by_lanes(kernels, prefixes, links, code, f"blockIdx.x * {LANES}u")
         code.line("__syncthreads();")
-    return function(name, ["const long long steps", *_parameters(kernels, prefixes)], code, THREADS)
+    return function(name, ["const long long steps", *_parameters(kernels, prefixes)], code, BOUNDS)
 
 
 def _prefixes(k: int, kernels: Sequence[Kernel]) -> list[str]:
@@ -240,29 +288,30 @@ def _parameters(kernels: Sequence[Kernel], prefixes: Sequence[str]) -> list[str]
     return found
 
 
-def _passes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code) -> None:
+def _passes(phase: Phase, prefixes: Sequence[str], code: Code) -> None:
     """A phase of passes: one without sums goes over the whole grid, others go by examples."""
+    kernels = phase.kernels
     if len(kernels) == 1 and not kernels[0].folds:
         _everywhere(kernels[0], code, prefixes[0])
         return
     last = len(kernels[0].folded) - 1
     with code.block(f"for (unsigned base = blockIdx.x * {LANES}u; base < (unsigned){prefixes[0]}n{last}; "
                     f"base += gridDim.x * {LANES}u)"):
-        _by_lanes(kernels, prefixes, code, "base")
+        _by_lanes(kernels, prefixes, phase.links, code, "base")
 
 
-def _by_lanes(kernels: Sequence[Kernel], prefixes: Sequence[str], code: Code, base: str) -> None:
+def _by_lanes(kernels: Sequence[Kernel], prefixes: Sequence[str], links: Links, code: Code, base: str) -> None:
     """The passes one after the other, for LANES examples."""
     code.line(f"const unsigned lane = threadIdx.x % {LANES}u;")
     code.line(f"const unsigned row = threadIdx.x / {LANES}u, rows = {THREADS // LANES}u;")
     if any(each.folds for each in kernels):
         code.line(f"const unsigned lanes = {LANES}u;")
-    in_turn(kernels, prefixes, code, f"{base} + lane", resident=True)
+    in_turn(kernels, prefixes, links, code, f"{base} + lane", resident=True)
 
 
 def _everywhere(each: Kernel, code: Code, prefix: str) -> None:
     with code.block(f"for (unsigned e = blockIdx.x * {THREADS}u + threadIdx.x; e < {product(each.axes, prefix)}; "
                     f"e += gridDim.x * {THREADS}u)"):
-        flat(each, code, "rest", "e", each.axes)
+        flat(each.used, code, "rest", "e", each.axes)
         decode(code, "rest", each.axes, each.used, prefix)
         Writer(each, code, prefix, resident=True).element()

@@ -67,6 +67,7 @@ class _Fuser:
         """Put the item into the last group that it can join, or behind all.
 
         Products, and what depends on nothing (the start value of a sum), go as early as they can: out of others' way.
+        In a loop whose passes are launches, what depends on nothing stays beside other passes, and goes with them.
         """
         first = place = len(self.units)
         for k in range(first - 1, max(-1, first - 1 - LOOK_BACK), -1):
@@ -78,7 +79,8 @@ class _Fuser:
                 break
             place = k
         if isinstance(item, (Map, Fold)):
-            self.units.insert(first if item.reads else place, Group(item))
+            beside = self.alike_folds and self.count > 1
+            self.units.insert(first if item.reads or beside else place, Group(item))
         else:
             self.units.insert(first if isinstance(item, Foreign) else place, item)
 

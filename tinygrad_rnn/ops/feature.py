@@ -216,8 +216,14 @@ def _slice_canon(args: tuple[Node, ...], axis: int, start: Any, stop: Any, step:
             raise BadValue(f"a slice takes whole numbers, not {value!r}", a)
     if step == 0:
         raise BadValue("a slice's step cannot be 0", a)
-    start, stop, step = slice(start, stop, step).indices(a.shape[axis])
-    return {"axis": axis, "start": start, "stop": stop if stop >= 0 else None, "step": step}
+    size = a.shape[axis]
+    start, stop, _ = slice(start, stop, step).indices(size)
+    return {"axis": axis, "start": start, "stop": stop if stop >= 0 else None, "step": _near(step, size) or 1}
+
+
+def _near(number: int | None, size: int) -> int | None:
+    """A border or a step of a slice, no larger than makes a difference: CuPy takes none beyond 64 bits."""
+    return None if number is None else max(-size - 1, min(number, size + 1))
 
 
 def _slice(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axis: int, start: Any, stop: Any,
@@ -238,6 +244,11 @@ def _place_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) 
                 u.size(x, len(range(*slice(attrs["start"], attrs["stop"], attrs["step"]).indices(attrs["size"]))))
             else:
                 u.equal(x, y)
+
+
+def _place_canon(args: tuple[Node, ...], axis: int, size: int, start: Any, stop: Any, step: Any) -> dict[str, Any]:
+    near = {"start": _near(start, size), "stop": _near(stop, size), "step": _near(step, size)}
+    return {**_axis_canon(args, axis, size=size), **near}
 
 
 def _place(do: Do, out: Any, a: Any, lead: int, ranks: tuple[int, ...], axis: int, size: int, start: Any, stop: Any,
@@ -360,7 +371,7 @@ register(
     Op("place", "feature", _place_shape,
        (lambda g, y, a, axis, size, start, stop, step: f.slice(g, axis=axis, start=start, stop=stop, step=step),),
        _place, params={"axis": REQUIRED, "size": REQUIRED, "start": None, "stop": None, "step": None}, dtype="any",
-       canon=_axis_canon, latex=r"\operatorname{{place}} {0}"),
+       canon=_place_canon, latex=r"\operatorname{{place}} {0}"),
     Op("pick", "feature", _pick_shape, (_pick_vjp,), _pick, params={"axis": REQUIRED, "at": REQUIRED}, dtype="first",
        canon=_pick_canon, symbol="[i]", latex="{0}[{at}]"),
     Op("take", "feature", _take_shape,

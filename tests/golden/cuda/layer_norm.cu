@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
+extern "C" __global__ void __launch_bounds__(1024) chain_693cae8cddb2a143(
     const long long a_n0,
     const long long a_n1,
     const float *a_p0,
@@ -38,13 +38,27 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
         const bool mine = i1 < (unsigned)a_n1;
         double total0 = 0.0;
         if (mine) {
-            for (unsigned r = row; r < (unsigned)a_n0; r += rows) {
-                unsigned rest = r;
-                const unsigned i0 = rest;
-                const float v0 = a_p0[i0 * a_s0_0 + i1];
-                const double v1 = v0;
-                const double v2 = total0 + v1;
-                total0 = v2;
+            for (unsigned r = row; r < (unsigned)a_n0; r += 4u * (rows)) {
+                float next0[4];
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)a_n0) {
+                        unsigned rest = at;
+                        const unsigned i0 = rest;
+                        next0[k] = a_p0[i0 * a_s0_0 + i1];
+                    }
+                }
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)a_n0) {
+                        const float v0 = next0[k];
+                        const double v1 = v0;
+                        const double v2 = total0 + v1;
+                        total0 = v2;
+                    }
+                }
             }
         }
         held[row * lanes + lane] = total0;
@@ -61,14 +75,11 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
         if (mine && row == 0) {
             a_p1[i1] = total0;
         }
-    }
-    __syncthreads();
-     {
-        const unsigned i0 = blockIdx.x * lanes + lane;
-        const bool mine = i0 < (unsigned)b_n0;
-        if (mine) {
-            for (unsigned r = row; r < 1u; r += rows) {
-                const float v5 = b_p0[i0];
+         {
+            const unsigned i0 = blockIdx.x * lanes + lane;
+            const bool mine = i0 < (unsigned)b_n0;
+            if (mine && row == 0) {
+                const float v5 = total0;
                 const float v6 = v5 * 0.125f;
                 b_p0[i0] = v6;
             }
@@ -79,15 +90,32 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
         const unsigned i1 = blockIdx.x * lanes + lane;
         const bool mine = i1 < (unsigned)c_n1;
         if (mine) {
-            for (unsigned r = row; r < (unsigned)c_n0; r += rows) {
-                unsigned rest = r;
-                const unsigned i0 = rest;
-                const float v7 = c_p0[i0 * c_s0_0 + i1];
-                const float v8 = c_p1[i1];
-                const float v9 = v7 - v8;
-                const float v10 = v9 * v9;
-                c_p2[i0 * c_s2_0 + i1] = v9;
-                c_p3[i0 * c_s3_0 + i1] = v10;
+            const float same1 = row < (unsigned)c_n0 ? c_p1[i1] : 0;
+            for (unsigned r = row; r < (unsigned)c_n0; r += 4u * (rows)) {
+                float next0[4];
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)c_n0) {
+                        unsigned rest = at;
+                        const unsigned i0 = rest;
+                        next0[k] = c_p0[i0 * c_s0_0 + i1];
+                    }
+                }
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)c_n0) {
+                        unsigned rest = at;
+                        const unsigned i0 = rest;
+                        const float v7 = next0[k];
+                        const float v8 = same1;
+                        const float v9 = v7 - v8;
+                        const float v10 = v9 * v9;
+                        c_p2[i0 * c_s2_0 + i1] = v9;
+                        c_p3[i0 * c_s3_0 + i1] = v10;
+                    }
+                }
             }
         }
     }
@@ -97,13 +125,27 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
         const bool mine = i1 < (unsigned)d_n1;
         double total0 = 0.0;
         if (mine) {
-            for (unsigned r = row; r < (unsigned)d_n0; r += rows) {
-                unsigned rest = r;
-                const unsigned i0 = rest;
-                const float v11 = d_p0[i0 * d_s0_0 + i1];
-                const double v12 = v11;
-                const double v13 = total0 + v12;
-                total0 = v13;
+            for (unsigned r = row; r < (unsigned)d_n0; r += 4u * (rows)) {
+                float next0[4];
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)d_n0) {
+                        unsigned rest = at;
+                        const unsigned i0 = rest;
+                        next0[k] = d_p0[i0 * d_s0_0 + i1];
+                    }
+                }
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)d_n0) {
+                        const float v11 = next0[k];
+                        const double v12 = v11;
+                        const double v13 = total0 + v12;
+                        total0 = v13;
+                    }
+                }
             }
         }
         held[row * lanes + lane] = total0;
@@ -120,14 +162,11 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
         if (mine && row == 0) {
             d_p1[i1] = total0;
         }
-    }
-    __syncthreads();
-     {
-        const unsigned i0 = blockIdx.x * lanes + lane;
-        const bool mine = i0 < (unsigned)e_n0;
-        if (mine) {
-            for (unsigned r = row; r < 1u; r += rows) {
-                const float v16 = e_p0[i0];
+         {
+            const unsigned i0 = blockIdx.x * lanes + lane;
+            const bool mine = i0 < (unsigned)e_n0;
+            if (mine && row == 0) {
+                const float v16 = total0;
                 const float v17 = v16 * 0.125f;
                 const float v18 = v17 + 1e-05f;
                 const float v19 = sqrtf(v18);
@@ -140,19 +179,36 @@ extern "C" __global__ void __launch_bounds__(1024) chain_a4314ed487cece43(
         const unsigned i1 = blockIdx.x * lanes + lane;
         const bool mine = i1 < (unsigned)f_n1;
         if (mine) {
-            for (unsigned r = row; r < (unsigned)f_n0; r += rows) {
-                unsigned rest = r;
-                const unsigned i0 = rest;
-                const float v20 = f_p0[i0 * f_s0_0 + i1];
-                const float v21 = f_p1[i1];
-                const float v22 = v20 / v21;
-                f_p2[i0 * f_s2_0 + i1] = v22;
+            const float same1 = row < (unsigned)f_n0 ? f_p1[i1] : 0;
+            for (unsigned r = row; r < (unsigned)f_n0; r += 4u * (rows)) {
+                float next0[4];
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)f_n0) {
+                        unsigned rest = at;
+                        const unsigned i0 = rest;
+                        next0[k] = f_p0[i0 * f_s0_0 + i1];
+                    }
+                }
+                #pragma unroll
+                for (unsigned k = 0; k < 4u; k++) {
+                    const unsigned at = r + k * (rows);
+                    if (at < (unsigned)f_n0) {
+                        unsigned rest = at;
+                        const unsigned i0 = rest;
+                        const float v20 = next0[k];
+                        const float v21 = same1;
+                        const float v22 = v20 / v21;
+                        f_p2[i0 * f_s2_0 + i1] = v22;
+                    }
+                }
             }
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
+extern "C" __global__ void __launch_bounds__(512, 1) loop_2a7c5ab09543f579(
     const long long steps,
     const long long a0_n0,
     const long long a0_n1,
@@ -209,13 +265,27 @@ extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
             const bool mine = i1 < (unsigned)a0_n1;
             double total0 = 0.0;
             if (mine) {
-                for (unsigned r = row; r < (unsigned)a0_n0; r += rows) {
-                    unsigned rest = r;
-                    const unsigned i0 = rest;
-                    const float v0 = __ldcg(&a0_p0[step * a0_m0 + i0 * a0_s0_0 + i1]);
-                    const double v1 = v0;
-                    const double v2 = total0 + v1;
-                    total0 = v2;
+                for (unsigned r = row; r < (unsigned)a0_n0; r += 4u * (rows)) {
+                    float next0[4];
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a0_n0) {
+                            unsigned rest = at;
+                            const unsigned i0 = rest;
+                            next0[k] = __ldcg(&a0_p0[step * a0_m0 + i0 * a0_s0_0 + i1]);
+                        }
+                    }
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a0_n0) {
+                            const float v0 = next0[k];
+                            const double v1 = v0;
+                            const double v2 = total0 + v1;
+                            total0 = v2;
+                        }
+                    }
                 }
             }
             held[row * lanes + lane] = total0;
@@ -232,14 +302,11 @@ extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
             if (mine && row == 0) {
                 a0_p1[step * a0_m1 + i1] = total0;
             }
-        }
-        __syncthreads();
-         {
-            const unsigned i0 = blockIdx.x * 2u + lane;
-            const bool mine = i0 < (unsigned)a1_n0;
-            if (mine) {
-                for (unsigned r = row; r < 1u; r += rows) {
-                    const float v5 = __ldcg(&a1_p0[step * a1_m0 + i0]);
+             {
+                const unsigned i0 = blockIdx.x * 2u + lane;
+                const bool mine = i0 < (unsigned)a1_n0;
+                if (mine && row == 0) {
+                    const float v5 = total0;
                     const float v6 = v5 * 0.125f;
                     a1_p0[step * a1_m0 + i0] = v6;
                 }
@@ -250,15 +317,32 @@ extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
             const unsigned i1 = blockIdx.x * 2u + lane;
             const bool mine = i1 < (unsigned)a2_n1;
             if (mine) {
-                for (unsigned r = row; r < (unsigned)a2_n0; r += rows) {
-                    unsigned rest = r;
-                    const unsigned i0 = rest;
-                    const float v7 = __ldcg(&a2_p0[step * a2_m0 + i0 * a2_s0_0 + i1]);
-                    const float v8 = __ldcg(&a2_p1[step * a2_m1 + i1]);
-                    const float v9 = v7 - v8;
-                    const float v10 = v9 * v9;
-                    a2_p2[step * a2_m2 + i0 * a2_s2_0 + i1] = v9;
-                    a2_p3[step * a2_m3 + i0 * a2_s3_0 + i1] = v10;
+                const float same1 = row < (unsigned)a2_n0 ? __ldcg(&a2_p1[step * a2_m1 + i1]) : 0;
+                for (unsigned r = row; r < (unsigned)a2_n0; r += 4u * (rows)) {
+                    float next0[4];
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a2_n0) {
+                            unsigned rest = at;
+                            const unsigned i0 = rest;
+                            next0[k] = __ldcg(&a2_p0[step * a2_m0 + i0 * a2_s0_0 + i1]);
+                        }
+                    }
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a2_n0) {
+                            unsigned rest = at;
+                            const unsigned i0 = rest;
+                            const float v7 = next0[k];
+                            const float v8 = same1;
+                            const float v9 = v7 - v8;
+                            const float v10 = v9 * v9;
+                            a2_p2[step * a2_m2 + i0 * a2_s2_0 + i1] = v9;
+                            a2_p3[step * a2_m3 + i0 * a2_s3_0 + i1] = v10;
+                        }
+                    }
                 }
             }
         }
@@ -268,13 +352,27 @@ extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
             const bool mine = i1 < (unsigned)a3_n1;
             double total0 = 0.0;
             if (mine) {
-                for (unsigned r = row; r < (unsigned)a3_n0; r += rows) {
-                    unsigned rest = r;
-                    const unsigned i0 = rest;
-                    const float v11 = __ldcg(&a3_p0[step * a3_m0 + i0 * a3_s0_0 + i1]);
-                    const double v12 = v11;
-                    const double v13 = total0 + v12;
-                    total0 = v13;
+                for (unsigned r = row; r < (unsigned)a3_n0; r += 4u * (rows)) {
+                    float next0[4];
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a3_n0) {
+                            unsigned rest = at;
+                            const unsigned i0 = rest;
+                            next0[k] = __ldcg(&a3_p0[step * a3_m0 + i0 * a3_s0_0 + i1]);
+                        }
+                    }
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a3_n0) {
+                            const float v11 = next0[k];
+                            const double v12 = v11;
+                            const double v13 = total0 + v12;
+                            total0 = v13;
+                        }
+                    }
                 }
             }
             held[row * lanes + lane] = total0;
@@ -291,14 +389,11 @@ extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
             if (mine && row == 0) {
                 a3_p1[step * a3_m1 + i1] = total0;
             }
-        }
-        __syncthreads();
-         {
-            const unsigned i0 = blockIdx.x * 2u + lane;
-            const bool mine = i0 < (unsigned)a4_n0;
-            if (mine) {
-                for (unsigned r = row; r < 1u; r += rows) {
-                    const float v16 = __ldcg(&a4_p0[step * a4_m0 + i0]);
+             {
+                const unsigned i0 = blockIdx.x * 2u + lane;
+                const bool mine = i0 < (unsigned)a4_n0;
+                if (mine && row == 0) {
+                    const float v16 = total0;
                     const float v17 = v16 * 0.125f;
                     const float v18 = v17 + 1e-05f;
                     const float v19 = sqrtf(v18);
@@ -311,13 +406,30 @@ extern "C" __global__ void __launch_bounds__(512) loop_f2122a9857a917f6(
             const unsigned i1 = blockIdx.x * 2u + lane;
             const bool mine = i1 < (unsigned)a5_n1;
             if (mine) {
-                for (unsigned r = row; r < (unsigned)a5_n0; r += rows) {
-                    unsigned rest = r;
-                    const unsigned i0 = rest;
-                    const float v20 = __ldcg(&a5_p0[step * a5_m0 + i0 * a5_s0_0 + i1]);
-                    const float v21 = __ldcg(&a5_p1[step * a5_m1 + i1]);
-                    const float v22 = v20 / v21;
-                    a5_p2[step * a5_m2 + i0 * a5_s2_0 + i1] = v22;
+                const float same1 = row < (unsigned)a5_n0 ? __ldcg(&a5_p1[step * a5_m1 + i1]) : 0;
+                for (unsigned r = row; r < (unsigned)a5_n0; r += 4u * (rows)) {
+                    float next0[4];
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a5_n0) {
+                            unsigned rest = at;
+                            const unsigned i0 = rest;
+                            next0[k] = __ldcg(&a5_p0[step * a5_m0 + i0 * a5_s0_0 + i1]);
+                        }
+                    }
+                    #pragma unroll
+                    for (unsigned k = 0; k < 4u; k++) {
+                        const unsigned at = r + k * (rows);
+                        if (at < (unsigned)a5_n0) {
+                            unsigned rest = at;
+                            const unsigned i0 = rest;
+                            const float v20 = next0[k];
+                            const float v21 = same1;
+                            const float v22 = v20 / v21;
+                            a5_p2[step * a5_m2 + i0 * a5_s2_0 + i1] = v22;
+                        }
+                    }
                 }
             }
         }

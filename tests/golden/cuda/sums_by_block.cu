@@ -13,20 +13,34 @@ extern "C" __global__ void __launch_bounds__(512) pass_5936720749357e1b(
     const unsigned i0 = sum;
     double total0 = 0.0;
     double total1 = -INFINITY;
-    for (unsigned r = blockIdx.y * blockDim.x + threadIdx.x; r < (unsigned)n1; r += blockDim.x * gridDim.y) {
-        unsigned rest = r;
-        const unsigned i1 = rest;
-        const float v0 = p0[i0 * s0_0 + i1];
-        const float v1 = v0 * 0.5f;
-        const double v2 = v1;
-        const double v3 = total0 + v2;
-        total0 = v3;
-        const double v4 = v1;
-        const bool v5 = total1 != total1;
-        const bool v6 = total1 > v4;
-        const bool v7 = v5 || v6;
-        const double v8 = v7 ? total1 : v4;
-        total1 = v8;
+    for (unsigned r = blockIdx.y * blockDim.x + threadIdx.x; r < (unsigned)n1; r += 4u * (blockDim.x * gridDim.y)) {
+        float next0[4];
+        #pragma unroll
+        for (unsigned k = 0; k < 4u; k++) {
+            const unsigned at = r + k * (blockDim.x * gridDim.y);
+            if (at < (unsigned)n1) {
+                unsigned rest = at;
+                const unsigned i1 = rest;
+                next0[k] = p0[i0 * s0_0 + i1];
+            }
+        }
+        #pragma unroll
+        for (unsigned k = 0; k < 4u; k++) {
+            const unsigned at = r + k * (blockDim.x * gridDim.y);
+            if (at < (unsigned)n1) {
+                const float v0 = next0[k];
+                const float v1 = v0 * 0.5f;
+                const double v2 = v1;
+                const double v3 = total0 + v2;
+                total0 = v3;
+                const double v4 = v1;
+                const bool v5 = total1 != total1;
+                const bool v6 = total1 > v4;
+                const bool v7 = v5 || v6;
+                const double v8 = v7 ? total1 : v4;
+                total1 = v8;
+            }
+        }
     }
     held[threadIdx.x] = total0;
     __syncthreads();

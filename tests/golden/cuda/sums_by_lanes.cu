@@ -12,13 +12,27 @@ extern "C" __global__ void __launch_bounds__(512) pass_7bc535aacf8d90bd(
     const unsigned i1 = blockIdx.x % beside * 32u + threadIdx.x;
     double total0 = 0.0;
     if (i1 < (unsigned)n1) {
-        for (unsigned r = blockIdx.y * blockDim.y + threadIdx.y; r < (unsigned)n0; r += blockDim.y * gridDim.y) {
-            unsigned rest = r;
-            const unsigned i0 = rest;
-            const double v0 = p0[i0 * s0_0 + i1];
-            const double v1 = v0;
-            const double v2 = total0 + v1;
-            total0 = v2;
+        for (unsigned r = blockIdx.y * blockDim.y + threadIdx.y; r < (unsigned)n0; r += 4u * (blockDim.y * gridDim.y)) {
+            double next0[4];
+            #pragma unroll
+            for (unsigned k = 0; k < 4u; k++) {
+                const unsigned at = r + k * (blockDim.y * gridDim.y);
+                if (at < (unsigned)n0) {
+                    unsigned rest = at;
+                    const unsigned i0 = rest;
+                    next0[k] = p0[i0 * s0_0 + i1];
+                }
+            }
+            #pragma unroll
+            for (unsigned k = 0; k < 4u; k++) {
+                const unsigned at = r + k * (blockDim.y * gridDim.y);
+                if (at < (unsigned)n0) {
+                    const double v0 = next0[k];
+                    const double v1 = v0;
+                    const double v2 = total0 + v1;
+                    total0 = v2;
+                }
+            }
         }
     }
     held[threadIdx.y * 32u + threadIdx.x] = total0;

@@ -18,6 +18,8 @@ SHARED = re.compile(r"extern\s+__shared__\s+__align__\(\s*16\s*\)\s+unsigned\s+c
 KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\(([^()]*)\)\s+)?(\w+)\s*\(")
 BOUNDS_FIRST = re.compile(r"__launch_bounds__\(([^()]*)\)\s*(?:void\s+)?(\w+)\s*\(")
 WAITS = {"__syncthreads", "__nanosleep", "__shared__"}
+# A call before each access to memory, of native/watch.h's functions in place of the sanitizer's. GCC 11 or later.
+WATCH = ("-fsanitize=thread", "--param=tsan-distinguish-volatile=1", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
 
 
 class CompileException(Exception):
@@ -42,14 +44,19 @@ def compiler() -> str:
     return found
 
 
-def library(source: str) -> ctypes.CDLL:
+def watched() -> bool:
+    """Are kernels' accesses to memory looked at, as native/watch.h does?"""
+    return os.environ.get("TINYGRAD_RNN_STANDIN_WATCHED") == "1"
+
+
+def library(source: str, watch: bool) -> ctypes.CDLL:
     """The compiled module of a CUDA C++ source."""
     scheduler()
     if "#include" in source:
         raise CompileException("generated kernels include nothing, since NVRTC has no headers of the host", source)
     exported = "\n".join(f"STANDIN_EXPORT({name})" for name in kernels(source))
     text = f'#include "device.h"\n#line 1 "kernels.cu"\n{SHARED.sub(_shared, source)}\n{exported}\n'
-    return ctypes.CDLL(str(_built(text, ("device.h", "state.h"), ())))
+    return ctypes.CDLL(str(_built(text, ("device.h", "state.h"), WATCH * watch)))
 
 
 def _shared(found: re.Match[str]) -> str:
@@ -59,8 +66,8 @@ def _shared(found: re.Match[str]) -> str:
 @functools.cache
 def scheduler() -> ctypes.CDLL:
     """What runs the threads of a block, for all modules."""
-    text = (NATIVE / "threads.cpp").read_text()
-    return ctypes.CDLL(str(_built(text, ("state.h", "switch.h"), ("-O2",))), mode=ctypes.RTLD_GLOBAL)
+    text, headers = (NATIVE / "threads.cpp").read_text(), ("shadow.h", "state.h", "switch.h", "watch.h")
+    return ctypes.CDLL(str(_built(text, headers, ("-O2",))), mode=ctypes.RTLD_GLOBAL)
 
 
 def _built(text: str, headers: tuple[str, ...], flags: tuple[str, ...]) -> Path:
@@ -74,7 +81,7 @@ def _built(text: str, headers: tuple[str, ...], flags: tuple[str, ...]) -> Path:
         made, source = Path(work) / "made.so", Path(work) / "kernels.cpp"
         source.write_text(text)
         done = subprocess.run([compiler(), "-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fno-strict-aliasing",
-                               "-fmax-errors=5", *flags, f"-I{NATIVE}", str(source), "-o", str(made)],
+                               "-fmax-errors=5", f"-I{NATIVE}", str(source), "-o", str(made), *flags],
                               capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileException(done.stderr, text)

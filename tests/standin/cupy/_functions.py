@@ -200,6 +200,16 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     _delegate.record(lambda: numpy.put_along_axis(goal, at, value, axis), goal, at, *_delegate._arrays([value]))
 
 
+def matmul(a: Any, b: Any, /, *, out: Any = None, casting: str = "same_kind", dtype: Any = None) -> ndarray:
+    """a @ b, into `out` where it is named: as a third argument by place, CuPy refuses it."""
+    kwargs: dict[str, Any] = {"casting": casting, "dtype": dtype}
+    if out is not None:
+        if not isinstance(out, ndarray):
+            raise TypeError("`out` must be a tuple or `cupy.ndarray`")
+        kwargs["out"] = out._a
+    return _delegate.call(numpy.matmul, (_delegate.operand(a), _delegate.operand(b)), kwargs)
+
+
 def einsum(*operands: Any, **kwargs: Any) -> ndarray:
     if kwargs.get("out") is not None:
         raise TypeError("cupy.einsum takes no out")
@@ -244,5 +254,5 @@ def is_available() -> bool:
 
 OWN = {fn.__name__: fn for fn in (array, asarray, ascontiguousarray, asnumpy, copyto, einsum, empty, empty_like,
                                   from_dlpack, get_array_module, get_default_memory_pool, is_available,
-                                  put_along_axis, take, where)}
+                                  matmul, put_along_axis, take, where)}
 OWN["asanyarray"] = asarray

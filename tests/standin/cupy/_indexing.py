@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,11 @@ def _inside(s: Any, length: int) -> Any:
 
 
 def _item(s: Any) -> Any:
-    if s is None or s is Ellipsis or isinstance(s, slice):
+    if isinstance(s, slice):
+        if any(border is not None and abs(operator.index(border)) >= 2**63 for border in (s.start, s.stop, s.step)):
+            raise OverflowError("Python int too large to convert to C ssize_t")
+        return s
+    if s is None or s is Ellipsis:
         return s
     if isinstance(s, _delegate.array_class()):
         return s._a

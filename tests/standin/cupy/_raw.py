@@ -17,6 +17,9 @@ from .cuda import runtime
 
 _one_at_a_time = threading.Lock()
 INTEGER, FLOATING, POINTER = range(3)
+# Of the next launch, where its caller knows better than by blocks: the argument's address, where what it may touch
+# begins, and where it ends.
+reach: list[tuple[int, int, int]] | None = None
 
 
 class CUDADriverError(RuntimeError):
@@ -30,7 +33,12 @@ class _Dim(ctypes.Structure):
 class _Launch(ctypes.Structure):
     _fields_ = (("state", ctypes.c_void_p), ("body", ctypes.c_void_p), ("arguments", ctypes.c_void_p),
                 ("blocks", _Dim), ("threads", _Dim), ("shared", ctypes.c_ulonglong), ("seed", ctypes.c_ulonglong),
-                ("cooperative", ctypes.c_int), ("message", ctypes.c_char * 256))
+                ("cooperative", ctypes.c_int), ("watched", ctypes.c_int), ("memory", ctypes.c_void_p),
+                ("ranges", ctypes.c_int), ("message", ctypes.c_char * 256))
+
+
+class _Range(ctypes.Structure):
+    _fields_ = (("begin", ctypes.c_void_p), ("size", ctypes.c_ulonglong), ("argument", ctypes.c_int))
 
 
 class RawModule:
@@ -45,11 +53,15 @@ class RawModule:
             raise TypeError("options must be a tuple")
         self.code, self.options, self.backend = code, options, backend
         self.enable_cooperative_groups = enable_cooperative_groups
+        self._modules: dict[bool, ctypes.CDLL] = {}
 
-    @functools.cached_property
+    @property
     def module(self) -> ctypes.CDLL:
-        refuse("a module is loaded")
-        return _compile.library(self.code)
+        watched = _compile.watched()
+        if watched not in self._modules:
+            refuse("a module is loaded")
+            self._modules[watched] = _compile.library(self.code, watched)
+        return self._modules[watched]
 
     def compile(self, log_stream: Any = None) -> None:
         """Compile now, and not at the first use."""
@@ -123,13 +135,15 @@ class RawKernel:
         values, memory = self._arguments(args)
         blocks, threads = _three("grid", grid), _three("block", block)
         self._check_sizes(blocks, threads, shared_mem)
-        run, cooperative = self._run, self.enable_cooperative_groups
+        run, cooperative, watched = self._run(), self.enable_cooperative_groups, _compile.watched()
+        ranges = _ranges(values) if watched else (_Range * 0)()
 
         def task() -> None:
             places = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
             launch = _Launch(arguments=ctypes.addressof(places), blocks=_Dim(*blocks), threads=_Dim(*threads),
                              shared=shared_mem, seed=int(os.environ.get("TINYGRAD_RNN_STANDIN_SEED", "0")),
-                             cooperative=cooperative)
+                             cooperative=cooperative, watched=watched, memory=ctypes.addressof(ranges),
+                             ranges=len(ranges))
             with _one_at_a_time:
                 failed = run(ctypes.byref(launch))
             if failed:
@@ -137,10 +151,9 @@ class RawKernel:
 
         enqueue(task, memory)
 
-    @functools.cached_property
     def _run(self) -> Any:
-        way = "fibers" if self.name in _compile.waiting(self.code) else "plain"
-        return self._module.module[f"standin_{way}_{self.name}"]
+        fibers = _compile.watched() or self.name in _compile.waiting(self.code)
+        return getattr(self._module.module, f"standin_{'fibers' if fibers else 'plain'}_{self.name}")
 
     def _check_sizes(self, blocks: tuple[int, int, int], threads: tuple[int, int, int], shared: int) -> None:
         count = threads[0] * threads[1] * threads[2]
@@ -180,6 +193,17 @@ class RawKernel:
             raise CUDARuntimeError(700, f"cudaErrorIllegalAddress: argument {k} of {self.name} points to no memory of "
                                         "the device")
         return found
+
+
+def _ranges(values: list[Any]) -> Any:
+    """All memory that a watched kernel may touch: what `reach` says, or the blocks that its arguments point into."""
+    numbers = {v.value: k for k, v in reversed([*enumerate(values)]) if isinstance(v.value, int) and v.value > 0}
+    if reach is None:
+        blocks = [(_memory.block_at(value), k) for value, k in numbers.items()]
+        ranges = [_Range(block.ptr, block.size, k) for block, k in blocks if block is not None]
+    else:
+        ranges = [_Range(begin, end - begin, numbers[address]) for address, begin, end in reach if address in numbers]
+    return (_Range * len(ranges))(*ranges)
 
 
 def _three(what: str, sizes: Any) -> tuple[int, int, int]:

@@ -16,7 +16,8 @@ static StandinState standin;
 #define gridDim standin.blocks
 #define __syncthreads() standin_barrier(__LINE__)
 #define __nanosleep(n) ((void)(n), standin_sleep())
-#define __threadfence() __asm__ volatile("" ::: "memory")
+#define __threadfence() __atomic_thread_fence(__ATOMIC_ACQ_REL)
+#define __builtin_assume_aligned(at, bytes) standin_aligned(at, bytes)
 #define INFINITY __builtin_inff()
 #define NAN __builtin_nanf("")
 #define __CUDA_ARCH__ 900
@@ -54,15 +55,27 @@ STANDIN_ORDER(int) STANDIN_ORDER(unsigned) STANDIN_ORDER(long long) STANDIN_ORDE
 
 static inline float __int_as_float(int bits) { float x; __builtin_memcpy(&x, &bits, 4); return x; }
 static inline int __float_as_int(float x) { int bits; __builtin_memcpy(&bits, &x, 4); return bits; }
-static inline unsigned atomicAdd(unsigned* at, unsigned n) {
-    unsigned before = *(volatile unsigned*)at;
-    *(volatile unsigned*)at = before + n;
-    return before;
+static inline unsigned atomicAdd(unsigned* at, unsigned n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
+static inline const void* standin_aligned(const void* at, unsigned long long bytes) {
+    if ((unsigned long long)at % bytes) standin_misaligned(at, bytes);
+    return at;
 }
 template <class T> static inline T __ldcg(const T* at) { return *(const volatile T*)at; }
 template <class T> static inline void __stcg(T* at, T value) { *(volatile T*)at = value; }
+struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(16) double2 { double x, y; };
+static inline float4 __ldcg(const float4* at) {
+    standin_aligned(at, sizeof *at);
+    return {__ldcg(&at->x), __ldcg(&at->y), __ldcg(&at->z), __ldcg(&at->w)};
+}
+static inline double2 __ldcg(const double2* at) {
+    standin_aligned(at, sizeof *at);
+    return {__ldcg(&at->x), __ldcg(&at->y)};
+}
 
 // -- how Python calls a kernel
+
+#define STANDIN_UNWATCHED __attribute__((no_sanitize("thread")))
 
 template <int... I> struct StandinPlaces {};
 template <class T> struct StandinType { static const int code = 0; };                // an integer
@@ -86,9 +99,9 @@ struct StandinOrder {  // n positions in order, or in another one that the seed 
 
 template <auto F> struct StandinKernel;
 template <class... P, void (*F)(P...)> struct StandinKernel<F> {
-    template <int... I> static inline void call(void** a, StandinPlaces<I...>) { F(*(P*)a[I]...); }
+    template <int... I> STANDIN_UNWATCHED static inline void call(void** a, StandinPlaces<I...>) { F(*(P*)a[I]...); }
     static void body(void** a) { call(a, StandinPlaces<__integer_pack(sizeof...(P))...>{}); }
-    static int parameters(int* codes) {
+    STANDIN_UNWATCHED static int parameters(int* codes) {
         int k = 0;
         ((codes[k++] = (int)sizeof(P) | StandinType<P>::code << 8), ...);
         return k;
@@ -111,7 +124,7 @@ template <class... P, void (*F)(P...)> struct StandinKernel<F> {
         }
         return 0;
     }
-    static int fibers(StandinLaunch* l) {
+    STANDIN_UNWATCHED static int fibers(StandinLaunch* l) {
         l->state = &standin, l->body = body;
         return standin_run(l);
     }

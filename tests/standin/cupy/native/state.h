@@ -6,6 +6,12 @@ struct StandinState {  // what the running thread sees
     unsigned char* shared;
 };
 
+struct StandinRange {  // memory that an argument points into
+    const char* begin;
+    unsigned long long size;
+    int argument;
+};
+
 struct StandinLaunch {
     StandinState* state;
     void (*body)(void**);  // one thread of the kernel
@@ -14,6 +20,9 @@ struct StandinLaunch {
     unsigned long long shared;  // bytes for each block
     unsigned long long seed;    // of the order of threads and blocks; 0 is in order
     int cooperative;
+    int watched;  // with -fsanitize=thread: `memory` is all that may be touched beside shared memory
+    const StandinRange* memory;
+    int ranges;
     char message[256];  // what went wrong
 };
 
@@ -21,4 +30,5 @@ extern "C" {
 int standin_run(StandinLaunch* launch);
 void standin_barrier(int line);
 void standin_sleep();
+void standin_misaligned(const void* at, unsigned long long bytes);
 }

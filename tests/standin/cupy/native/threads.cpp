@@ -1,4 +1,5 @@
 // The threads of a block as fibers: each runs until it waits at a barrier, sleeps in a spin, or is done.
+#include "shadow.h"
 #include "state.h"
 #include "switch.h"
 
@@ -17,9 +18,9 @@ const size_t SHARED = 512 << 10;  // room for a block's shared memory, and for w
 const size_t GUARD = 4 << 10;     // bytes behind shared memory that are looked at for that
 const int PATIENCE = 10000;       // rounds in which nothing but spinning happens
 
-enum Condition { READY, WAITING, SPINNING, DONE };
+enum Condition { READY, WAITING, SPINNING, DONE, STOPPED };
 
-struct Fiber {
+struct Fiber : WatchedThread {
     StandinPlace place;
     char* stack = nullptr;
     size_t room = 0;
@@ -29,7 +30,7 @@ struct Fiber {
     StandinDim thread;
 };
 
-struct Block {
+struct Block : WatchedBlock {
     StandinDim index;
     std::vector<Fiber*> fibers;
     unsigned char* shared = nullptr;
@@ -39,6 +40,7 @@ struct Block {
 std::vector<Fiber*> pool;
 std::vector<unsigned char*> shared_pool;
 Fiber* now = nullptr;
+Block* here = nullptr;
 StandinLaunch* launch = nullptr;
 StandinPlace home;
 unsigned long long random_state;
@@ -57,6 +59,16 @@ template <class T> void shuffle(std::vector<T>& items) {
 
 void leave() { standin_switch(now->place, home); }
 
+[[noreturn]] void stop(const char* format, ...) {  // the launch, by the running thread
+    va_list values;
+    va_start(values, format);
+    vsnprintf(launch->message, sizeof launch->message, format, values);
+    va_end(values);
+    now->condition = STOPPED;
+    leave();
+    abort();
+}
+
 void entry() {
     for (;;) {
         launch->body(launch->arguments);
@@ -74,13 +86,17 @@ void resume(Fiber* fiber) {
     standin_switch(home, fiber->place);
 }
 
+int abandoned() {
+    for (Fiber* fiber : pool) fiber->started = false;  // they are left where they are, and begin anew
+    return 1;
+}
+
 int failed(const char* format, ...) {
     va_list values;
     va_start(values, format);
     vsnprintf(launch->message, sizeof launch->message, format, values);
     va_end(values);
-    for (Fiber* fiber : pool) fiber->started = false;  // they are left where they are, and begin anew
-    return 1;
+    return abandoned();
 }
 
 bool grow(size_t blocks, size_t threads) {
@@ -100,12 +116,15 @@ void prepare(Block& block, unsigned long long number, size_t slot) {
     const StandinDim b = launch->blocks, t = launch->threads;
     block.index = {(unsigned)(number % b.x), (unsigned)(number / b.x % b.y), (unsigned)(number / b.x / b.y)};
     block.done = false;
+    static_cast<WatchedBlock&>(block) = {(unsigned)number};
     block.shared = shared_pool[slot];
     memset(block.shared, 255, launch->shared + GUARD);  // NaN: what was never written shows
     block.fibers.clear();
     for (unsigned k = 0; k < t.x * t.y * t.z; k++) {
         Fiber* fiber = pool[slot * t.x * t.y * t.z + k];
         fiber->condition = READY;
+        fiber->line = 0;
+        static_cast<WatchedThread&>(*fiber) = {k};
         fiber->thread = {k % t.x, k / t.x % t.y, k / t.x / t.y};
         block.fibers.push_back(fiber);
     }
@@ -120,10 +139,17 @@ int finish(Block& block) {
     return 0;
 }
 
+}  // namespace
+
+#include "watch.h"
+
+namespace {
+
 // Run a block until it is done or none of its threads does more than spin.
 int advance(Block& block, bool& progress) {
     launch->state->block = block.index;
     launch->state->shared = block.shared;
+    here = &block;
     for (;;) {
         size_t done = 0, waiting = 0, spinning = 0;
         int line = 0, other = 0;
@@ -131,6 +157,7 @@ int advance(Block& block, bool& progress) {
         for (Fiber* fiber : block.fibers) {
             if (fiber->condition == READY || fiber->condition == SPINNING) {
                 resume(fiber);
+                if (fiber->condition == STOPPED) return abandoned();
                 progress |= fiber->condition != SPINNING;
             }
             done += fiber->condition == DONE;
@@ -153,6 +180,7 @@ int advance(Block& block, bool& progress) {
             return failed("the threads of block (%u, %u, %u) wait at different barriers, on lines %d and %d",
                           block.index.x, block.index.y, block.index.z, line, other);
         for (Fiber* fiber : block.fibers) fiber->condition = READY;
+        if (launch->watched) watch_barrier(block);
         progress = true;
     }
 }
@@ -181,6 +209,7 @@ extern "C" {
 int standin_run(StandinLaunch* l) {
     launch = l;
     l->state->blocks = l->blocks, l->state->threads = l->threads;
+    if (l->watched) watch_launch();
     random_state = l->seed * 0x9E3779B97F4A7C15ull + 1;
     const size_t threads = (size_t)l->threads.x * l->threads.y * l->threads.z;
     const unsigned long long count = (unsigned long long)l->blocks.x * l->blocks.y * l->blocks.z;
@@ -195,6 +224,10 @@ int standin_run(StandinLaunch* l) {
         if ((!l->cooperative || k + 1 == count) && run_together(blocks)) return 1;
     }
     return 0;
+}
+
+void standin_misaligned(const void* at, unsigned long long bytes) {
+    stop("%p is not aligned to %llu bytes, as the kernel says it is", at, bytes);
 }
 
 void standin_barrier(int line) {
