@@ -65,7 +65,7 @@ def test_a_replay_computes_what_launches_do_bit_for_bit(name, loops, device):
 def test_the_faster_way_is_asked_for_once_and_computes_the_same(device):
     found = []
     for milliseconds in ([1.0, 2.0], [2.0, 1.0]):
-        times, works = iter(milliseconds), []
+        times, works = itertools.cycle(milliseconds), []  # each loop is asked for
 
         def timed(work, times=times, works=works):
             work()
@@ -101,6 +101,25 @@ def test_training_in_graphs_is_training_bit_for_bit(device):
     assert all(same_bits(other, found[0]) for other in found[1:])
 
 
+SPLIT = """
+    a[t] = exp(x[t])
+    k[t] = tanh(V @ k[t-1] + W @ (a[t] * cumsum(x[t])))
+    """
+
+
+def test_measuring_leaves_nothing_behind(device):
+    """A call of CuPy's parts two graphs: what the first made lies where the loop of the second, which is measured,
+    writes."""
+    found, x = [], np.random.default_rng(0).standard_normal((3, 5, 4)).astype("float32")
+    for loops in ("launched", "measured"):
+        times = itertools.count()  # the first way is the faster one
+        with with_settings(device, loops=loops, choices={}, milliseconds=lambda work, t=times: (work(), next(t))[1]):
+            model = tr.equations(SPLIT, x=4, k=4)
+            found.append(tr.to_numpy(model.run(x=x, want=["k"])["k"]))
+            assert len(device.choices) == (loops == "measured")
+    assert found[0].tobytes() == found[1].tobytes()
+
+
 @pytest.mark.parametrize("loops", ["launched", "staying", "measured"])
 def test_what_is_captured_was_done_before(loops, device, monkeypatch):
     """Libraries load what they need at the first use, which a capture does not suffer."""
@@ -122,6 +141,18 @@ def test_what_is_captured_was_done_before(loops, device, monkeypatch):
         model, (data, _) = model_and_data("gru", hidden=7)
         answer(model, data)
     assert inside
+
+
+def test_results_of_a_replay_are_one_copy_and_the_callers_own(device):
+    model = tr.equations("h[t] = tanh(U @ h[t-1] + W @ x[t] + b)\nloss = sum(h[t]**2)", x=4, h=4)
+    x = device.xp.ones((2, 3, 4), "float32")
+    for _ in range(2):
+        loss, gradients = model.value_and_grad(x=x)
+    expected = {name: tr.to_numpy(a).copy() for name, a in gradients.items()}
+    assert len({id(a.data.mem) for a in (loss, *gradients.values())}) == 1
+    for a in gradients.values():
+        a[...] = 7
+    assert same_bits({name: tr.to_numpy(a) for name, a in model.value_and_grad(x=x)[1].items()}, expected)
 
 
 def test_kernels_are_compiled_once(device, monkeypatch):

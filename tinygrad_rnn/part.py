@@ -51,6 +51,7 @@ class Part:
     def fill(self, feed: Feed) -> None:
         """Fill the buffers from the feed of the whole batch."""
         with self.backend.quiet():
+            self.program.settle()
             self._fill(self._own(feed), feed)
 
     def run(self, level: int) -> None:

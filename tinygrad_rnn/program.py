@@ -147,6 +147,9 @@ class Interpreted:
                 if isinstance(item, Block):
                     item.prepare()
 
+    def settle(self) -> None:
+        """Nothing is to be measured before the first run."""
+
     def run(self, segment: int) -> None:
         """Do one segment."""
         for item in self.segments[segment]:

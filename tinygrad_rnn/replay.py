@@ -34,7 +34,7 @@ class Replay:
         last_first = partial(plan.xp.moveaxis, source=-1, destination=0)
         self._starts = [partial(self._start, part, [(name, last_first(part.interior(name))) for name in used])
                         for part in plan.parts]
-        self._results = [(name, plan.interior(wanted)) for name, wanted in results.items()]
+        self._results = {name: plan.interior(wanted) for name, wanted in results.items()}
 
     @staticmethod
     def fits(plan: Plan) -> bool:
@@ -52,4 +52,4 @@ class Replay:
         """The results by name; those that have no batch, as they are."""
         self._arrays = arrays
         self.plan.replay(self._starts)
-        return {name: array.copy() for name, array in self._results}
+        return self.plan.backend.copies(self._results)

@@ -8,6 +8,7 @@ import functools
 import math
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -16,6 +17,7 @@ from .. import jit
 from ..cuda.device import Device
 from ..cuda.upload import Uploads
 from ..errors import BadValue
+from ..flat import cut, flat
 from ..places import on_device
 
 name = "cupy"
@@ -237,6 +239,16 @@ def asarray(a: Any, dtype: Any = None) -> Any:
 def to_host(a: Any) -> Any:
     """a as a NumPy array."""
     return xp.asnumpy(a) if xp is not None and isinstance(a, xp.ndarray) else numpy.asarray(a)
+
+
+def copies(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of each: of all at once where they lie behind each other, since each copy is a launch."""
+    in_order = dict(sorted(arrays.items(), key=lambda item: pointer(item[1])))
+    whole = flat(in_order)
+    if whole is None:
+        return {name: a.copy() for name, a in arrays.items()}
+    made = cut(whole.copy(), in_order)
+    return {name: made[name] for name in arrays}
 
 
 # -- what array modules do differently -------------------------------------------------------------

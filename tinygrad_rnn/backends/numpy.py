@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as xp
@@ -122,6 +123,11 @@ def updates(training: Any) -> Any:
     from ..updates import AtOnce
 
     return AtOnce(training)
+
+
+def copies(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of each."""
+    return {name: a.copy() for name, a in arrays.items()}
 
 
 LARGE = 65536  # numbers, from which on a copy by tiles pays

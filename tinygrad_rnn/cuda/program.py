@@ -38,20 +38,25 @@ log = logging.getLogger(__name__)
 class Steps:
     """`count` repetitions of what is launched at each step; or, as one kernel, `stay`, where there is that way.
 
-    name: of that kernel and how often it goes round.
+    name: of that kernel and how often it goes round; staying: is that how it is done? None: that is to be measured.
     """
 
     count: int
     steps: list[Step]
     stay: list[Step] | None = None
     name: str = ""
+    staying: bool | None = False
 
     def issue(self, staying: bool) -> None:
-        """Launch all of it."""
+        """Launch all of it, in one way or the other."""
         if staying and self.stay is not None:
             in_turns(1, self.stay)
         else:
             in_turns(self.count, self.steps)
+
+    def launches(self, staying: bool) -> int:
+        """How many that are."""
+        return len(self.stay) if staying and self.stay is not None else self.count * len(self.steps)
 
 
 class Program:
@@ -73,6 +78,12 @@ class Program:
         self._needed = needs([pair for segment in bodies for pair in segment], public, device.owner)
         self.segments = [self._segment(segment) for segment in bodies]
         self._functions = device.functions(self.launches)
+
+    def settle(self) -> None:
+        """Measure how loops are done best; whatever the arrays of the program hold by then is spoilt."""
+        for action in itertools.chain(*self.segments):
+            if isinstance(action, Graph):
+                action.settle()
 
     def run(self, segment: int) -> None:
         """Do one segment."""
@@ -132,7 +143,8 @@ class Program:
             phases = _with(phases, run, passes)
         stay = self._staying_launches(count, phases)
         name = f"{stay[-1].name}*{count}" if stay else ""
-        return Steps(count, steps, self._made(stay) if stay else None, name)
+        staying = {"launched": False, "staying": True}.get(self.loops) if stay else False
+        return Steps(count, steps, self._made(stay) if stay else None, name, staying)
 
     def _chain(self, units: Sequence[Unit], count: int) -> list[Pass] | None:
         """The groups' passes where a block may do all of them for its examples."""
@@ -186,13 +198,9 @@ class Graph:
         self._program, self._parts = program, parts
         self._replay: Callable[[], None] | None = None
         self._refused = False
-        self._staying: bool | None = {"launched": False, "staying": True}.get(program.loops)
-        if not any(part.stay for part in parts):
-            self._staying = False
 
     def __call__(self) -> None:
-        if self._staying is None:
-            self._staying = self._faster()
+        self.settle()
         if not self._program.device.alone:
             self._issue()
         elif self._replay is not None:
@@ -204,35 +212,39 @@ class Graph:
     @property
     def launches(self) -> int:
         """How many there are."""
-        return sum(len(part.stay) if part.stay and self._staying else part.count * len(part.steps)
-                   for part in self._parts)
+        return sum(part.launches(bool(part.staying)) for part in self._parts)
+
+    def settle(self) -> None:
+        """Find out which loops are to stay, where nobody said."""
+        for part in self._parts:
+            if part.staying is None:
+                part.staying = self._faster(part)
 
     def _issue(self) -> None:
         for part in self._parts:
-            part.issue(bool(self._staying))
+            part.issue(bool(part.staying))
 
-    def _faster(self) -> bool:
-        """Is it faster with loops that stay? What is computed is the same, so that it can be done twice."""
-        choices, loops = self._program.device.choices, " ".join(part.name for part in self._parts if part.stay)
-        if loops not in choices:
-            self._staying = False
-            launched = self._measured()
-            self._staying = True
+    def _faster(self, part: Steps) -> bool:
+        """Is it faster if the loop stays?"""
+        choices = self._program.device.choices
+        if part.name not in choices:
+            launched = self._measured(part, staying=False)
             try:
-                choices[loops] = self._measured() < launched
+                choices[part.name] = self._measured(part, staying=True) < launched
             except self._program.device.errors as error:
                 self._program.note(f"CUDA refused a loop that stays: {error}")
-                choices[loops] = False
-        return choices[loops]
+                choices[part.name] = False
+        return choices[part.name]
 
-    def _measured(self) -> float:
-        """Milliseconds, in the way that is set."""
-        self._issue()
+    def _measured(self, part: Steps, staying: bool) -> float:
+        """Milliseconds of a loop, done in that way."""
+        device, issue = self._program.device, partial(part.issue, staying)
+        issue()
         try:
-            replay = self._captured() if self._program.device.captures and self.launches <= LARGEST else None
-        except self._program.device.errors:
+            replay = device.captured(issue) if device.captures and part.launches(staying) <= LARGEST else None
+        except device.errors:
             replay = None
-        return self._program.device.milliseconds(replay or self._issue)
+        return device.milliseconds(replay or issue)
 
     def _captured(self) -> Callable[[], None]:
         return self._program.device.captured(self._issue)

@@ -105,6 +105,9 @@ class Program:
         self.keep.append(found.operands)
         return machine().address(repr(kernel), kernel.make), record
 
+    def settle(self) -> None:
+        """Nothing is to be measured before the first run."""
+
     def run(self, segment: int) -> None:
         """Do one segment."""
         for action in self.segments[segment]:
