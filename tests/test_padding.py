@@ -10,11 +10,8 @@ import tinygrad_rnn as tr
 SCALARS = dict.fromkeys("xu", ())
 # Equations whose values beyond the end are not zero, or stand in a boundary.
 ALONE = {
-    "products of a boundary": """
-        r[t] = 0.5*r[t+1] + x[t]
-        r[T+1] = 7
-        a = sum(r[t]*r[t], over=t)
-        g[t] = sum(r[s]*x[t], over=s)""",
+    "products of a boundary": "r[t] = 0.5*r[t+1] + x[t]\nr[T+1] = 7\n"
+                              "a = sum(r[t]*r[t], over=t)\ng[t] = sum(r[s]*x[t], over=s)",
     "products with a boundary": "r[t] = 0.5*r[t+1] + x[t]\nr[T+1] = 7\na = sum(exp(x[t])*r[t], over=t)",
     "beyond the end": "h[t] = exp(0*x[t])\na = h[T+1] + h[T]",
     "beyond the end, asked for first": "a = h[T+1] + h[T]\nh[t] = exp(0*x[t])",

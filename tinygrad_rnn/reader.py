@@ -48,6 +48,8 @@ def read(text: str) -> Program:
         raise BadValue(f"the text has {len(text)} characters, more than {LONGEST}")
     if sum(map(text.count, "+-*/@%<>&|^([.")) > MOST_SIGNS:
         raise BadValue(f"the text has more than {MOST_SIGNS} operations")
+    if "\0" in text:
+        raise BadValue("the text holds a null character, which no text does")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     text = inspect.cleandoc("\n".join("" if line.lstrip().startswith("#") else line for line in lines))
     reader = _Reader(text, _parse(text))
