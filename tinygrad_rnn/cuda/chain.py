@@ -14,7 +14,8 @@ from typing import Any
 from ..fusion.fuse import Group
 from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
-from .kernels import Kernel, function, kernel, named
+from .element import Kernel, kernel
+from .kernels import function, named
 from .launch import Launch, arguments, power_of_two
 from .phases import Links, handed_on, in_turn, room
 from .values import Code

@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import BadValue
 from ..fusion.lift import Memory, Operand
 from ..fusion.passes import Pass
-from .kernels import LANES, THREADS, Kernel, finish_source, kernel, named, source, strides
+from .element import Kernel, kernel, strides
+from .kernels import LANES, THREADS, finish_source, named, source
 
 ROWS = 16  # of threads at most, where the threads of a row have different sums
 EACH = 4  # numbers that a thread adds up at least, before more threads are taken

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from ..fusion.lift import Operand, Table
 from ..fusion.passes import Pass
-from .kernels import Kernel, Writer, accumulate, decode, flat, kept, kernel, product, run, start, tree
+from .element import Kernel, Writer, kernel
+from .kernels import accumulate, decode, flat, kept, product, run, start, tree
 from .values import Code
 
 Links = tuple[tuple[tuple[int, int], ...], ...]

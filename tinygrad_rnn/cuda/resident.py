@@ -19,7 +19,8 @@ import numpy as np
 from ..fusion.lift import Memory, Operand, Product
 from ..fusion.passes import Pass
 from .chain import chained
-from .kernels import kernel, named
+from .element import kernel
+from .kernels import named
 from .launch import Launch, arguments
 from .phases import handed_on
 from .resident_text import CLEAR, LANES, Phase, by_examples, source

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .chain import letters
-from .kernels import Kernel, Writer, decode, flat, function, product
+from .element import Kernel, Writer
+from .kernels import decode, flat, function, product
 from .phases import Links, in_turn, room
 from .tiles import MICRO, THREADS, Tile
 from .values import Code
