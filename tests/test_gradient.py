@@ -105,3 +105,16 @@ def test_what_simplifies_to_a_number_keeps_its_shape(loss):
     model = tr.equations(f"h[t] = tanh(A @ h[t-1] + W @ x[t])\nloss = {loss}", x=3, h=4, u=(), dtype="float64")
     inputs = {"x": np.random.default_rng(0).standard_normal((2, 5, 3))}
     model.check_gradient(inputs)
+
+
+STRETCHED = ["sum(x[t] + u[t])", "sum(mean(x[t] + b, axis=0))", "sum(where(x[t] > 0, x[t], u[t]))", "sum(b - x[t])",
+             "sum(maximum(x[t], u[t]) * x[t])", "mean(x[t] + b) + b", "sum(x[t] / (2 + u[t]**2))",
+             "sum(x[t] + b + u[t])"]
+
+
+@pytest.mark.parametrize("loss", STRETCHED)
+def test_a_number_that_meets_vectors_gets_the_sum_over_their_features(loss):
+    model = tr.equations(f"u[t] = b * y[t]\nloss = {loss}", x=3, y=(), b=(), dtype="float64")
+    model.weights["b"] = 0.7
+    rng = np.random.default_rng(0)
+    model.check_gradient({"x": rng.standard_normal((2, 4, 3)), "y": rng.standard_normal((2, 4))})

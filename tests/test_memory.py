@@ -65,6 +65,16 @@ MORE = {
         h[t] = tanh(U @ h[t-1] + W @ x[t])
         s = stop_gradient(mean(m[t], over=t))
         loss = mean(squared_error(h[T], s))""", {"x": 3, "h": 4}),
+    "a_boundary_that_nobody_reads": ("""
+        h[t] = tanh(W @ x[t])
+        q[s] = B @ z[s]
+        q[S+1] = w
+        loss = mean(h[t]) + mean(q[s])""", {"x": 3, "h": 4, "z": 2, "q": 4}),
+    "the_last_step_but_one": ("""
+        h[t] = tanh(U @ h[t-1] + W @ x[t])
+        h[0] = h0
+        q = h[T-1]
+        loss = mean(q * q)""", {"x": 3, "h": 4}),
     "another_letter": ("""
         h[t] = tanh(U @ h[t-1] + W @ x[t])
         k[s] = h[s] * 2
@@ -91,6 +101,10 @@ REFUSED = {
         h[t] = tanh(U @ h[t-1] + W @ x[t])
         h[T+1] = e
         loss = mean(h[t] * h[t+1])""", r"h\[T\+1\] sets a position beyond the last one"),
+    "a start that follows from all": ("""
+        h[t] = W @ x[t]
+        h[0] = V @ x[T]
+        loss = mean(h[t-1])""", r"h\[0\] follows from the whole sequence, and is read at its first steps"),
     "softmax over time": ("""
         h[t] = tanh(U @ h[t-1] + W @ x[t])
         a[t] = softmax(dot(v, h[t]), over=t)

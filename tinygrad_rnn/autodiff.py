@@ -51,8 +51,9 @@ def vjp(node: Node, y: Node, g: Node) -> Iterator[tuple[Node, Node]]:
 def fitted(g: Node, result: Node, arg: Node) -> Node:
     """g, an adjoint over result's indices and shape, summed to the argument's."""
     over = tuple(i for i in result.indices if i not in arg.indices)
-    axis = tuple(range(g.rank)) if arg.shape == () else ()
-    if not set(over) <= set(g.indices):
+    stretched = TABLE[result.op].kind == "elementwise"
+    axis = tuple(range(result.rank if stretched else g.rank)) if arg.shape == () else ()
+    if not set(over) <= set(g.indices) or g.rank < len(axis):
         g = g * f.ones_like(result)
     return f.sum(g, over=over, axis=axis) if over or axis else g
 

@@ -6,7 +6,7 @@ everything that goes forward is computed again, from the state at the segment's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import BadValue
@@ -81,6 +81,7 @@ class _Sorting:
     def __init__(self, system: System, tear: Torn):
         self.system, self.tear, self.axes = system, tear, tear.axes
         self.equations = [*tear.equations, *tear.totals.values()]
+        self.computed = {eq.name for eq in self.equations}  # another name is zero wherever it is read
         self.reads: dict[str, list[_Read]] = {}
         for eq in self.equations:
             self.reads.setdefault(eq.name, []).extend(self._reads(eq))
@@ -100,7 +101,7 @@ class _Sorting:
         for node in refs([eq.rhs]):
             name, k = node.attr("name"), self.axes[node.attr("name")]
             if k is None:
-                if self.tear.quantities[name].role == "defined":
+                if name in self.computed:
                     found.append(_Read(eq, node, name, None))
                 continue
             slot = node.attr("slots")[k]
@@ -145,6 +146,15 @@ class _Sorting:
                 if not (self._is_input(r) or r.name in ready or (r.name in self.backward and not r.of_the_past)):
                     raise self._explained(r)
 
+    def _check_starts(self, read: Collection[str]) -> None:
+        """Raise where what is before the first step, and read, is not known when the first segment is computed."""
+        for eq in self.system.equations:
+            k = self.axes[eq.name]
+            if eq.name in read and k is not None and eq.slots[k].anchor == "first":
+                start = self.tear.starts.get(eq.name, {}).get(eq.slots[k].offset)
+                if start is not None and start not in self.before:
+                    raise refused(eq, None, "follows from the whole sequence, and is read at its first steps")
+
     def _explained(self, r: _Read) -> BadValue:
         shown = f"{r.node.attr('name')}[{','.join(map(str, r.node.attr('slots')))}]"
         if r.of_the_future:
@@ -169,6 +179,7 @@ class _Sorting:
                              if r.of_the_past and r.name in self.forward)
         back = dict.fromkeys([*(name for name in want if name in self.timed), *totals])
         back |= past if back else {}
+        self._check_starts(past)
         starts = {name for q in past for name in self.tear.starts.get(q, {}).values()}
         return Stages(
             self._stage(self.before, self._asked(self.before, want, starts)),
@@ -194,7 +205,7 @@ class _Sorting:
 
     def _stage(self, names: set[str], want: Iterable[str]) -> Stage:
         """The equations of these names; whatever else they read is given."""
-        quantities = {name: q if name in names or q.role != "defined" else replace(q, role="input")
+        quantities = {name: replace(q, role="input") if name in self.computed - names else q
                       for name, q in self.tear.quantities.items()}
         system = self.system.with_equations((eq for eq in self.equations if eq.name in names), quantities)
         want = tuple(want)
@@ -202,7 +213,7 @@ class _Sorting:
         for eq in needed(system, want):
             for node in refs([eq.rhs]):
                 name = node.attr("name")
-                if name not in names and self.tear.quantities[name].role == "defined":
+                if name in self.computed - names:
                     self._check_given(eq, node)
                     given[name] = None
         return Stage(system, want, tuple(given))
