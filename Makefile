@@ -22,7 +22,7 @@ UNPLANNED = alike attentionview attentionview_geometry attentionview_graph atten
 	declared_pictures draw_options flow geometry golden hatched page page_browser page_numbers page_walk pictures \
 	typeset viz writers \
 	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page \
-	examples_standin cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cuda_races cupy_ptx gpu
+	examples_standin cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cuda_races cupy_ptx gpu random_models
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
 ON_STANDIN = corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim text

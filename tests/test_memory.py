@@ -68,7 +68,7 @@ MORE = {
     "a_boundary_that_nobody_reads": ("""
         h[t] = tanh(W @ x[t])
         q[s] = B @ z[s]
-        q[S+1] = w
+        q[S+1] = e
         loss = mean(h[t]) + mean(q[s])""", {"x": 3, "h": 4, "z": 2, "q": 4}),
     "the_last_step_but_one": ("""
         h[t] = tanh(U @ h[t-1] + W @ x[t])
