@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zoo import LSTM
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import arena, backends, jit
@@ -115,15 +116,7 @@ def per_step(make):
 
 @pytest.mark.skipif(not jit.enabled(), reason="calls of NumPy need arrays between them")
 def test_what_a_step_of_an_lstm_takes():
-    model = tr.equations("""
-        i[t] = sigmoid(W_i @ x[t] + U_i @ h[t-1] + b_i)
-        f[t] = sigmoid(W_f @ x[t] + U_f @ h[t-1] + b_f)
-        o[t] = sigmoid(W_o @ x[t] + U_o @ h[t-1] + b_o)
-        g[t] = tanh(W_g @ x[t] + U_g @ h[t-1] + b_g)
-        c[t] = f[t] * c[t-1] + i[t] * g[t]
-        h[t] = o[t] * tanh(c[t])
-        loss = sum(h[t])
-        """, x=16, h=16)
+    model = tr.equations(LSTM[: LSTM.index("y[t]")] + "loss = sum(h[t])", x=16, h=16)
     derived = model.grad("loss")
     want = ("loss", *(derived.adjoints[w] for w in model.weights))
     # x, i, f, o, g, c, tanh(c), h, the adjoints of the four products and of c; before them the products of x.

@@ -7,9 +7,11 @@ Source: Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,7 +77,7 @@ class Arena:
     def lend(self, array: Any, extents: Sequence[str], first: float) -> None:
         """Let others have the array's memory before the place `first`. The array is in one piece."""
         each = array.nbytes // self._positions(extents)
-        self._alike(extents).append(_Block(array, each, [(0, each, first, FOREVER)]))
+        self._add(extents, _Block(array, each, [(0, each, first, FOREVER)]))
 
     def arrays(self, needs: Mapping[Key, Need]) -> dict[Key, Any]:
         """An array for each need, with anything in it; the largest are seen to first."""
@@ -84,19 +86,22 @@ class Arena:
 
     def _array(self, each: int, need: Need) -> Any:
         blocks = self._alike(need.extents)
-        for block in sorted(blocks, key=lambda b: b.each):
+        for block in blocks[bisect.bisect_left(blocks, each, key=attrgetter("each")) :]:
             at = block.place(each, need)
             if at is not None:
                 break
         else:
             at, block = 0, _Block(self.zeros((each * self._positions(need.extents),), "uint8"), each)
-            blocks.append(block)
+            self._add(need.extents, block)
         block.claims.append((at, at + each, need.first, need.last))
         return self.backend.within(block.memory, at * self._positions(need.extents), need.shape, need.dtype)
 
     def _alike(self, extents: Sequence[str]) -> list[_Block]:
-        """The blocks that grow so."""
+        """The blocks that grow so, the smallest first."""
         return self._blocks.setdefault(tuple(sorted(extents)), [])
+
+    def _add(self, extents: Sequence[str], block: _Block) -> None:
+        bisect.insort(self._alike(extents), block, key=attrgetter("each"))
 
     def _positions(self, extents: Sequence[str]) -> int:
         return math.prod(self.sizes[e] for e in extents)

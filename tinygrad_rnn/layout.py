@@ -116,7 +116,7 @@ class Layout:
         if self.config.check:
             return found
         for name in self.used.difference(self.config.want):
-            if self.system.quantities[name].role == "defined" and not self._has_room(name):
+            if self.system.quantities[name].role == "defined" and not self.has_room(name):
                 found[name] = self.lifetimes.held_for_quantity(name)
         for names in self.chains:
             common = set.intersection(*(found.get(name, set()) for name in names))
@@ -137,7 +137,7 @@ class Layout:
         shapes = {}
         for name in self.config.want:
             q = self.system.quantities[name]
-            plain = not q.batched and q.type.dtype == self.system.dtype and not self._has_room(name)
+            plain = not q.batched and q.type.dtype == self.system.dtype and not self.has_room(name)
             if q.role == "defined" and plain:
                 shapes[name] = (*(self.size(i) for i in q.slots), *q.type.shape)
         flat = self.arena.zeros((sum(map(math.prod, shapes.values())),), self.system.dtype)
@@ -183,7 +183,7 @@ class Layout:
 
     def _buffer(self, name: str) -> Any:
         q, rooms = self.system.quantities[name], self._stored(name)
-        if q.role == "weight" and not self._has_room(name):
+        if q.role == "weight" and not self.has_room(name):
             return self.weights[name]
         if name in self.config.coded:
             found = self.arena.zeros(self._shape(rooms, (), q.batched), "int64")
@@ -196,9 +196,10 @@ class Layout:
     def _may_share(self, name: str) -> bool:
         """Is everything in the quantity's buffer computed anew in each run, and is it worth while?"""
         q = self.system.quantities[name]
-        return q.role == "defined" and not self._has_room(name) and self.grows(i for i, _, _ in self._stored(name))
+        return q.role == "defined" and not self.has_room(name) and self.grows(i for i, _, _ in self._stored(name))
 
-    def _has_room(self, name: str) -> bool:
+    def has_room(self, name: str) -> bool:
+        """Is the quantity read or set below 1 or above T?"""
         return any(low or high for low, high in self.rooms[name])
 
     def grows(self, indices: Iterable[str]) -> bool:
@@ -206,18 +207,20 @@ class Layout:
         return not all(map(self.is_static, indices))
 
     def _need(self, name: str) -> Need:
-        q, stored = self.system.quantities[name], self._stored(name)
-        shape = self._shape(stored, q.type.shape, q.batched)
-        first, last = self.lifetimes.of_quantity(name)
-        read = FOREVER if self.config.check or name in self.config.want else last
-        return Need(shape, q.type.dtype, self._extents([i for i, _, _ in stored], q.batched), first, read)
+        q, labels = self.system.quantities[name], [i for i, _, _ in self._stored(name)]
+        forever = self.config.check or name in self.config.want
+        return self._needed(labels, q.type.shape, q.type.dtype, q.batched, self.lifetimes.of_quantity(name), forever)
 
     def need(self, node: Node, labels: Sequence[str], forever: bool) -> Need:
         """What a term's value needs that has these indices; forever: it is read when all has been done."""
-        shape = (*(self.size(i) for i in labels), *node.shape, *[self.config.batch] * (BATCH in node.indices))
-        first, last = self.lifetimes.of_term(node)
-        return Need(shape, self.dtype(node.dtype), self._extents(labels, BATCH in node.indices), first,
-                    FOREVER if forever else last)
+        return self._needed(labels, node.shape, self.dtype(node.dtype), BATCH in node.indices,
+                            self.lifetimes.of_term(node), forever)
+
+    def _needed(self, labels: Sequence[str], features: Sequence[int], dtype: str, batched: bool,
+                places: tuple[int, int], forever: bool) -> Need:
+        shape = (*map(self.size, labels), *features, *[self.config.batch] * batched)
+        first, last = places
+        return Need(shape, dtype, self._extents(labels, batched), first, FOREVER if forever else last)
 
     def _extents(self, indices: Iterable[str], batched: bool) -> tuple[str, ...]:
         return (*(self.system.range_of(i) for i in indices), *[BATCH] * batched)
@@ -238,9 +241,9 @@ class Layout:
         key: list[Any] = []
         labels = []
         for slot, own, (low, _) in zip(slots, q.slots, rooms, strict=True):
-            size = self.size(own)
             if own in self.held[name]:
                 continue
+            size = self.size(own)
             if slot.anchor == "free" and slot.index in env:
                 key.append(env[slot.index] + slot.offset + low)
             elif slot.anchor == "free":

@@ -25,6 +25,7 @@ class Lifetimes:
         for place, item in enumerate(items):
             self._visit([item], place, ())
         self._users = self._read_by()
+        self._slots: dict[str, list[tuple[At, ...]]] = {}  # with which each quantity is written and read
         self._touching = self._by_quantity()
 
     def _visit(self, items: Sequence[Item], place: int, loops: tuple[Loop, ...]) -> None:
@@ -51,6 +52,7 @@ class Lifetimes:
         found: dict[str, list[Vertex]] = {}
         for eq in self.equations:
             found.setdefault(eq.name, []).append(eq)
+            self._slots.setdefault(eq.name, []).append(eq.slots)
             node = eq.rhs
             while node.op not in ("ref", "const"):
                 found[eq.name] += [node, *self._users[node]]
@@ -60,6 +62,7 @@ class Lifetimes:
         for node in self.nodes:
             if node.op == "ref":
                 found.setdefault(node.attr("name"), []).extend([node, *self._users[node]])
+                self._slots.setdefault(node.attr("name"), []).append(node.attr("slots"))
         return found
 
     def of_term(self, node: Node) -> tuple[int, int]:
@@ -78,9 +81,8 @@ class Lifetimes:
 
     def held_for_quantity(self, name: str) -> set[str]:
         """The indices of the loops outside of which nothing touches the quantity, nor at another step."""
-        slots = [eq.slots for eq in self.equations if eq.name == name]
-        slots += [node.attr("slots") for node in self.nodes if node.op == "ref" and node.attr("name") == name]
-        alike = [here[0] for here in zip(*slots, strict=True) if len(set(here)) == 1]  # one slot of all at a time
+        each = zip(*self._slots[name], strict=True)  # one slot of all at a time
+        alike = [here[0] for here in each if len(set(here)) == 1]
         return {index for index in _common([self._loops[v] for v in self._touching[name]])
                 if At("free", index, 0) in alike}
 

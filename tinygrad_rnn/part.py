@@ -38,8 +38,7 @@ class Part:
 
     def _compiled(self, segments: list[list[Any]]) -> Any:
         public = [buffer for name, buffer in self.layout.buffers.items()
-                  if self.config.check or name in self.config.want
-                  or any(low or high for low, high in self.layout.rooms[name])]
+                  if self.config.check or name in self.config.want or self.layout.has_room(name)]
         public += [array for level in self.sums for array in level]
         return self.backend.program(segments, {id(self.backend.owner(b)) for b in public})
 
