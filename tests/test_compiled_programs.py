@@ -14,6 +14,7 @@ pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 from tinygrad_rnn import jit
 from tinygrad_rnn.backends import numpy as backend
 from tinygrad_rnn.contract import contraction
+from tinygrad_rnn.jit import strips
 from tinygrad_rnn.jit.compiled import Program
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.ops.elementwise import _logistic
@@ -373,10 +374,19 @@ def one_by_one(segments, coarse):
     return largest
 
 
+@pytest.fixture(params=["whole", "in strips"], scope="module")
+def strips_of_one(request):
+    """Sums as they are, and in strips of a position each however short they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("STRIP", 1), ("WORTH", 0), ("CHUNK", 1)) if request.param == "in strips" else ():
+            patch.setattr(strips, name, value)
+        yield
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=SLOW)
 @given(program=programs())
-def test_compiled_programs_do_what_their_calls_do(dtype, program):
+def test_compiled_programs_do_what_their_calls_do(strips_of_one, dtype, program):
     expected, found = Recording(program, dtype), Recording(program, dtype)
     compiled = Program(found.segments, {id(backend.owner(a)) for a in found.public}, backend.owner)
     bound = 1e-12 if dtype == "float64" else 1e-4

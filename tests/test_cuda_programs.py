@@ -160,11 +160,11 @@ def test_kernels_are_compiled_once(device, monkeypatch):
     module = device.xp.RawModule
     monkeypatch.setattr(device.xp, "RawModule", lambda **more: (made.append(more["code"]), module(**more))[1])
     with with_settings(device, loops="launched"):
-        for hidden, batch, steps in ((9, 3, 5), (9, 3, 5), (11, 4, 7)):
-            model, (data, _) = model_and_data("peephole", hidden=hidden, batch=batch, steps=steps)
+        for batch, steps in ((3, 5), (3, 5), (4, 7)):
+            model, (data, _) = model_and_data("peephole", hidden=9, batch=batch, steps=steps)
             answer(model, data)
             after_first = after_first or list(made)
-    assert made == after_first  # another size is no other kernel
+    assert made == after_first  # another batch or length is no other kernel
     names = [name for code in made for name in kernels_of(code)]
     assert len(names) == len(set(names))
 

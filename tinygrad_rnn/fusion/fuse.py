@@ -75,7 +75,7 @@ class _Fuser:
             if isinstance(item, (Map, Fold)) and isinstance(unit, Group) and self._accepts(unit, item):
                 unit.items.append(item)
                 return
-            if self._conflict(item, unit) or (not isinstance(item, (Map, Fold)) and not isinstance(unit, Group)):
+            if conflict(item, unit, self.count) or (not isinstance(item, (Map, Fold)) and not isinstance(unit, Group)):
                 break
             place = k
         if isinstance(item, (Map, Fold)):
@@ -110,16 +110,22 @@ class _Fuser:
             isinstance(other, Map) and isinstance(item, Fold) and x is item.arg and x.key == y.key)
 
     def _overlap(self, x: Operand, y: Operand) -> bool:
-        """May they touch the same byte in one step of the loop?"""
-        if x.step == y.step:
-            return x.low < y.high and y.low < x.high
-        (a, b), (c, d) = x.reach(self.count), y.reach(self.count)
-        return a < d and c < b
+        return overlap(x, y, self.count)
 
-    def _conflict(self, item: Instruction, unit: Unit) -> bool:
-        written = unit_writes(unit)
-        return any(self._overlap(w, o) for w in writes(item) for o in (*unit.reads, *written)) or any(
-            self._overlap(o, w) for o in item.reads for w in written)
+
+def overlap(x: Operand, y: Operand, count: int = 1) -> bool:
+    """May they touch the same byte, in one step of a loop of so many?"""
+    if x.step == y.step:
+        return x.low < y.high and y.low < x.high
+    (a, b), (c, d) = x.reach(count), y.reach(count)
+    return a < d and c < b
+
+
+def conflict(one: Unit, other: Unit, count: int = 1) -> bool:
+    """May one write what the other reads or writes, in one step of a loop of so many?"""
+    new, old = unit_writes(one), unit_writes(other)
+    return any(overlap(w, o, count) for w in new for o in (*other.reads, *old)) or any(
+        overlap(o, w, count) for o in one.reads for w in old)
 
 
 def folded(fold: Fold) -> list[bool]:

@@ -20,6 +20,7 @@ from .build import KERNEL, POINTER, Builder, i64
 from .hoist import hoisted
 from .native import KERNEL as NATIVE
 from .native import machine
+from .strips import striped
 
 KERNELS = {"gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows)}
 
@@ -29,8 +30,8 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        self.segmented = [[(body, fused(body)) for body in hoisted(unchanging_first(
-            lifted(calls, products.RULES, Host())))] for calls in segments]
+        self.segmented = [striped((body, fused(body)) for body in hoisted(unchanging_first(
+            lifted(calls, products.RULES, Host())))) for calls in segments]
         bodies = [pair for segment in self.segmented for pair in segment]
         self._needed = needs(bodies, public, owner)
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
