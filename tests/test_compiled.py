@@ -194,6 +194,19 @@ def test_fused_passes_compute_what_the_calls_do_one_by_one(program, backward):
         np.testing.assert_allclose(y, x, rtol=1e-9, atol=1e-9)
 
 
+def test_the_gradient_of_a_gain_is_one_pass():
+    """sum of a[t, f, n] b[t, f, n] over t and n: nothing of the size of a is put into memory between."""
+    rng = np.random.default_rng(0)
+    (a, b), out = rng.normal(size=(2, 5, 7, 3)), np.zeros(7)
+    do = Recorder(BACKEND, compiled=True)
+    do(contraction, out, a, b, (("f",), ("t", "f", "n"), ("t", "f", "n")))
+    program = Program([do.calls], {id(BACKEND.owner(out))}, BACKEND.owner)
+    program.run(0)
+    np.testing.assert_allclose(out, np.einsum("tfn,tfn->f", a, b))
+    ((_, (start, both)),) = program.segmented[0]
+    assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
+
+
 @pytest.mark.parametrize("axes", [(1,), (0,), (0, 1)])
 @pytest.mark.parametrize("view", [np.s_[:, ::-1], np.s_[:, ::2], np.s_[::-1], np.s_[:, 3:4]])
 def test_sums_of_numbers_that_are_apart(view, axes):

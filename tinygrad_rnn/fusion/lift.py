@@ -308,21 +308,24 @@ def _reshaped(array: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
 
 def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[str]], memory: Memory
                ) -> list[Instruction]:
-    """A contraction whose vectors run along what all three have (the batch): multiply, and sum in the same pass."""
+    """A contraction whose vectors run along what both operands have: multiply, and sum in the same pass."""
     lo, la, lb = labels
     sizes = {**dict(zip(la, a.array.shape, strict=True)), **dict(zip(lb, b.array.shape, strict=True))}
     summed = [x for x in la if x not in lo]
     order = [*lo[:-1], *summed, *lo[-1:]] if lo else summed
+    together = {x for o, own in ((a, la), (b, lb)) for x in own if o.array.strides[own.index(x)] == o.array.itemsize}
+    if len(together) == 1 and together <= set(summed):  # as both lie in memory
+        order.sort(key=lambda x: -max(abs(o.array.strides[own.index(x)]) for o, own in ((a, la), (b, lb)) if x in own))
     shape = tuple(sizes[x] for x in order)
 
-    def ordered(o: Operand, labels: Sequence[str]) -> Operand:
+    def ordered(o: Operand, labels: Sequence[str]) -> np.ndarray:
         array = o.array.transpose([labels.index(x) for x in order if x in labels])
-        array = array[(*(slice(None) if x in labels else None for x in order), ...)]
-        return o.view(np.broadcast_to(array, shape))
+        return array[(*(slice(None) if x in labels else None for x in order), ...)]
 
+    factors = tuple(o.view(np.broadcast_to(ordered(o, own), shape)) for o, own in ((a, la), (b, lb)))
     between = Operand(memory.empty(shape, out.array.dtype))
     axes = tuple(k for k, x in enumerate(order) if x in summed)
-    return [Map("multiply", (ordered(a, la), ordered(b, lb)), between), *_folded("sum", between, axes, out, memory)]
+    return [Map("multiply", factors, between), *_folded("sum", between, axes, out.view(ordered(out, lo)), memory)]
 
 
 RULES: dict[str, Rule] = {

@@ -1,7 +1,8 @@
 """Sums over a long axis of the same arrays, done together in strips: what one has read, the next finds in the cache.
 
 After a loop over time the gradients of its weights and biases all read the adjoints that it has left. Those of a long
-sequence would come from memory once for each of them.
+sequence would come from memory once for each of them. To do chains of passes so, such as a normalisation of all steps,
+was tried and brought nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def striped(bodies: Iterable[Body]) -> list[Body]:
 def _striped(units: list[Unit]) -> list[Body]:
     for k, unit in enumerate(units):
         first = _cut(unit)
-        if first is None:
+        if first is None or first.extent * sum(stride for _, stride in first.lines) < WORTH // 4:
             continue
         run, before, after = [first], units[:k], list[Unit]()
         for other in units[k + 1 :]:
@@ -85,8 +86,8 @@ def _striped(units: list[Unit]) -> list[Body]:
                 run.append(cut)
             else:
                 before.append(other)
-        if len(run) > 1 and (strips := _strips(run)):
-            return [*_flat(before), *strips, *_striped(after)]
+        if (len(run) > 1 or isinstance(unit, Group)) and (strips := _strips(run)):  # a product walks so by itself
+            return [*_striped(before), *strips, *_striped(after)]
     return _flat(units)
 
 
@@ -102,9 +103,11 @@ def _strips(run: Sequence[_Cut]) -> list[Body]:
         if not any(_near(line, other) for other in lines):
             lines.append(line)
     extent, position = run[0].extent, sum(stride for _, stride in lines)
+    if extent * position <= WORTH:
+        return []
     grain = max(cut.grain for cut in run)
     count = max(STRIP // position // grain, 1) * grain
-    if extent * position <= WORTH or extent < 2 * count:
+    if extent < 2 * count:
         return []
     whole = extent // count
     found = _flat([cut.strip(0, count, again=False) for cut in run])
