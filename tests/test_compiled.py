@@ -26,6 +26,7 @@ from tinygrad_rnn.program import Interpreted, Recorder
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 
 from tinygrad_rnn.fusion.scalar import SCALARS
+from tinygrad_rnn.jit import assemble
 from tinygrad_rnn.jit.compiled import Program
 
 BACKEND = backends.current()
@@ -194,17 +195,23 @@ def test_fused_passes_compute_what_the_calls_do_one_by_one(program, backward):
         np.testing.assert_allclose(y, x, rtol=1e-9, atol=1e-9)
 
 
-def test_the_gradient_of_a_gain_is_one_pass():
-    """sum of a[t, f, n] b[t, f, n] over t and n: nothing of the size of a is put into memory between."""
-    rng = np.random.default_rng(0)
-    (a, b), out = rng.normal(size=(2, 5, 7, 3)), np.zeros(7)
+@pytest.mark.parametrize("far", [0, assemble.FAR])
+@pytest.mark.parametrize("examples", [1, 3, 64, 65])
+@pytest.mark.parametrize("labels", ["tfn,tfn->f", "tn,tfn->f", "tfn,fn->tf", "tn,tsfn->sf"])
+def test_sums_of_products_over_the_batch_are_one_pass(labels, examples, far, monkeypatch):
+    """As for the gradients of a gain and of a vector that scores: nothing of an operand's size is laid out anew."""
+    monkeypatch.setattr(assemble, "FAR", far)
+    sizes, rng = {"t": 5, "s": 4, "f": 7, "n": examples}, np.random.default_rng(0)
+    la, lb, lo = labels.replace("->", ",").split(",")
+    a, b, out = (rng.normal(size=[sizes[x] for x in own]) for own in (la, lb, lo))
     do = Recorder(BACKEND, compiled=True)
-    do(contraction, out, a, b, (("f",), ("t", "f", "n"), ("t", "f", "n")))
+    do(contraction, out, a, b, tuple(map(tuple, (lo, la, lb))))
     program = Program([do.calls], {id(BACKEND.owner(out))}, BACKEND.owner)
     program.run(0)
-    np.testing.assert_allclose(out, np.einsum("tfn,tfn->f", a, b))
-    ((_, (start, both)),) = program.segmented[0]
-    assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
+    np.testing.assert_allclose(out, np.einsum(labels, a, b), rtol=1e-12, atol=1e-12)
+    if examples > 1:
+        ((_, (start, both)),) = program.segmented[0]
+        assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
 
 
 @pytest.mark.parametrize("axes", [(1,), (0,), (0, 1)])

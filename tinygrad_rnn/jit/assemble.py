@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..fusion.passes import Pass
 from .elementwise import Access, Kernel
 from .gemm import lanes
 
+FAR = 2**17  # bytes of an operand, from which on a pass keeps to the order of memory
 NARROW = 8  # vectors beside each other, up to which sums along the axis before are done column by column
 
 
 def assembled(p: Pass) -> tuple[Kernel, list[int]]:
     """The kernel and the record of a pass."""
+    p = _in_order_of_memory(p)
     axes = p.axes
     accesses = tuple(Access(o.dtype, _inner(o.array.itemsize, axes[-1][1][k]), len(axes) > 1 and axes[-2][1][k] == 0)
                      for k, o in enumerate(p.operands))
@@ -18,6 +22,24 @@ def assembled(p: Pass) -> tuple[Kernel, list[int]]:
     columns = len(axes) > 1 and width > 1 and axes[-1][0] <= NARROW * width and all(
         accesses[k].inner == 1 and accesses[k].still for k, _, _ in p.folds) and bool(p.folds)
     return Kernel(len(axes), p.dtype, width, columns, p.reduced, accesses, p.steps, p.stores, p.folds), _record(p)
+
+
+def _in_order_of_memory(p: Pass) -> Pass:
+    """The pass as it is, or with its axes in the order of memory.
+
+    Axes that are summed come last, so that each total stays in a register. Where there is much to read that is a walk
+    over all of it for each total; rows of some vectors are better added to totals in memory one by one.
+    """
+    count, strides = p.axes[-1]
+    order = sorted(p.axes, key=lambda axis: -_way(axis))
+    rows = bool(p.folds) and not any(strides[k] for k, _, _ in p.folds) and count >= 2 * lanes(p.dtype)
+    much = order[0][0] * _way(order[0]) > FAR
+    return replace(p, axes=order) if rows and much and order[-1] is p.axes[-1] else p
+
+
+def _way(axis: tuple[int, tuple[int, ...]]) -> int:
+    """How far operands move along an axis at each step, at most."""
+    return max(map(abs, axis[1]))
 
 
 def _width(dtype: str, extent: int, accesses: tuple[Access, ...]) -> int:

@@ -22,10 +22,17 @@ def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
     if not order or (order[-1] in strides[0] and order[-1] in strides[1]):
         return multiplied(out, a, b, (lo, la, lb), memory)
     if order[-1] in strides[0]:
-        a, b, strides = b, a, [strides[1], strides[0], strides[2]]
+        a, la, b, lb, strides = b, lb, a, la, [strides[1], strides[0], strides[2]]
     if strides[2][order[-1]] != out.array.itemsize:
         return None
+    if strides[0].keys() <= strides[1].keys() and _innermost(a, strides[0]) == _innermost(b, strides[1]) != order[-1]:
+        return multiplied(out, a, b, (lo, la, lb), memory)  # a number of b is used once: not worth laying out anew
     return _product(out, a, b, order, strides, sizes)
+
+
+def _innermost(o: Operand, strides: dict[str, int]) -> str:
+    """The label along which the operand is contiguous; none of them: an empty one."""
+    return next((x for x, s in strides.items() if s == o.array.itemsize), "")
 
 
 def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: list[dict[str, int]],
