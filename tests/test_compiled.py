@@ -214,6 +214,25 @@ def test_sums_of_products_over_the_batch_are_one_pass(labels, examples, far, mon
         assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
 
 
+def test_a_product_goes_with_its_sum():
+    """Where a sum is written to what a pass before it reads, its factors are multiplied in the sum's own pass."""
+    rng = np.random.default_rng(0)
+    (a, b, c, d), old, shifted = rng.normal(size=(4, 5, 7, 3)), rng.normal(size=(5, 3)), np.zeros((5, 7, 3))
+    before, summed, labels = old.copy(), np.zeros((5, 3)), (("t", "n"), ("t", "f", "n"), ("t", "f", "n"))
+    do = Recorder(BACKEND, compiled=True)
+    do(contraction, summed, a, b, labels)
+    do(np.add, a, old[:, None], shifted)
+    do(contraction, old, c, d, labels)
+    program = Program([do.calls], {id(BACKEND.owner(x)) for x in (summed, old, shifted)}, BACKEND.owner)
+    program.run(0)
+    np.testing.assert_allclose(summed, (a * b).sum(1))
+    np.testing.assert_allclose(shifted, a + before[:, None])
+    np.testing.assert_allclose(old, (c * d).sum(1))
+    ((_, units),) = program.segmented[0]
+    assert [[type(item).__name__ for item in unit.items] for unit in units if len(unit.items) > 1] == [
+        ["Map", "Fold", "Map"], ["Map", "Fold"]]
+
+
 @pytest.mark.parametrize("axes", [(1,), (0,), (0, 1)])
 @pytest.mark.parametrize("view", [np.s_[:, ::-1], np.s_[:, ::2], np.s_[::-1], np.s_[:, 3:4]])
 def test_sums_of_numbers_that_are_apart(view, axes):

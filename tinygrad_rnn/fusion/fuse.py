@@ -64,7 +64,7 @@ class _Fuser:
         self.units: list[Unit] = []
 
     def add(self, item: Instruction) -> None:
-        """Put the item into the last group that it can join, or behind all.
+        """Put the item into the last group that it can join, or behind all; with a fold goes what it alone reads.
 
         Products, and what depends on nothing (the start value of a sum), go as early as they can: out of others' way.
         In a loop whose passes are launches, what depends on nothing stays beside other passes, and goes with them.
@@ -74,6 +74,7 @@ class _Fuser:
             unit = self.units[k]
             if isinstance(item, (Map, Fold)) and isinstance(unit, Group) and self._accepts(unit, item):
                 unit.items.append(item)
+                self._fetch(item, k)
                 return
             if conflict(item, unit, self.count) or (not isinstance(item, (Map, Fold)) and not isinstance(unit, Group)):
                 break
@@ -81,8 +82,39 @@ class _Fuser:
         if isinstance(item, (Map, Fold)):
             beside = self.alike_folds and self.count > 1
             self.units.insert(first if item.reads or beside else place, Group(item))
+            self._fetch(item, first)
         else:
             self.units.insert(first if isinstance(item, Foreign) else place, item)
+
+    def _fetch(self, fold: Map | Fold, place: int) -> None:
+        """Bring the map whose result is made for the fold alone, if it went into an earlier group, to the fold's own.
+
+        Of the size of the whole space, it would be written to memory and read back for nothing.
+        """
+        goal = self.units[place]
+        if not isinstance(fold, Fold) or not isinstance(goal, Group):
+            return
+        for k in range(place - 1, max(-1, place - 1 - LOOK_BACK), -1):
+            source = self.units[k]
+            item = next((i for i in source.items if i.out is fold.arg), None) if isinstance(source, Group) else None
+            if isinstance(source, Group) and item is not None:
+                passed_over = [*source.items[source.items.index(item) + 1 :], *self.units[k + 1 : place]]
+                if self._goes_before(item, goal) and not any(conflict(item, u, self.count) for u in passed_over):
+                    source.items.remove(item)
+                    goal.items.insert(len(goal.items) - 1, item)
+                    self.units[k : k + 1] = [source] if source.items else []
+                return
+
+    def _goes_before(self, item: Map | Fold, group: Group) -> bool:
+        """May the item be done in the same pass as a group, before the last of its items, which reads what it makes?"""
+        *others, last = group.items
+        if any(self._overlap(o, last.out) for o in item.reads) or strided(item):
+            return False
+        if not others:
+            return True
+        before = Group(others[0])
+        before.items = others
+        return self._accepts(before, item)
 
     def _accepts(self, group: Group, item: Map | Fold) -> bool:
         """May the item be done in the same pass: does it meet the group's writes in the same places, or not at all?"""
