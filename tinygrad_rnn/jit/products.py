@@ -25,14 +25,17 @@ def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
         a, la, b, lb, strides = b, lb, a, la, [strides[1], strides[0], strides[2]]
     if strides[2][order[-1]] != out.array.itemsize:
         return None
-    if strides[0].keys() <= strides[1].keys() and _innermost(a, strides[0]) == _innermost(b, strides[1]) != order[-1]:
-        return multiplied(out, a, b, (lo, la, lb), memory)  # a number of b is used once: not worth laying out anew
-    return _product(out, a, b, order, strides, sizes)
+    found = _product(out, a, b, order, strides, sizes)
+    return multiplied(out, a, b, (lo, la, lb), memory) if found and _reads_once(found[0], out.array.itemsize) else found
 
 
-def _innermost(o: Operand, strides: dict[str, int]) -> str:
-    """The label along which the operand is contiguous; none of them: an empty one."""
-    return next((x for x, s in strides.items() if s == o.array.itemsize), "")
+def _reads_once(product: Instruction, size: int) -> bool:
+    """Would matrices be laid out anew for a vector each? A sum of products takes both as they lie."""
+    if not isinstance(product, Product) or product.kernel != "gemm":
+        return False
+    at = product.fields
+    several = any(at[x] != 1 for x in ("k2", "outer1", "outer2"))
+    return several and at["m"] == 1 and at["b_n"] != size and at["a_k1"] == at["b_k1"] == size
 
 
 def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: list[dict[str, int]],
