@@ -17,12 +17,16 @@ BENCH ?=
 GPU_EXTRA ?= cuda13
 TESTED = .[test,jit]
 ON_GPU = .[jit,$(GPU_EXTRA)]
-# Tests for which it makes no difference how plans are run: of pictures, pages and data, and of kernels for a GPU.
+# Tests for which it makes no difference how plans are run (of pictures, pages, data, files, the command line, kernels
+# for a GPU), and those that run plans both ways, or one way only, by themselves.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview dashes \
-	declared_pictures draw_options flow geometry golden hatched page page_browser page_numbers page_walk pictures \
-	typeset viz writers \
-	data data_files data_page data_sequences data_vocabulary datasets examples pages_of_models generation_page \
-	examples_standin cuda_golden cuda_kernels cuda_loops cuda_programs cuda_random cuda_races cupy_ptx gpu random_models
+	declared_pictures draw_options fading fading_page flow flow_mistakes geometry golden hatched page page_browser \
+	page_numbers page_walk pictures typeset viz writers \
+	cli contract data data_files data_page data_sequences data_vocabulary datasets examples example_parts files \
+	generation_page pages_of_models \
+	backends backends_arrays backends_models cuda_chains cuda_golden cuda_kernels cuda_loops cuda_products \
+	cuda_programs cuda_races cuda_random cupy_ptx examples_standin gpu standin \
+	compiled compiled_programs footprint fuzz graphs_all large_graphs ops profile random_models strips
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
 ON_STANDIN = corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim text

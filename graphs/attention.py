@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tinygrad_rnn import Model, Uniform, equations
+from tinygrad_rnn.arguments import whole
 
 from .cells import chosen
 from .decoding import OBSERVED, classes
@@ -54,7 +55,8 @@ def bahdanau(inputs: int = 27, hidden: int = 64, outputs: int = 27, maxout: int 
     Source: Bahdanau, Cho and Bengio 2015, "Neural machine translation by jointly learning to align and translate",
     equations 5 and 6 and appendix A; d is its s, and the biases, which it leaves out, are written.
     """
-    size = max(1, hidden // 2) if maxout is None else maxout
+    hidden = whole("hidden", hidden, at_least=1)
+    size = max(1, hidden // 2) if maxout is None else whole("maxout", maxout, at_least=1)
     model = equations(BAHDANAU.format(maxout=size), name="bahdanau", dtype=dtype, x=inputs, hf=hidden, hb=hidden,
                       d=hidden, v_a=hidden, l=2 * size, y=classes(outputs, eos))
     return model.initialise(seed, {"v_a": _start(hidden)})
@@ -87,6 +89,7 @@ def luong(inputs: int = 27, hidden: int = 64, outputs: int = 27, score: str = "g
     equations 5 to 8 (global attention), input feeding: section 3.3; d and h are its h_t and h_s.
     """
     chosen("score", score, SCORES)
+    hidden = whole("hidden", hidden, at_least=1)
     encoder = LSTM.renamed(lambda n: n if n == "h" else f"{n}_e").over("s")
     decoder = LSTM.renamed(lambda n: "d" if n == "h" else f"{n}_d").reading("u[t]" if feed else "w[t-1]")
     lines = [encoder.text, decoder.text, "d[0] = h[S]", "c_d[0] = c_e[S]", SCORES[score], LUONG, OBSERVED]

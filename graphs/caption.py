@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_rnn import He, Model, equations
+from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue
 
 from .decoding import OBSERVED, classes
@@ -39,7 +40,8 @@ def caption(inputs: int = 1, hidden: int = 64, outputs: int = 27, kernels: int =
     Source: Vinyals, Toshev, Bengio and Erhan 2015, "Show and tell: a neural image caption generator", equations 10 to
     12, with a small convolutional network in place of its large one, and no word for the start.
     """
-    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 4 or size % 4:
+    kernels = whole("kernels", kernels, at_least=1)
+    if whole("size", size, at_least=4) % 4:
         raise BadValue(f"size is a multiple of 4, which two poolings halve twice, not {size!r}")
     model = equations(CAPTION, name="caption", dtype=dtype, image=(inputs, size, size), K_a=(kernels, inputs, 3, 3),
                       K_d=(2 * kernels, kernels, 3, 3), v=hidden, u=hidden, h=hidden, y=classes(outputs, eos))

@@ -126,5 +126,5 @@ def _changed(eq: Equation, change: Callable[[Node], Node], names: Mapping[str, s
 
 def chosen(what: str, value: Any, among: Collection[str]) -> None:
     """Raise where an option is none of its values."""
-    if value not in among:
+    if not isinstance(value, str) or value not in among:
         raise BadValue(f"{what} is {' or '.join(among)}, not {value!r}")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn import Model, equations
+from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue
 
 # The logarithm of a probability of 0 that stays finite: -inf - -inf would be no number.
@@ -35,7 +36,8 @@ def ctc(inputs: int = 27, hidden: int = 64, outputs: int = 27, dtype: str = "flo
     Source: Graves, Fernández, Gomez and Schmidhuber 2006, "Connectionist temporal classification", section 4.1, in
     logarithms; k is its l'.
     """
-    return equations(CTC, name="ctc", dtype=dtype, x=inputs, h=hidden, y=outputs + 1).initialise(seed)
+    return equations(CTC, name="ctc", dtype=dtype, x=inputs, h=hidden,
+                     y=whole("outputs", outputs, at_least=1) + 1).initialise(seed)
 
 
 def with_blanks(labels: Any, blank: int, lengths: Any = None) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_rnn import Model, equations
+from tinygrad_rnn.arguments import whole
 
 from .cells import chosen
-from .stack import depth
 
 Lines = Iterator[str]
 
@@ -28,7 +28,7 @@ def deep(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 2,
     section 2.
     """
     chosen("form", form, FORMS)
-    depth("layers", layers)
+    layers = whole("layers", layers, at_least=1)
     sizes: dict[str, Any] = {"x": inputs, "y": outputs}
     lines = [*FORMS[form](layers, skip, hidden, sizes), "loss = mean(cross_entropy(y[t], target[t]))"]
     return equations("\n".join(lines), name="deep", dtype=dtype, **sizes).initialise(seed)

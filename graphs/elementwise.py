@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model, Uniform
+from tinygrad_rnn.arguments import whole
 
 from .cells import Cell
-from .stack import depth, stack
+from .stack import stack
 
 INDRNN = Cell("indrnn", "h[t] = relu(W_xh @ x[t] + u_h * h[t-1] + b_h)", {"u_h": Uniform(1.0)})
 
@@ -38,7 +39,7 @@ def sru(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, 
     Source: Lei, Zhang, Wang, Dai and Artzi 2018, "Simple recurrent units for highly parallelizable recurrence",
     equations 1 to 4.
     """
-    depth("layers", layers)
+    layers = whole("layers", layers, at_least=1)
     first, other = (Cell("sru", SRU.format(x=x)) for x in ("x[t]" if inputs == hidden else "(W_xs @ x[t])", "x[t]"))
     return stack([first, *[other] * (layers - 1)], inputs, hidden, outputs, 1, head, dtype, seed)
 

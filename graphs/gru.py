@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model
-from tinygrad_rnn.errors import BadValue
 
-from .cells import Cell
+from .cells import Cell, chosen
 from .stack import stack
 
 CANDIDATES = {
@@ -31,8 +30,7 @@ def gru(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, 
     Sources: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", equations 5 to 8; the second
     form: its first version on arXiv, and the cuDNN documentation of CUDNN_GRU.
     """
-    if reset not in CANDIDATES:
-        raise BadValue(f'reset is "before" or "after" the product, not {reset!r}')
+    chosen("reset", reset, CANDIDATES)
     return stack(Cell("gru", GATES.format(CANDIDATES[reset])), inputs, hidden, outputs, layers, head, dtype, seed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model
+from tinygrad_rnn.arguments import whole
 
 from .cells import Cell
 from .stack import stack
@@ -98,7 +99,7 @@ def projection(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: in
     Source: Sak, Senior and Beaufays 2014, "Long short-term memory recurrent neural network architectures for large
     scale acoustic modeling", section 2, LSTMP, here without peepholes; h is its r.
     """
-    size = max(1, hidden // 2) if projected is None else projected
+    size = max(1, whole("hidden", hidden, at_least=1) // 2) if projected is None else projected
     cell = Cell("projection", PROJECTION, {"b_f": 1.0}, hidden=("m",), sizes={"h": size})
     return stack(cell, inputs, hidden, outputs, layers, head, dtype, seed)
 
@@ -123,6 +124,7 @@ def layernorm(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int
     rest at 0. Raises as `stack` does.
     Source: Ba, Kiros and Hinton 2016, "Layer normalization", the equations of the LSTM in its supplementary material.
     """
+    hidden = whole("hidden", hidden, at_least=1)
     text = LAYERNORM.format(one=hidden, two=2 * hidden, three=3 * hidden, four=4 * hidden)
     cell = Cell("layernorm", text, {"alpha_h": 1.0, "alpha_x": 1.0, "alpha_c": 1.0}, sizes={"a": 4 * hidden})
     return stack(cell, inputs, hidden, outputs, layers, head, dtype, seed)

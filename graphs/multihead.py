@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_rnn import Model, equations
+from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue
-
-from .stack import depth
 
 MULTIHEAD = """
 z[t] = E @ x[t] + sin(omega * t + phi)                              # the class, and where it stands
@@ -34,11 +33,11 @@ def multihead(inputs: int = 27, hidden: int = 64, outputs: int = 27, heads: int 
     d = hidden / heads, y (outputs,). Raises where heads does not divide hidden, and for sizes below 1.
     Source: Vaswani et al. 2017, "Attention is all you need", equation 1, sections 3.2.2 and 3.5.
     """
-    depth("heads", heads)
+    heads, hidden = whole("heads", heads, at_least=1), whole("hidden", hidden, at_least=1)
     if hidden % heads:
         raise BadValue(f"heads divides hidden, and {heads} does not divide {hidden}")
     size = hidden // heads
-    text = MULTIHEAD.format(size=size, e=REACH[causal])
+    text = MULTIHEAD.format(size=size, e=REACH[bool(causal)])
     model = equations(text, name="multihead", dtype=dtype, x=inputs, z=hidden, h=hidden, q=size, k=size, v=size,
                       y=outputs, m=heads, omega=hidden, phi=hidden)
     position = np.arange(hidden)

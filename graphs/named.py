@@ -18,6 +18,6 @@ def cell_of(cell: Cell | str) -> Cell:
     """The cell of that name, or the cell itself. Raises for a name that there is not."""
     if isinstance(cell, Cell):
         return cell.checked()
-    if cell not in CELLS:
-        raise BadValue(f"unknown cell {cell!r}{near(cell, CELLS)}; there are {', '.join(CELLS)}, or any Cell")
+    if not isinstance(cell, str) or cell not in CELLS:
+        raise BadValue(f"unknown cell {cell!r}{near(str(cell), CELLS)}; there are {', '.join(CELLS)}, or any Cell")
     return CELLS[cell]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model
+from tinygrad_rnn.arguments import real
 
 from .cells import Cell
 from .stack import stack
@@ -29,7 +30,8 @@ def zoneout(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int =
     Source: Krueger et al. 2017, "Zoneout: regularizing RNNs by randomly preserving hidden activations", section 3;
     the rates are its choice for characters.
     """
-    text = ZONEOUT.format(cell=rate_c, hidden=rate_h, keep_c=round(1 - rate_c, 12), keep_h=round(1 - rate_h, 12))
+    cell, hide = (real(name, rate, at_least=0, below=1) for name, rate in (("rate_c", rate_c), ("rate_h", rate_h)))
+    text = ZONEOUT.format(cell=cell, hidden=hide, keep_c=round(1 - cell, 12), keep_h=round(1 - hide, 12))
     return stack(Cell("zoneout", text, {"b_f": 1.0}), inputs, hidden, outputs, layers, head, dtype, seed)
 
 

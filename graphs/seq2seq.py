@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model, equations
+from tinygrad_rnn.arguments import whole
 
 from .cells import Cell, chosen
 from .decoding import OBSERVED, classes
@@ -26,6 +27,7 @@ def seq2seq(inputs: int = 27, hidden: int = 64, outputs: int = 27, cell: Cell | 
     v at every step: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", section 2.2.
     """
     chosen("context", context, CONTEXTS)
+    hidden = whole("hidden", hidden, at_least=1)
     kind = cell_of(cell)
     encoder = (kind.backward() if reverse else kind).renamed(lambda n: f"{n}_e").over("s")
     decoder = kind.renamed(lambda n: f"{n}_d").reading("w[t-1]" if context == "initial" else "u[t]")

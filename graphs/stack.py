@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rnn import Model, equations
+from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.ops.table import near
 
@@ -36,10 +37,9 @@ def stack(cell: Cell | str | Sequence[Cell | str], inputs: int, hidden: int, out
     kinds = [(Cell("cell", c) if isinstance(c, str) else c).checked() for c in given]
     if not kinds:
         raise BadValue("stack needs at least one cell")
-    if head not in HEADS:
-        raise BadValue(f"unknown head {head!r}{near(head, HEADS)}; there are {', '.join(HEADS)}")
-    depth("layers", layers)
-    cells = _numbered(kinds * layers)
+    if not isinstance(head, str) or head not in HEADS:
+        raise BadValue(f"unknown head {head!r}{near(str(head), HEADS)}; there are {', '.join(HEADS)}")
+    cells = _numbered(kinds * whole("layers", layers, at_least=1))
     rules: dict[str, Any] = {}
     sizes = {"x": inputs}
     for one in cells:
@@ -51,12 +51,6 @@ def stack(cell: Cell | str | Sequence[Cell | str], inputs: int, hidden: int, out
         sizes["y"] = outputs
     model = equations("\n".join(lines), name=name or kinds[0].name, dtype=dtype, **sizes)
     return model.initialise(seed, rules)
-
-
-def depth(name: str, value: Any) -> None:
-    """Raise where a number of layers is none."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise BadValue(f"{name} is a whole number, at least 1, not {value!r}")
 
 
 def _numbered(cells: list[Cell]) -> list[Cell]:

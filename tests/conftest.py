@@ -1,4 +1,4 @@
-"""The backend of the tests, and the browser of all that need one."""
+"""What the tests compute with, devices that they stand in for, and the browser of all that need one."""
 
 from __future__ import annotations
 
@@ -49,6 +49,44 @@ def _results(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with devices.left_on_the_device():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _compiling() -> Iterator[None]:
+    """A test that has plans compiled, or called, leaves those of the next as they were."""
+    from tinygrad_rnn import jit  # not before it is known what computes
+
+    before = dict(jit._switch)
+    yield
+    jit._switch.clear()
+    jit._switch.update(before)
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[Any]:
+    """The device of the stand-in for CuPy, whose programs are launched and not captured."""
+    from on_standin import settings, standin
+
+    with standin() as found, settings(found, captures=False, loops="launched"):
+        yield found
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word on backends from the environment."""
+    for name in ("TINYGRAD_RNN_BACKEND", "TINYGRAD_RNN_PRECISION", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def gpu(alone: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Takes arrays to the stand-in for CuPy, whose plans run call by call; the backend is NumPy until it is chosen."""
+    from compiling import compiling
+    from machines import cupy, only
+
+    monkeypatch.syspath_prepend(devices.STANDIN)
+    with only(), compiling(False):
+        yield lambda a: cupy().asarray(a)
 
 
 @pytest.fixture(scope="module")

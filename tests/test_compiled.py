@@ -25,6 +25,7 @@ from tinygrad_rnn.program import Interpreted, Recorder
 
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 
+from tinygrad_rnn.fusion.lift import Product
 from tinygrad_rnn.fusion.scalar import SCALARS
 from tinygrad_rnn.jit import assemble
 from tinygrad_rnn.jit.compiled import Program
@@ -214,6 +215,21 @@ def test_sums_of_products_over_the_batch_are_one_pass(labels, examples, far, mon
         assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
 
 
+@pytest.mark.parametrize("labels", ["mk,k->m", "mk,kn->mn"])
+def test_products_with_a_vector_are_products(labels):
+    """Of one example: matrices are not gone through number by number."""
+    sizes, rng = {"m": 6, "k": 5, "n": 1}, np.random.default_rng(0)
+    la, lb, lo = labels.replace("->", ",").split(",")
+    a, b, out = (rng.normal(size=[sizes[x] for x in own]) for own in (la, lb, lo))
+    do = Recorder(BACKEND, compiled=True)
+    do(contraction, out, a, b, tuple(map(tuple, (lo, la, lb))))
+    program = Program([do.calls], {id(BACKEND.owner(out))}, BACKEND.owner)
+    program.run(0)
+    np.testing.assert_allclose(out, np.einsum(labels, a, b), rtol=1e-12)
+    ((_, (unit,)),) = program.segmented[0]
+    assert isinstance(unit, Product)
+
+
 def test_a_product_goes_with_its_sum():
     """Where a sum is written to what a pass before it reads, its factors are multiplied in the sum's own pass."""
     rng = np.random.default_rng(0)
@@ -248,19 +264,12 @@ def test_a_number_that_became_a_truth_is_one():
     np.testing.assert_array_equal(out, [0.0, 2.5, -1.0])
 
 
-@pytest.fixture
-def both():
-    """Switches compiled plans on and off, and back."""
-    yield tr.use_jit
-    tr.use_jit(True)
-
-
 @pytest.mark.parametrize(("batch", "ragged"), [(1, False), (3, True), (17, False)])
 @pytest.mark.parametrize("name", zoo.MODELS)
-def test_a_compiled_model_is_the_model(name, batch, ragged, both):
+def test_a_compiled_model_is_the_model(name, batch, ragged):
     found = []
     for on in (True, False):
-        both(on)
+        tr.use_jit(on)
         model = zoo.build(name, "float32")
         sizes = {i: 6 + k for k, i in enumerate(zoo.dynamic(model))} | dict(model.system.static)
         inputs = zoo.data(model, batch, sizes)
@@ -274,8 +283,8 @@ def test_a_compiled_model_is_the_model(name, batch, ragged, both):
 
 @pytest.mark.parametrize("on", [True, False])
 @pytest.mark.parametrize("name", zoo.MODELS)
-def test_the_batch_may_be_cut(name, on, both):
-    both(on)
+def test_the_batch_may_be_cut(name, on):
+    tr.use_jit(on)
     model = zoo.build(name)
     derived = model.grad("loss", list(model.weights))
     sizes = {i: 5 + k for k, i in enumerate(zoo.dynamic(model))} | dict(model.system.static)
@@ -292,7 +301,7 @@ def test_the_batch_may_be_cut(name, on, both):
             np.testing.assert_allclose(value, found[0][key], rtol=1e-9, atol=1e-12)
 
 
-def test_one_thread_for_blas_is_one_part(both):
+def test_one_thread_for_blas_is_one_part():
     model = tr.equations("h[t] = tanh(U @ h[t-1] + W @ x[t])\nloss = mean(h[t])", x=64, h=64)
     before = BACKEND.threads()
     with threadpool_limits(1, "blas"):

@@ -374,26 +374,30 @@ def one_by_one(segments, coarse):
     return largest
 
 
-@pytest.fixture(params=["whole", "in strips"], scope="module")
-def strips_of_one(request):
-    """Sums as they are, and in strips of a position each however short they are."""
+BOUNDS = {"float64": 1e-12, "float32": 1e-4}
+# Sums as they are, and in strips of a position each however short they are.
+WAYS = ({}, {"STRIP": 1, "WORTH": 0, "CHUNK": 1})
+
+
+def compiled(program, dtype, way):
+    """The program's calls, and what they are compiled to where strips are as told."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("STRIP", 1), ("WORTH", 0), ("CHUNK", 1)) if request.param == "in strips" else ():
+        for name, value in way.items():
             patch.setattr(strips, name, value)
-        yield
+        found = Recording(program, dtype)
+        return found, Program(found.segments, {id(backend.owner(a)) for a in found.public}, backend.owner)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=SLOW)
-@given(program=programs())
-def test_compiled_programs_do_what_their_calls_do(strips_of_one, dtype, program):
-    expected, found = Recording(program, dtype), Recording(program, dtype)
-    compiled = Program(found.segments, {id(backend.owner(a)) for a in found.public}, backend.owner)
-    bound = 1e-12 if dtype == "float64" else 1e-4
+@given(program=programs(), dtype=st.sampled_from([*BOUNDS]))
+def test_compiled_programs_do_what_their_calls_do(program, dtype):
+    expected, made = Recording(program, dtype), [compiled(program, dtype, way) for way in WAYS]
+    bound = BOUNDS[dtype]
     for _ in range(2):  # what a run leaves behind may not change the next
         bound *= one_by_one(expected.segments, 1e-3)
-        for segment in range(len(compiled.segments)):
-            compiled.run(segment)
-        for x, y in zip(expected.public, found.public, strict=True):
-            np.testing.assert_allclose(y, x, rtol=0, atol=bound)
-        assert all(map(intact, found.arrays))
+        for found, program in made:
+            for segment in range(len(program.segments)):
+                program.run(segment)
+            for x, y in zip(expected.public, found.public, strict=True):
+                np.testing.assert_allclose(y, x, rtol=0, atol=bound)
+            assert all(map(intact, found.arrays))

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from on_standin import compiled_together, interpreted, recorded, standin
-from on_standin import settings as with_settings
+from on_standin import compiled_together, interpreted, recorded
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
@@ -21,13 +20,6 @@ from tinygrad_rnn.ops.table import with_out
 SEEDS = ("0", "1", "20")  # of the order in which the stand-in runs blocks and threads; 0: as they are numbered
 TOGETHER = 25  # programs whose kernels are compiled at once
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-@pytest.fixture(scope="module")
-def device():
-    """The stand-in's, whose programs are launched and not captured."""
-    with standin() as found, with_settings(found, captures=False, loops="launched"):
-        yield found
 
 
 def on_device(a):

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import architectures
+import cuda_loops as loops
 import numpy as np
 import nvrtc
 import pytest
-import test_cuda_loops as loops
 from cuda_sources import on_paper, planned
 from on_standin import compiled_together, recorded, settings, standin, watched
 

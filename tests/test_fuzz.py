@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from compiling import compiling
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo import MODELS
 
 import tinygrad_rnn as tr
+from tinygrad_rnn import jit
 from tinygrad_rnn.functions import IN_TEXT
 from tinygrad_rnn.ops import TABLE
 
@@ -96,9 +98,12 @@ def same_graph(one: tr.Model, text: str) -> tr.Model:
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(EXPRESSIONS, EXPRESSIONS, st.sampled_from(["mean", "sum", "max"]), st.booleans())
-def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged):
-    """Scheduled and unrolled agree, in values and gradients, and both texts say the same graph."""
+@given(EXPRESSIONS, EXPRESSIONS, st.sampled_from(["mean", "sum", "max"]), st.booleans(), st.integers(0, 3))
+def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged, compiled):
+    """Scheduled and unrolled agree, in values and gradients, and both texts say the same graph.
+
+    The graphs without loops are called; of the others one in four is compiled: compiling takes most of the time.
+    """
     text = f"h[t] = {first}\nk[t] = {second}\nloss = {reduce}(h[t] * k[t] + 0 * sum(x[t], axis=0))\nx[t]: 3"
     model = accepted(text + "\nw[t]: 3" * ("w[t]" in text), dtype="float64")
     if model is None or not set(model.system.of_role("input")) <= {"x", "w"}:
@@ -115,11 +120,18 @@ def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged):
     assert model.latex().count("{") == model.latex().count("}")
     for name in model.weights:
         again.weights[name] = model.weights[name]
+    with compiling(jit.asked() and not compiled):
+        compare(model, again, data, options)
+
+
+def compare(model: tr.Model, again: tr.Model, data: dict[str, np.ndarray], options: dict[str, object]) -> None:
+    """The model to what its text reads back to, and to the unrolled graph."""
     value, grads = model.value_and_grad(data, **options)
     assert value == again.value_and_grad(data, **options)[0] or np.isnan(value)
     if not np.isfinite(value) or abs(value) > 1e8 or any(not np.isfinite(g).all() for g in grads.values()):
         return
-    flat_value, flat_grads = model.unroll(3).value_and_grad(data, **options)
+    with compiling(False):
+        flat_value, flat_grads = model.unroll(3).value_and_grad(data, **options)
     np.testing.assert_allclose(flat_value, value, rtol=1e-9, atol=1e-9)
     for name, g in grads.items():
         np.testing.assert_allclose(flat_grads[name], g, rtol=1e-6, atol=1e-6 * (1 + abs(g).max()), err_msg=name)

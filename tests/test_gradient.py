@@ -118,3 +118,12 @@ def test_a_number_that_meets_vectors_gets_the_sum_over_their_features(loss):
     model.weights["b"] = 0.7
     rng = np.random.default_rng(0)
     model.check_gradient({"x": rng.standard_normal((2, 4, 3)), "y": rng.standard_normal((2, 4))})
+
+
+def test_the_gradient_tells_no_size_of_what_only_a_declaration_read():
+    model = tr.equations("""
+        h[t] = tanh(W @ x[t])
+        k[t] = bernoulli(w[t])
+        loss = mean(h[t] * k[t])""", x=3, w=2)
+    derived = model.grad("loss")
+    assert str(tr.equations(str(derived))) == str(derived) and "w[t]" not in str(derived)

@@ -9,7 +9,7 @@ import pytest
 from zoo import LSTM, MODELS, build, data, dynamic, spoilt
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import segments
+from tinygrad_rnn import jit, segments
 
 CAUSAL = ["rnn", "lstm", "gru", "two_layers", "static_index", "attention", "no_recurrence", "dropout"]
 MORE = {
@@ -148,19 +148,30 @@ def assert_same(model, inputs, **options):
         np.testing.assert_allclose(grads[name], g, rtol=0, atol=1e-10 * (np.abs(g).max() + 1e-30), err_msg=name)
 
 
-@pytest.fixture(params=["compiled", "called"])
-def jit(request, monkeypatch):
-    if request.param == "called":
-        monkeypatch.setenv("TINYGRAD_RNN_JIT", "0")
-
-
-@pytest.fixture(params=[None, 1, 3])
-def size(request, monkeypatch):
-    """Segments as they are, or short ones: of one step, and shorter than what shifts reach."""
-    if request.param is not None:
+def cut_into(size, monkeypatch):
+    """Segments of so many steps, or with None as they are."""
+    if size is not None:
         def short(steps):
-            return [segments.Span(k, min(request.param, steps - k)) for k in range(0, steps, request.param)]
+            return [segments.Span(k, min(size, steps - k)) for k in range(0, steps, size)]
         monkeypatch.setattr(segments, "spans", short)
+
+
+SIZES = [None, 1, 3]  # as they are, or short ones: of one step, and shorter than what shifts reach
+
+
+@pytest.fixture(params=SIZES)
+def size(request, monkeypatch):
+    cut_into(request.param, monkeypatch)
+
+
+def cuts(*lengths):
+    """Numbers of steps with the sizes of segments that cut them differently.
+
+    Compiled only the most steps: fewer are as many kernels again, made for one run, of plans that are no others.
+    """
+    return pytest.mark.parametrize(("steps", "size"), [
+        (steps, size) for steps in (lengths[-1:] if jit.enabled() else lengths)
+        for size in SIZES if size is None or size < steps])
 
 
 def test_segments_cover_the_sequence():
@@ -171,15 +182,17 @@ def test_segments_cover_the_sequence():
 
 
 @pytest.mark.parametrize("name", CAUSAL)
-@pytest.mark.parametrize("steps", [1, 2, 3, 17])
-def test_the_same_gradients(name, steps, size, jit):
+@cuts(1, 2, 3, 17)
+def test_the_same_gradients(name, steps, size, monkeypatch):
+    cut_into(size, monkeypatch)
     model = build(name)
     assert_same(model, data(model, 3, {i: steps for i in dynamic(model)}), training=True)
 
 
 @pytest.mark.parametrize("name", CAUSAL)
-@pytest.mark.parametrize("steps", [3, 17])
-def test_the_same_gradients_with_lengths(name, steps, size, jit):
+@cuts(3, 17)
+def test_the_same_gradients_with_lengths(name, steps, size, monkeypatch):
+    cut_into(size, monkeypatch)
     model = build(name)
     lengths = ragged(model, 4, steps)
     inputs = spoilt(model, data(model, 4, {i: steps for i in dynamic(model)}), lengths)
@@ -187,8 +200,9 @@ def test_the_same_gradients_with_lengths(name, steps, size, jit):
 
 
 @pytest.mark.parametrize("name", MORE)
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_the_same_gradients_of_all_that_can_be_written(name, steps, size):
+@cuts(1, 2, 7)
+def test_the_same_gradients_of_all_that_can_be_written(name, steps, size, monkeypatch):
+    cut_into(size, monkeypatch)
     model = made(*MORE[name])
     inputs = data(model, 3, {i: steps for i in dynamic(model)})
     assert_same(model, inputs, training=True, seed=3)

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from compiling import compiling
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo import LSTM, MODELS, build, data, dynamic, spoilt
@@ -84,16 +85,6 @@ def apart():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "merged", lambda system, config, equations, *_, **always: merge.Merged(equations, Chains()))
         yield
-
-
-@contextlib.contextmanager
-def compiling(on):
-    before = jit.enabled()
-    tr.use_jit(on)
-    try:
-        yield
-    finally:
-        tr.use_jit(before)
 
 
 def assert_equal(found, expected, dtype):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from compiling import compiling
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_references import CASES, Case, draw
@@ -141,11 +142,17 @@ def expected_value(case: Case, values: dict[str, np.ndarray]) -> np.ndarray:
                     float)
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "called"])
 @pytest.mark.parametrize("name,k", PARAMETERS)
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_models(name, k, seed):
-    case = CASES[name][k]
+def test_models(name, k, compiled, seed):
+    with compiling(compiled):
+        compare(name, CASES[name][k], seed)
+
+
+def compare(name: str, case: Case, seed: int) -> None:
+    """A row in a model to its reference: the value, and along random directions the first and second derivative."""
     rng = np.random.default_rng(seed)
     values = operands(case, rng, (BATCH, STEPS))
     model, wrt = declared(case, values), list(values)

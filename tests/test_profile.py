@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from compiling import compiling
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
@@ -16,9 +17,8 @@ T, N, X, H = 6, 4, 3, 8
 
 @pytest.fixture(params=[True, False], ids=["compiled", "called"])
 def lstm(request):
-    tr.use_jit(request.param)
-    yield tr.graphs.lstm(inputs=X, hidden=H, outputs=X)
-    tr.use_jit(True)
+    with compiling(request.param):
+        yield tr.graphs.lstm(inputs=X, hidden=H, outputs=X)
 
 
 def arrays():

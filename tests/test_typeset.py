@@ -63,6 +63,10 @@ def test_latex_takes_every_model_and_its_gradient(tmp_path) -> None:
     shown = [model().latex()]
     for name in zoo.MODELS:
         shown += [zoo.build(name).latex(), zoo.build(name).grad("loss").latex()]
+    compiled(shown, tmp_path)
+
+
+def compiled(shown: list[str], tmp_path) -> None:
     page = "\n".join(rf"\[{latex}\]" for latex in shown)
     (tmp_path / "a.tex").write_text(
         r"\documentclass{article}\usepackage{amsmath}\usepackage[paperwidth=2000mm,paperheight=2000mm]{geometry}"
@@ -70,6 +74,16 @@ def test_latex_takes_every_model_and_its_gradient(tmp_path) -> None:
     done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"], cwd=tmp_path,
                           capture_output=True, text=True, errors="replace")
     assert not re.findall(r"^!.*", done.stdout, re.MULTILINE) and done.returncode == 0
+
+
+NAMES = ["x_hat", "x_dot_i", "A_bar", "x_tilde_t", "d_x_hat", "h__x", "_h", "W_", "h12", "abc1", "alpha_beta",
+         "lambda_", "W_1_2", "_", "pi", "bar_x", "W_hidden_to_output_layer", "xi_xi"]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_takes_every_name(tmp_path) -> None:
+    form = "{0}[t] = x[t] * q_{0}x ** {0}_w\ny[t] = {0}[t-1]**2 + transpose(outer({0}[t], {0}[t])) @ embed(E_{0}, x[t])"
+    compiled([tr.equations(form.format(name), x=3).latex() for name in NAMES], tmp_path)
 
 
 def lines_of(text: str, **sizes: int) -> list[str]:

@@ -8,13 +8,15 @@ import numpy as np
 
 import tinygrad_rnn as tr
 
-LSTM = """
+LSTM_CELL = """
     i[t] = sigmoid(W_xi @ x[t] + W_hi @ h[t-1] + b_i)      # input gate
     f[t] = sigmoid(W_xf @ x[t] + W_hf @ h[t-1] + b_f)      # forget gate
     o[t] = sigmoid(W_xo @ x[t] + W_ho @ h[t-1] + b_o)      # output gate
     g[t] = tanh(W_xg @ x[t] + W_hg @ h[t-1] + b_g)
     c[t] = f[t] * c[t-1] + i[t] * g[t]
     h[t] = o[t] * tanh(c[t])
+"""
+LSTM = LSTM_CELL + """
     y[t] = softmax(W_hy @ h[t] + b_y)
     loss = mean(cross_entropy(y[t], target[t]))
 """

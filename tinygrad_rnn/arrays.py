@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import backends
+from .arguments import whole
+from .broadcast import joint, stretched
 from .errors import BadType, BadValue
-from .tensor import Tensor, check_operands, joint, stretched
+from .shapes import normal_axis
+from .tensor import Tensor, as_operand, check_operands
 
 
 def asarray(data: Any, dtype: Any = None) -> Any:
@@ -33,34 +36,48 @@ def to_numpy(data: Any) -> Any:
         return asarray(data)
 
 
-def zeros(shape: Any, dtype: str = "float32") -> Tensor:
-    """A tensor of zeros."""
-    return Tensor(backends.current().xp.zeros(shape, dtype))
+def zeros(shape: Any, dtype: Any = "float32") -> Tensor:
+    """A tensor of zeros. shape: a tuple of sizes, or one size."""
+    return Tensor(backends.current().xp.zeros(_sizes(shape), "float32"), dtype=dtype)
 
 
-def ones(shape: Any, dtype: str = "float32") -> Tensor:
-    """A tensor of ones."""
-    return Tensor(backends.current().xp.ones(shape, dtype))
+def ones(shape: Any, dtype: Any = "float32") -> Tensor:
+    """A tensor of ones. shape: a tuple of sizes, or one size."""
+    return Tensor(backends.current().xp.ones(_sizes(shape), "float32"), dtype=dtype)
 
 
-def permute_dims(x: Tensor, axes: Sequence[int]) -> Tensor:
-    """x with its axes in another order."""
-    return x._apply("transpose", x, axes=tuple(axes))
+def _sizes(shape: Any) -> tuple[int, ...]:
+    given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    return tuple(whole("a size", size, at_least=0) for size in given)
 
 
-def expand_dims(x: Tensor, axis: int = 0) -> Tensor:
+def permute_dims(x: Any, axes: Sequence[int]) -> Any:
+    """x, a tensor or an array, with its axes in another order."""
+    x = as_operand(x)
+    return x._apply("transpose", x, axes=axes)
+
+
+def expand_dims(x: Any, axis: int = 0) -> Any:
     """x with a new axis of size 1."""
+    x = as_operand(x)
     return x._apply("expand", x, axis=axis, size=1)
 
 
-def squeeze(x: Tensor, axis: int) -> Tensor:
-    """x without an axis of size 1."""
-    if x.shape[axis] != 1:
-        raise BadValue(f"axis {axis} has size {x.shape[axis]}, not 1")
-    return x._apply("pick", x, axis=axis, at=0)
+def squeeze(x: Any, axis: int | tuple[int, ...]) -> Any:
+    """x without an axis of size 1, or without several."""
+    x = as_operand(x)
+    gone = {normal_axis(k, len(x.shape)) for k in (axis if isinstance(axis, tuple) else (axis,))}
+    for k in sorted(gone, reverse=True):
+        if x.shape[k] != 1:
+            raise BadValue(f"axis {k} has size {x.shape[k]}, not 1")
+        x = x._apply("pick", x, axis=k, at=0)
+    return x
 
 
-def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Tensor:
     """x stretched to shape."""
     check_operands("broadcast_to", [x])
-    return Tensor.of_node(stretched(x.node, joint([x.shape, tuple(shape)])), x.requires_grad)
+    x, goal = as_operand(x), _sizes(shape)
+    if joint([x.shape, goal]) != goal:
+        raise BadValue(f"a value of shape {x.shape} is not stretched to {goal}")
+    return Tensor.of_node(stretched(x.node, goal), x.requires_grad)

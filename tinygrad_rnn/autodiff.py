@@ -7,17 +7,21 @@ evaluation is needed, so cycles cost nothing: the scheduler orders the adjoint e
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .errors import BadValue
-from .infer import fresh, retyped
+from .infer import retyped
 from .node import BATCH, At, Node, Type, free, ordered, rebuild, ref, refs, walk
 from .ops import TABLE, f
-from .rewrite import ONE, ZERO, position_of, remade, simplified, stabilised, substituted
+from .rewrite import ONE, ZERO, position_of, remade, stabilised, substituted
 from .shapes import reduction
-from .system import Equation, Quantity, System, sources
+from .simplify import simplified
+from .system import Equation, Quantity, System, fresh, sources
 
+ARITHMETIC = ("add", "subtract", "multiply", "negative")
 # Functions whose argument the literature calls the pre-activation, a.
 SQUASHING = ("tanh", "sigmoid", "relu", "softplus", "softmax")
 
@@ -28,7 +32,8 @@ def gradient(system: System, of: str, wrt: Iterable[str] | None = None) -> tuple
     wrt: names whose gradients are wanted; every weight by default.
     Raises where `of` is not a scalar, or no equation relates it to what is asked for.
     """
-    return _Gradient(stabilised(system), of, system.of_role("weight") if wrt is None else list(wrt)).system()
+    names = system.of_role("weight") if wrt is None else list(wrt)
+    return _Gradient(stabilised(system, kept=names), of, names).system()
 
 
 def vjp(node: Node, y: Node, g: Node) -> Iterator[tuple[Node, Node]]:
@@ -113,6 +118,7 @@ class _Gradient:
         self.quantities = dict(system.quantities)
         self.new: list[Equation] = []
         self.temporaries: dict[object, Node] = {}
+        self.written = set(walk(eq.rhs for eq in system.equations))
         mains = [eq for eq in system.equations if not eq.is_boundary and eq.rhs.args]
         self.named_values = {eq.rhs: self._ref(eq.name, eq.slots, system.quantities[eq.name].type) for eq in mains}
         self.preactivations = {eq.rhs.args[0]: f"d_a_{eq.name}" for eq in mains if eq.rhs.op in SQUASHING}
@@ -145,7 +151,10 @@ class _Gradient:
         for name in dict.fromkeys(order):
             self._adjoint_equations(name)
             self.new += [Equation(e.name, e.slots, e.rhs) for e in by_owner.get(name, [])]
-        result = self.base.with_equations([*self.base.equations, *self.new], self.quantities)
+        read = {r.attr("name") for r in refs(eq.rhs for eq in self.base.equations)} | set(self.by_name)
+        unread = {name: self.base.quantities[name].type.shape for name in self.wrt if name not in read}
+        result = self.base.with_equations([*self.base.equations, *self.new], self.quantities,
+                                          declared={**self.base.declared, **unread})
         return _settled(result, set(self.quantities) - set(self.base.quantities)), self.names
 
     # -- one equation sends its adjoints -----------------------------------------------------------
@@ -174,7 +183,7 @@ class _Gradient:
             seed = fitted(seed, value, eq.rhs)  # a boundary value may vary over less than its quantity
         adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None)
         leaves = [r for r in refs([eq.rhs]) if r in adjoint and r in active]
-        simple = simplified(adjoint.values(), self.named_values)
+        simple = simplified(adjoint.values(), self.named_values, self.written)
         self.labels = {simple[g]: self.preactivations[node] for node, g in adjoint.items()
                        if node in self.preactivations}
         arrows = [_Arrow(eq, r, spread(simple[adjoint[r]], r)) for r in leaves]
@@ -199,7 +208,7 @@ class _Gradient:
             if BATCH not in node.indices and self._is_ragged(node.indices):
                 continue  # a name would end where each example does, which the term does not
             if uses[node] > 1 and not plain and node not in forward and (node.indices or node.shape):
-                label = self.labels.get(node, f"d_{eq.name}_1")
+                label = self.labels.get(node, "")
                 new[node] = self._temporary(eq, label, new[node], [i for i in node.indices if i != BATCH])
         for a in arrows:
             a.adjoint = new[a.adjoint]
@@ -212,7 +221,8 @@ class _Gradient:
         known = self.temporaries.get((eq.key, value, tuple(indices)))
         if known is not None:
             return known
-        name = fresh(label, self.taken)
+        name = fresh(label, self.taken) if label else next(
+            name for k in itertools.count(1) if (name := f"d_{eq.name}_{k}") not in self.taken)
         self.taken.add(name)
         slots = tuple(free(i) for i in indices)
         batched = BATCH in value.indices or self._is_ragged(indices)
@@ -254,30 +264,40 @@ class _Gradient:
         if self._vanishes_outside(value, away):
             return substituted(value, away)
         indices = [i for i in ordered([*value.indices, *away]) if i != BATCH]
-        return substituted(self._temporary(arrow.equation, f"d_{arrow.equation.name}_1", value, indices), away)
+        return substituted(self._temporary(arrow.equation, "", value, indices), away)
 
     def _vanishes_outside(self, value: Node, away: dict[str, At]) -> bool:
         """Is value, moved, zero where the unmoved one would be outside the range, and cheap to write moved?
 
-        So are products of an adjoint with names and constants, and matrix products with weights: the
-        adjoint itself is zero there. Adjoints with boundaries of their own are not.
+        So are sums of such, products of an adjoint with sums and products of names and constants, and matrix
+        products with weights: the adjoint itself is zero there, and the others are numbers. Names with boundaries of
+        their own may be anything there.
         """
         if value.op == "ref":
             name = value.attr("name")
             own = {s.index for s in value.attr("slots") if s.anchor == "free" and s.offset == 0}
             known = name in self.quantities and name not in self.base.quantities
-            forward = next((n for n, d in self.names.items() if d == name), None)
-            bounded = forward is not None and any(eq.is_boundary for eq in self.by_name.get(forward, []))
-            return known and not bounded and set(away) <= own
+            forward = next((n for n, d in self.names.items() if d == name), "")
+            return known and not self._is_bounded(forward) and set(away) <= own
         if value.op == "negative":
             return self._vanishes_outside(value.args[0], away)
+        if value.op in ("add", "subtract"):
+            return all(self._vanishes_outside(x, away) for x in value.args)
         if value.op == "multiply":
             a, b = value.args
-            return any(self._vanishes_outside(x, away) and y.op in ("ref", "const") for x, y in ((a, b), (b, a)))
+            return any(self._vanishes_outside(x, away) and self._is_number_outside(y) for x, y in ((a, b), (b, a)))
         if value.op == "matmul":
             left, right = value.args
             return not left.indices and self._vanishes_outside(right, away)
         return False
+
+    def _is_bounded(self, name: str) -> bool:
+        return any(eq.is_boundary for eq in self.by_name.get(name, []))
+
+    def _is_number_outside(self, root: Node) -> bool:
+        """Is it finite where all names are zero, and cheap to compute twice?"""
+        return all(node.op in ARITHMETIC or (node.op == "const" and math.isfinite(node.attr("value"))) or
+                   (node.op == "ref" and not self._is_bounded(node.attr("name"))) for node in walk([root]))
 
     def _adjoint_equations(self, name: str) -> None:
         q = self.base.quantities[name]
@@ -295,7 +315,7 @@ class _Gradient:
             total = ZERO
             for part in parts:
                 total = total + part
-            total = simplified([total])[total]
+            total = simplified([total], written=self.written)[total]
             if target == main and (name in self.wrt or total is ZERO):
                 total = self._whole(total, self._ref(name, main, q.type))
             self.new.append(Equation(adjoint, tuple(own), total))

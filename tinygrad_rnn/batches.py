@@ -111,16 +111,3 @@ def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]
     for start in range(0, longest, steps):
         yield {name: entering(name, value)[(*[slice(None)] * axes[name], slice(start, start + steps))]
                if name in axes else value for name, value in batch.items()}
-
-
-def positions(system: System, batch: Batch) -> int:
-    """How many valid positions a batch has: what its mean loss counts for."""
-    lengths = batch.get("lengths")
-    if lengths is not None:
-        values = lengths.get("t", next(iter(lengths.values()))) if isinstance(lengths, Mapping) else lengths
-        return int(np.sum(values))
-    for name, q in system.quantities.items():
-        if q.role == "input" and q.slots and name in batch:
-            shape = np.shape(batch[name])
-            return int(shape[0] * shape[1])
-    return len(next(iter(batch.values())))

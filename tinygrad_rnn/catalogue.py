@@ -43,8 +43,9 @@ def takes(name: str, option: str) -> bool:
 
 
 def layered() -> list[str]:
-    """The models that are a cell in any number of layers under any head: those that can be trained on a text."""
-    return [name for name in models() if takes(name, "layers") and takes(name, "head")]
+    """The models that are one cell, in any number of layers under any head, and read forward: those that can be
+    trained on a text. What is made of another cell, such as a bidirectional network of it, is none."""
+    return [name for name in models() if takes(name, "layers") and takes(name, "head") and not takes(name, "cell")]
 
 
 def make(name: str, **options: Any) -> Model:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import catalogue, data, showcase, text_model
 from .backends.options import add_options, use_options
-from .errors import BadValue, Error
+from .errors import BadFile, BadValue, Error
 from .model import Model, equations
 
 EXAMPLES = """examples:
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     gallery.add_argument("--sheet", type=Path, help="also a contact sheet of all pictures, .png or .pdf")
     grad = _command(commands, "grad", "print the derived equations of the gradient", _grad)
     grad.add_argument("model", help=MODEL_HELP)
+    _size_argument(grad)
     grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
     grad.add_argument("--latex", action="store_true", help="as an aligned LaTeX environment")
     listed = _command(commands, "models", "list the ready models, tell of one, or make a page of each", _models)
@@ -78,13 +79,17 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
     return one
 
 
+def _size_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--size", action="append", default=[], metavar="NAME=SIZE", help="of a file of equations a "
+                         "size that it does not give, such as h=64 or V=10,64; of a ready model one of its own, such "
+                         "as hidden=64; may be given several times")
+
+
 def _draw_arguments(draw: argparse.ArgumentParser) -> None:
     draw.add_argument("model", help=MODEL_HELP)
     draw.add_argument("-o", "--output", type=Path, required=True,
                       help="ends in .svg, .png, .pdf, .tex (TikZ), .html, .dot or .mmd (Mermaid)")
-    draw.add_argument("--size", action="append", default=[], metavar="NAME=SIZE", help="of a file of equations a size "
-                      "that it does not give, such as h=64 or V=10,64; of a ready model one of its own, such as "
-                      "hidden=64; may be given several times")
+    _size_argument(draw)
     draw.add_argument("--view", help="folded, unrolled, backward, cell, attention or equations (default: folded; of "
                       "an .html unrolled)")
     draw.add_argument("--of", help="draw the derived equations of this scalar's gradient in place of the model")
@@ -113,7 +118,8 @@ def _train_arguments(train: argparse.ArgumentParser) -> None:
     train.add_argument("--lr", type=float, default=standard.lr, help=f"Adam, falling (default: {standard.lr})")
     train.add_argument("--seed", type=int, default=standard.seed)
     train.add_argument("--out", type=Path, default=Path("out"), help="folder for all that is left (default: out)")
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, with the model "
+                       "and the settings that it was begun with")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -137,7 +143,9 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    model = _sized(args.model, dict(map(_size, args.size)))
+    if args.data is None and args.colour == "gradient":
+        raise BadValue("--colour gradient needs --data, an .npz of the model's inputs")
+    model = _sized(args.model, args.size)
     model = model if args.of is None else model.grad(args.of)
     names = ("view", "steps", "elide", "detail", "notation", "colour", "example", "focus", "quantity")
     values = None if args.data is None else _computed(model, args.data)
@@ -154,8 +162,18 @@ def _size(given: str) -> tuple[str, int | tuple[int, ...]]:
     return name.strip(), shape[0] if len(shape) == 1 else shape
 
 
-def _sized(name: str, sizes: Mapping[str, Any]) -> Model:
+def _sized(name: str, given: Sequence[str]) -> Model:
     """The model of that name or file, with sizes that are given beside it."""
+    sizes = dict(map(_size, given))
+    try:
+        return _of_sizes(name, sizes)
+    except BadValue as error:
+        if "not determined" not in str(error):
+            raise
+        raise BadValue(f"{error}\n  or beside the command: --size NAME=SIZE") from error
+
+
+def _of_sizes(name: str, sizes: Mapping[str, Any]) -> Model:
     path = Path(name)
     if not sizes or (name not in catalogue.models() and not path.exists()):
         return catalogue.model_of(name)
@@ -180,6 +198,8 @@ def _computed(model: Model, path: Path) -> Any:
 def _gallery(args: argparse.Namespace) -> None:
     from . import gallery  # it needs what draws, which others do without
 
+    if args.sheet is not None:
+        gallery.sheet_file(args.sheet)  # told before all is drawn
     entries = gallery.draw_gallery(args.output, args.models)
     _say(str(args.output / "index.html"))
     if args.sheet is not None:
@@ -187,7 +207,7 @@ def _gallery(args: argparse.Namespace) -> None:
 
 
 def _grad(args: argparse.Namespace) -> None:
-    derived = catalogue.model_of(args.model).grad(args.of)
+    derived = _sized(args.model, args.size).grad(args.of)
     _say(derived.latex() if args.latex else str(derived))
 
 
@@ -215,7 +235,13 @@ def _examples(args: argparse.Namespace) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # what is left to write would fail once more at the end
+        raise BadFile(f"cannot write what is printed: {(error.strerror or str(error)).lower()}") from error
 
 
 def main(argv: list[str] | None = None) -> int:

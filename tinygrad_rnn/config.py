@@ -33,9 +33,9 @@ class Config:
 class Feed:
     """What changes from run to run: arrays (batch, indices, features), lengths by range, state, and the draws' key.
 
-    behind, by index: how many positions of each example came before the state; counted: whether bare positions count on
-    from there, as draws do. Of a segment: offset, by index, is how many positions come before it; ends, by range, how
-    far each example of the whole sequence runs; fill loads what comes from elsewhere into a part's buffers.
+    behind, by index: how many positions of each example came before the state. Of a segment: offset, by index, is how
+    many positions come before it; ends, by range, how far each example of the whole sequence runs; fill loads what
+    comes from elsewhere into a part's buffers.
     """
 
     inputs: dict[str, Any]
@@ -45,7 +45,6 @@ class Feed:
     step: int = 0
     first_example: int = 0
     behind: dict[str, Any] = field(default_factory=dict)
-    counted: bool = False
     offset: dict[str, int] = field(default_factory=dict)
     ends: dict[str, Any] = field(default_factory=dict)
     fill: Callable[[Any], None] | None = None

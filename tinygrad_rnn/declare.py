@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .brackets import wrong_left, wrong_read
 from .errors import BadType, BadValue
-from .node import BATCH, At, Node, Operators, ref
+from .node import BATCH, At, Node, Operators, from_numpy, ref, without_truth
 from .ops import apply
 from .ops.table import as_node
+from .printer import text
 
 if TYPE_CHECKING:
     from .declaring import Declaring
@@ -30,7 +34,7 @@ def slot_of(key: Any) -> At:
     offset = 0
     if isinstance(key, Node) and key.op in ("add", "subtract") and key.args[1].op == "const":
         step = key.args[1].attr("value")
-        if step != int(step):
+        if not math.isfinite(step) or step != int(step):
             raise BadType(f"a shift is a whole number, not {step}")
         offset = int(step) if key.op == "add" else -int(step)
         key = key.args[0]
@@ -40,7 +44,17 @@ def slot_of(key: Any) -> At:
         return At("last", key.attr("index"), offset)
     if not isinstance(key, bool) and hasattr(key, "__index__"):
         return At("first", "", key.__index__())
-    raise BadType(f"inside the first bracket stand indices (t, t-1, 0, T), not {key!r}")
+    shown = text(key) if isinstance(key, Node) else repr(key)
+    raise BadType(f"inside the first bracket stand indices (t, t-1, 0, T), not {shown}")
+
+
+def _slots(name: str, key: Any, wrong: Callable[[tuple[At, ...]], tuple[int | None, str] | None]) -> tuple[At, ...]:
+    """What a first bracket holds; `wrong` says why it may not."""
+    slots = tuple(map(slot_of, key if isinstance(key, tuple) else (key,)))
+    found = wrong(slots)
+    if found is not None:
+        raise BadValue(f"{name}[{','.join(map(str, slots))}]: {found[1]}")
+    return slots
 
 
 class Symbol(Operators):
@@ -58,7 +72,7 @@ class Symbol(Operators):
         return ref(self.name)
 
     def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
-        return apply(op, *(as_node(a, op) for a in args), **attrs)
+        return apply(op, *(as_node(a, op) for a in without_truth(args)), **attrs)
 
     def __iter__(self) -> Any:
         raise BadType(f"{self.name} has no elements to go through; it is used with its indices, as {self.name}[t]")
@@ -67,22 +81,19 @@ class Symbol(Operators):
         raise BadType(f"{self.name} is not searched; it is used with its indices, as {self.name}[t]")
 
     def __getitem__(self, key: Any) -> Node:
-        keys = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(k, slice) for k in keys):
+        if any(isinstance(k, slice) for k in (key if isinstance(key, tuple) else (key,))):
             return self.as_node()[key]
-        slots = tuple(slot_of(k) for k in keys)
+        slots = _slots(self.name, key, wrong_read)
         if [s.index for s in slots] == [BATCH]:
             return ref(self.name, (), batch=True)
         return ref(self.name, slots)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        keys = key if isinstance(key, tuple) else (key,)
-        slots = tuple(slot_of(k) for k in keys)
-        for s in slots:
-            if s.anchor == "free" and (s.offset or s.index == BATCH):
-                raise BadValue(f"the left side takes the plain index, not {s}")
-            if (s.anchor == "first" and s.offset > 0) or (s.anchor == "last" and s.offset < 1):
-                raise BadValue(f"{s} is inside the range; a boundary is at 0 or below, or above {s.index.upper()}")
-        self.model.define(self.name, slots, value)
+        if self.role != "defined":
+            article = "an" if self.role == "input" else "a"
+            raise BadValue(f"{self.name} is declared as {article} {self.role} and has no equation; what has one is "
+                           f"model.state({self.name!r})")
+        self.model.define(self.name, _slots(self.name, key, wrong_left), value)
 
-
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **_: Any) -> Any:
+        return from_numpy(function, method, inputs)

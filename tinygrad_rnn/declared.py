@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 
 from .arguments import real, whole
 from .errors import BadValue
-from .infer import fresh
 from .node import BATCH, Node, Type, ordered, rebuild, ref, refs
 from .ops.draws import DECLARED
 from .ops.table import TABLE, f, make
-from .system import Equation, Quantity, System
+from .system import Equation, Quantity, System, fresh
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from typing import Any
 
+from .brackets import wrong_name
 from .declare import Symbol
 from .declared import declarations, observed
 from .errors import BadType, BadValue
-from .infer import Declarations, resolve
-from .node import At
+from .infer import resolve
+from .node import At, Node, refs
 from .ops.table import as_node
 from .reader import Program
+from .roles import Declarations
 from .schedule import needed, schedule
-from .system import Equation, System
+from .system import Equation, System, sources
 
 LARGEST_SIZE = 2**31
+ROLES = {"input": "an input", "weight": "a weight", "defined": "a state"}
 
 
 def size_tuple(name: str, size: Any) -> tuple[int, ...]:
@@ -33,6 +37,7 @@ class Declaring:
     """Names, sizes and equations, resolved into a system at first use."""
 
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
+        self._roles: dict[str, str] = {}  # of the names that were declared in Python
         self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
         self._forget()
 
@@ -62,8 +67,13 @@ class Declaring:
         return self._symbol(name, size, "weight")
 
     def _symbol(self, name: str, size: Any, role: str) -> Symbol:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise BadValue(f"a quantity's name is an identifier, not {name!r}")
+        wrong = wrong_name(name)
+        if wrong is not None:
+            raise BadValue(wrong)
+        name = unicodedata.normalize("NFKC", name)  # as Python does with names, and so the reader of texts
+        known = self._roles.setdefault(name, role)
+        if known != role:
+            raise BadValue(f"{name} is declared twice, as {ROLES[known]} and as {ROLES[role]}")
         if size is not None:
             self._declared.sizes[name] = size_tuple(name, size)
             self._forget()
@@ -86,11 +96,20 @@ class Declaring:
     def system(self) -> System:
         """The typed system of equations; resolved at first use."""
         if self._system is None:
+            self._check_roles()
             self._system = resolve(self._declared)
             seen = observed(self._system)
             schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
             _warn_of_twins(self._system.of_role("weight"))
+            _warn_of_nothing(self._system)
         return self._system
+
+    def _check_roles(self) -> None:
+        """What is declared as a state has an equation."""
+        defined = {eq.name for eq in self._declared.equations}
+        for name, role in self._roles.items():
+            if role == "defined" and name not in defined:
+                raise BadValue(f"{name} is declared as a state, but no equation defines it: write {name}[t] = ...")
 
     @property
     def name(self) -> str:
@@ -124,3 +143,26 @@ def _warn_of_twins(names: list[str]) -> None:
             warnings.warn(f"the weights {seen[plain]} and {name} have nearly the same name; is one a slip of the pen?",
                           stacklevel=4)
         seen[plain] = name
+
+
+def _warn_of_nothing(system: System) -> None:
+    """h[-1] is not the last position, nor x[0] the first: both are outside, and zero unless something sets them."""
+    by_name = system.by_name
+    for read in (found := refs(eq.rhs for eq in system.equations)):
+        name, slots = read.attr("name"), read.attr("slots")
+        outside = [k for k, s in enumerate(slots) if (s.anchor == "first" and s.offset < 1)
+                   or (s.anchor == "last" and s.offset > 0)]
+        if not outside or sources(by_name.get(name, []), read):
+            continue
+        alike = [other for other in found if other.attr("name") == name]
+        if all(_reached(k, slots[k], alike) for k in outside):
+            continue
+        where = f"{name}[{','.join(map(str, slots))}]"
+        warnings.warn(f"{where} is outside of the range and always zero, as no equation sets it; positions count from "
+                      "1, and the last is a capital: h[1], h[T]", stacklevel=4)
+
+
+def _reached(k: int, at: At, reads: list[Node]) -> bool:
+    """Does a shift reach that position, so that a state carried on may hold it?"""
+    shifts = [r.attr("slots")[k].offset for r in reads if r.attr("slots")[k].anchor == "free"]
+    return any(1 + s <= at.offset if at.anchor == "first" else s >= at.offset for s in shifts)

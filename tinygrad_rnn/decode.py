@@ -15,7 +15,7 @@ from .declared import Pose, Sampling
 from .demand import demand
 from .errors import BadValue
 from .feeds import apart
-from .generate import kind_of, one_by_one, stop_classes, stop_index
+from .generate import check_prefix, kind_of, one_by_one, stop_classes, stop_index
 from .places import entering
 from .schedule import needed
 from .stepper import Stepper, check_causal, time_of
@@ -40,7 +40,7 @@ def stream(model: Model, data: Mapping[str, Any] | None = None, /, *, steps: int
         raise BadValue("this model declares no data to draw, such as w[t] = categorical(p[t])")
     stops = stop_classes(model, stop, given)
     index = stop_index(model, next(iter(stops))) if stops else time_of(model.system)
-    parts = _Parts(model, given, index, batch)
+    parts = _Parts(model, given, index, batch, lengths)
     options = {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     last = parts.last(None if steps is None else whole("steps", steps, at_least=1))
     names = [n for n in model.declared if n not in parts.whole]
@@ -62,7 +62,7 @@ def stream(model: Model, data: Mapping[str, Any] | None = None, /, *, steps: int
 class _Parts:
     """What is given: whole inputs, inputs step by step, and prefixes of declared data."""
 
-    def __init__(self, model: Model, given: Mapping[str, Any], index: str, batch: int | None):
+    def __init__(self, model: Model, given: Mapping[str, Any], index: str, batch: int | None, lengths: Any):
         self.model, self.index = model, index
 
         def timed(name: str) -> bool:
@@ -72,6 +72,8 @@ class _Parts:
         self.whole = {n: v for n, v in given.items() if not timed(n)}
         self.prefix = {n: v for n, v in given.items() if timed(n) and n in model.declared}
         self.steps = {n: v for n, v in given.items() if timed(n) and n not in model.declared}
+        for name, array in self.prefix.items():
+            check_prefix(model, name, array, lengths)
         self.begun = max((v.shape[1] for v in self.prefix.values()), default=0)
         sizes = {len(v) for v in (*self.whole.values(), *self.prefix.values(), *self.steps.values())}
         if batch is not None:
@@ -83,7 +85,10 @@ class _Parts:
     def last(self, steps: int | None) -> int | None:
         """How many steps there are at most."""
         ends = [v.shape[1] for v in self.steps.values()]
-        return min([*ends, *([] if steps is None else [steps])], default=None)
+        last = min([*ends, *([] if steps is None else [steps])], default=None)
+        if last is not None and self.begun > last:
+            raise BadValue(f"{', '.join(self.prefix)} has {self.begun} steps, more than the {last} that there are")
+        return last
 
     def causal(self, names: list[str]) -> bool:
         """Can the names be computed step by step?"""
@@ -142,7 +147,7 @@ def beam_search(model: Model, data: Mapping[str, Any] | None = None, /, *, steps
     width, steps = whole("width", width, at_least=1), whole("steps", steps, at_least=1)
     penalty = real("length_penalty", length_penalty)
     classes = stop_classes(model, None if stop is None else stop if isinstance(stop, Mapping) else {name: stop}, given)
-    parts = _Parts(model, given, stop_index(model, name), batch)
+    parts = _Parts(model, given, stop_index(model, name), batch, lengths)
     kind = _Carried if parts.causal([name]) else _Anew
     return _Search(kind(model, name, parts, width, lengths), width, classes.get(name), penalty).run(
         parts.last(steps) or steps)
@@ -225,12 +230,17 @@ class _Search:
     def __init__(self, model: _Carried | _Anew, width: int, stop: int | None, penalty: float):
         self.model, self.width, self.stop, self.penalty = model, width, stop, penalty
         self.batch, self.to_host = model.parts.batch, backends.current().to_host  # which beams go on, the host decides
-        self.prefix = None if model.name not in model.parts.prefix else self.to_host(model.parts.prefix[model.name])
+        self.prefix = None if model.name not in model.parts.prefix else self._classes(model.parts.prefix[model.name])
         self.total = np.full((self.batch, width), -math.inf)
         self.total[:, 0] = 0.0
         self.done = np.zeros((self.batch, width), bool)
         self.lengths = np.zeros((self.batch, width), "int64")
         self.codes = np.zeros((self.batch, width, 0), "int64")
+
+    def _classes(self, prefix: Any) -> Any:
+        """Classes, also of one-hot vectors."""
+        prefix = self.to_host(prefix)
+        return prefix if prefix.ndim == 2 else prefix.argmax(-1)
 
     def run(self, steps: int) -> Beams:
         for k in range(steps):

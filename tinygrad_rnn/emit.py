@@ -387,8 +387,8 @@ class Emitter:
 
 
 def _behind(feed: Feed, index: str) -> Any:
-    """How many positions of each example came before, where bare positions count on from there."""
-    return feed.behind.get(index, 0) if feed.counted else 0
+    """How many positions of each example came before: bare positions count on from there, as draws do."""
+    return feed.behind.get(index, 0)
 
 
 SPECIAL = {"contract": Emitter._emit_contract, "pick_class": classes.emit_pick, "scatter_class": classes.emit_scatter}

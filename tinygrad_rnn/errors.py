@@ -60,6 +60,7 @@ def _amount(count: int) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
 
 
+WIDEST = 160  # characters of a line that an error shows
 _POINTED = re.compile(r"\n *\^+$")  # a message that already points at its term
 
 
@@ -70,7 +71,17 @@ def caret(text: str, start: int, end: int, line: int | None = None) -> str:
     shown = text[first:] if last < 0 else text[first:last]
     width = max(1, min(end, first + len(shown)) - start)
     head = "  " if line is None else f"  line {line}: "
-    return f"{head}{shown}\n{' ' * (len(head) + start - first)}{'^' * width}"
+    shown, at = _window(shown, start - first)
+    return f"{head}{shown}\n{' ' * (len(head) + at)}{'^' * max(1, min(width, len(shown) - at))}"
+
+
+def _window(line: str, at: int) -> tuple[str, int]:
+    """So much of a long line around a place as a screen shows, and the place in that."""
+    if len(line) <= WIDEST:
+        return line, at
+    start = max(0, at - WIDEST // 2)
+    head, tail = "... " * (start > 0), " ..." * (start + WIDEST < len(line))
+    return f"{head}{line[start : start + WIDEST]}{tail}", at - start + len(head)
 
 
 @contextlib.contextmanager

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from . import backends
 from .contract import contract
 from .node import Node
 from .ops import TABLE, f
+from .rewrite import from_inside
 
 
 class Now:
-    """Array code's `do` that calls as it goes."""
+    """Array code's `do` that calls as it goes.
+
+    dtype: of the result; into whole numbers go whole numbers, so that `x + 2` and `max(x, -inf)` stay as they are.
+    """
 
     compiled, matrices = False, True
 
-    def __init__(self, xp: Any):
+    def __init__(self, xp: Any, dtype: str = "float64"):
         self.xp = xp
+        self.range = np.iinfo(dtype) if dtype.startswith("int") else None
 
     def __call__(self, fn: Callable[..., Any], *args: Any) -> None:
-        fn(*args)
+        r = self.range
+        fn(*args if r is None else (int(min(max(a, r.min), r.max)) if isinstance(a, float) else a for a in args))
 
     def temp(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """A scratch array."""
@@ -31,10 +39,9 @@ def evaluate(roots: Iterable[Node], known: Mapping[Node, Any]) -> list[Any]:
     """The arrays of roots. known: values that need not be computed again; others go as soon as they were used."""
     roots = list(roots)
     backend = backends.current()
-    do = Now(backend.xp)
     order = _order(roots, known)
     uses: dict[Node, int] = {}
-    for node in [*(a for n in order for a in n.args), *roots]:
+    for node in [*(a for n in order for a in _read(n)), *roots]:
         uses[node] = uses.get(node, 0) + 1
     values: dict[Node, Any] = {}
 
@@ -43,8 +50,9 @@ def evaluate(roots: Iterable[Node], known: Mapping[Node, Any]) -> list[Any]:
 
     with backend.quiet():
         for node in order:
-            values[node] = _computed(do, node, [value(a) for a in node.args])
-            for arg in node.args:
+            ins = [value(a) for a in _read(node)]
+            values[node] = _computed(backend.xp, node, ins) if _read(node) is node.args else ins[0]
+            for arg in _read(node):
                 uses[arg] -= 1
                 if not uses[arg]:
                     values.pop(arg, None)
@@ -63,11 +71,17 @@ def _order(roots: list[Node], known: Mapping[Node, Any]) -> list[Node]:
         elif node not in seen and node not in known:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args))
+            stack.extend((arg, False) for arg in reversed(_read(node)))
     return order
 
 
-def _computed(do: Now, node: Node, ins: list[Any]) -> Any:
+def _read(node: Node) -> tuple[Node, ...]:
+    """What a node is computed from: its arguments, or the same value in a form that loses no digits."""
+    form = from_inside(node.op, node.args[0], node.args[1:]) if node.args else None
+    return node.args if form is None else (form,)
+
+
+def _computed(xp: Any, node: Node, ins: list[Any]) -> Any:
     attrs = dict(node.attrs)
     if node.op == "const":
         return attrs["value"]
@@ -78,12 +92,12 @@ def _computed(do: Now, node: Node, ins: list[Any]) -> Any:
         made = row.composed(f, *node.args, **attrs)
         return evaluate([made], dict(zip(node.args, ins, strict=True)))[0]
     dtype = "float64" if node.dtype == "weak" else node.dtype  # what only numbers entered is a number
-    out = do.xp.empty(node.shape, dtype)
+    do, out = Now(xp, dtype), xp.empty(node.shape, dtype)
     if row.kind == "elementwise":
         assert row.array is not None, node.op
         row.array(do, out, *ins, **attrs)
         return out
-    ins = [do.xp.full((), x, dtype) if isinstance(x, (bool, float)) else x for x in ins]
+    ins = [xp.full((), x, dtype) if isinstance(x, (bool, float)) else x for x in ins]
     if row.kind == "contract":
         assert row.labels is not None
         (la, lb), lo = row.labels([a.rank for a in node.args], **attrs)

@@ -12,10 +12,9 @@ from .arguments import first_true, whole
 from .config import Config, Feed
 from .demand import demand
 from .errors import BadName, BadType, BadValue
-from .node import walk
 from .ops.table import near
 from .places import check_place, entering
-from .system import Equation, Quantity, System
+from .system import Quantity, System
 
 
 def check_names(system: System, data: Mapping[str, Any], declared: Iterable[str] = ()) -> None:
@@ -29,8 +28,10 @@ def check_names(system: System, data: Mapping[str, Any], declared: Iterable[str]
             raise BadName(f"the model has no input {name!r}{near(name, system.of_role('input'))}; "
                           f"its inputs are {', '.join(system.of_role('input')) or 'none'}")
         if q.role != "input":
-            what = "a weight; set it by model.weights[...]" if q.role == "weight" else "defined by an equation"
-            raise BadName(f"{name} is {what}, not an input")
+            if q.role == "weight":
+                raise BadName(f"{name} is a weight, set by model.weights[...], not an input; an input has an index: "
+                              f"{name}[t], or {name}[n]")
+            raise BadName(f"{name} is defined by an equation, not an input")
 
 
 def apart(system: System, data: Mapping[str, Any] | None, lengths: Any) -> tuple[Mapping[str, Any] | None, Any]:
@@ -67,7 +68,7 @@ def check_memory(memory: Any, check: bool = False) -> None:
 def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, lengths: Any = None,
              steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
              step: int = 0, check: bool = False, memory: str | None = None,
-             batch: int | None = None, counted: bool = False, classes: bool = True) -> tuple[Config, Feed]:
+             batch: int | None = None, classes: bool = True) -> tuple[Config, Feed]:
     """The plan's key and its feed. Raises `Error` for anything that cannot be right.
 
     classes: look for targets out of range; not needed for parts of data in which none was found.
@@ -85,13 +86,15 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
     arrays = {name: _array(name, data[name]) for name in names}
     lengths = on_host(lengths)
-    coded = frozenset(n for n in names if _is_coded(system, system.quantities[n], arrays[n]))
+    coded = frozenset(n for n in names if is_coded(system, system.quantities[n], arrays[n]))
     beside = {name: value for name, value in data.items() if name not in arrays and name in system.quantities}
     batch, sizes = _sizes(system, arrays, beside, steps, state, lengths, batch)
-    _need_sizes(system, what.equations, sizes)
+    for r, (index, term) in what.ranges.items():
+        if r not in sizes:
+            raise BadValue(f"no input says how far {index} runs in {term}; give steps=")
     by_range = _lengths(system, lengths, sizes, batch)
     if classes:
-        _check_classes(system, what.targets & coded, arrays, by_range)
+        check_classes(system, what.targets & coded, arrays, by_range)
     if check:
         for name in names:
             _check_finite(system.quantities[name], arrays[name], system, by_range)
@@ -102,12 +105,20 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     at = backends.current().asarray
     behind = {i: at(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
     by_range = {r: at(values) for r, values in by_range.items()}
-    return config, Feed(arrays, by_range, state, seed, step, behind=behind, counted=counted)
+    return config, Feed(arrays, by_range, state, seed, step, behind=behind)
 
 
 def position_key(index: str) -> str:
     """Under which a state says how many positions of an index are behind it, per example."""
     return f"[{index}]"
+
+
+def indices_of(system: System, state: Mapping[str, Any]) -> list[str] | None:
+    """The indices along which a state goes on; None where it is empty and does not say."""
+    if not state:
+        return None
+    return [i for i in system.ranges if position_key(i) in state
+            or any(name in system.quantities and system.runs_over(name, i) for name in state)]
 
 
 def _entered(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -149,7 +160,7 @@ def _expected(system: System, q: Quantity) -> str:
     return f"({', '.join([*axes, *map(str, q.type.shape)])})"
 
 
-def _is_coded(system: System, q: Quantity, array: Any) -> bool:
+def is_coded(system: System, q: Quantity, array: Any) -> bool:
     """Integers with one axis fewer stand for one-hot vectors."""
     full = 1 + len(q.slots) + len(q.type.shape)
     if array.ndim == full:
@@ -211,7 +222,7 @@ def steps_by_index(system: System, steps: Any) -> dict[str, Any]:
         for index in steps:
             _index(system, index, "steps")
         return dict(steps)
-    return {_only_index(system, "steps"): steps}
+    return {only_index(system, "steps"): steps}
 
 
 def dynamic_slots(system: System, name: str) -> list[str]:
@@ -225,7 +236,7 @@ def _index(system: System, index: Any, what: str) -> None:
                       f"{', '.join(system.ranges) or 'none'}")
 
 
-def _only_index(system: System, what: str) -> str:
+def only_index(system: System, what: str) -> str:
     """t, or the only index whose range is not fixed."""
     if "t" in system.ranges:
         return "t"
@@ -236,19 +247,10 @@ def _only_index(system: System, what: str) -> str:
     return dynamic[0]
 
 
-def _need_sizes(system: System, equations: list[Equation], sizes: Mapping[str, int]) -> None:
-    for eq in equations:
-        read = [node for node in walk([eq.rhs]) if node.op == "ref"]
-        for name, term in [(eq.name, eq.left), *((node.attr("name"), node.attr("name")) for node in read)]:
-            for index in system.quantities[name].slots:
-                if system.range_of(index) not in sizes:
-                    raise BadValue(f"no input says how far {index} runs in {term}; give steps=")
-
-
 def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int) -> dict[str, Any]:
     if lengths is None:
         return {}
-    named = lengths if isinstance(lengths, Mapping) else {_only_index(system, "lengths"): lengths}
+    named = lengths if isinstance(lengths, Mapping) else {only_index(system, "lengths"): lengths}
     found: dict[str, Any] = {}
     for index, array in named.items():
         _index(system, index, "lengths")
@@ -280,7 +282,7 @@ def _valid(q: Quantity, system: System, lengths: Mapping[str, Any], array: Any) 
     return valid
 
 
-def _check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, Any],
+def check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, Any],
                    lengths: Mapping[str, Any]) -> None:
     """A class out of range is an error where it is the target of a loss."""
     for name in targets:

@@ -31,6 +31,28 @@ def replacing(path: PathLike) -> Iterator[Path]:
     Raised inside, an exception leaves the target as it was and nothing beside it. Links are followed.
     Raises BadFile where the folder or the file cannot be written, saying why.
     """
+    with _beside(path) as (part, target):
+        yield part
+        _to_disk(part)
+        if target.exists():
+            part.chmod(target.stat().st_mode & 0o777)
+        os.replace(part, target)
+        with contextlib.suppress(OSError):  # not every file system can; the file is whole in either case
+            _to_disk(target.parent)
+
+
+def writable(path: PathLike) -> Path:
+    """The path of a file that `replacing` can write: asked before the work whose result it is to hold.
+
+    Raises BadFile and BadType as `replacing` does, and writes nothing.
+    """
+    with _beside(path):
+        return as_path(path)
+
+
+@contextlib.contextmanager
+def _beside(path: PathLike) -> Iterator[tuple[Path, Path]]:
+    """An empty file in the folder of `path`, gone afterwards, and where `path` leads."""
     target = Path(os.path.realpath(as_path(path)))
     part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
     try:
@@ -39,13 +61,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
         if not target.parent.is_dir():
             raise BadFile(f"cannot write {path}: there is no folder {target.parent}; make it first")
         part.touch(exist_ok=False)
-        yield part
-        _to_disk(part)
-        if target.exists():
-            part.chmod(target.stat().st_mode & 0o777)
-        os.replace(part, target)
-        with contextlib.suppress(OSError):  # not every file system can; the file is whole in either case
-            _to_disk(target.parent)
+        yield part, target
     except Error:
         raise
     except OSError as error:
@@ -81,12 +97,31 @@ def writable_folder(path: PathLike) -> Path:
     return folder
 
 
+def described(own: Mapping[str, str], meta: Mapping[str, str] | None) -> dict[str, str]:
+    """What a file says about itself, and a person's own texts. Raises where those are none, or take its keys."""
+    if meta is None:
+        return dict(own)
+    if not isinstance(meta, Mapping):
+        raise BadType(f"meta is a dict of texts to keep in the file, not {type(meta).__name__}")
+    taken = [key for key in own if key in meta]
+    if taken:
+        raise BadValue(f"the key {taken[0]!r} of meta is taken by the file itself; choose another name")
+    _check_texts(meta)
+    return {**own, **meta}
+
+
 def save_checkpoint(path: PathLike, arrays: Mapping[str, Any], meta: Mapping[str, str]) -> None:
     """Write arrays (of NumPy, numbers or truth values) and text about them as one safetensors file.
 
     Raises BadType where an array or a text is not one, BadValue where a name or key is taken by the file format,
     BadFile where the file cannot be written.
     """
+    _check_texts(meta)
+    data = {name: _storable(name, array) for name, array in arrays.items()}
+    write_atomic(path, _ordered(save(data, {"format": FORMAT, "version": VERSION, **meta})))
+
+
+def _check_texts(meta: Mapping[str, str]) -> None:
     for key, text in meta.items():
         if not isinstance(key, str) or not isinstance(text, str):
             raise BadType(f"the text about a checkpoint is made of strings, not {key!r}: {text!r}")
@@ -94,8 +129,6 @@ def save_checkpoint(path: PathLike, arrays: Mapping[str, Any], meta: Mapping[str
             raise BadValue(f"the key {key!r} of a checkpoint's text is taken by the file format")
         if any("\ud800" <= symbol <= "\udfff" for symbol in key + text):
             raise BadValue(f"the text {key!r} of a checkpoint holds a lone surrogate, which no file can")
-    data = {name: _storable(name, array) for name, array in arrays.items()}
-    write_atomic(path, _ordered(save(data, {"format": FORMAT, "version": VERSION, **meta})))
 
 
 def load_checkpoint(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +14,18 @@ from tqdm import tqdm
 
 from . import backends
 from .arguments import real, whole
-from .batches import Batch, Batches, Stream, as_batches, positions, segments
+from .batches import Batch, Batches, Stream, as_batches, segments
 from .clipping import ClipNorm
-from .errors import BadFile, BadType, BadValue
+from .counts import counted, positions
+from .demand import check_carried
+from .errors import BadFile, BadName, BadType, BadValue
 from .feeding import Feeding
 from .feeds import apart, check_memory, on_host, prepared
-from .files import as_path, load_checkpoint, replacing, save_checkpoint
+from .files import described, load_checkpoint, save_checkpoint, writable
+from .history import COLUMNS, History
+from .interrupts import Interrupts
 from .node import refs
+from .ops.table import near
 from .optim import Adam, Optimizer
 from .places import on_device
 from .rates import rate_at, schedule
@@ -35,25 +37,6 @@ if TYPE_CHECKING:
     from .model import Model
 
 SHOWN_EVERY = 0.1  # seconds between two looks at the loss while training goes on
-COLUMNS = ("step", "epoch", "loss", "valid_loss", "lr", "gradient_norm", "seconds")
-
-
-@dataclass
-class History:
-    """What `fit` saw: one row per epoch, and one per update in `steps`, with the columns of the CSV log."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-    steps: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def loss(self) -> list[float]:
-        """The mean training loss of each epoch."""
-        return [row["loss"] for row in self.rows]
-
-    @property
-    def valid_loss(self) -> list[float]:
-        """The validation loss after each epoch."""
-        return [row["valid_loss"] for row in self.rows]
 
 
 def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: int = 1, of: str = "loss",
@@ -78,7 +61,8 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     Networks", section 2.4); the loss is of the given data always. valid: data whose loss is taken after each epoch.
     patience: stop after so many epochs without a better loss, and put the best weights back. log: a CSV file, one row
     per update. checkpoint: a safetensors file, written beside and renamed, every `save_every` seconds and after each
-    epoch; resume: go on from it exactly. on_epoch: called with the row of each epoch.
+    epoch, and with meta=, texts of your own; resume: go on from it exactly. Ctrl-C stops between two updates and leaves
+    a checkpoint. on_epoch: called with the row of each epoch.
     Raises `Error` for data that do not fit the model, and where the loss is no longer finite.
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
@@ -86,8 +70,11 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
         raise BadType(f"optimizer is one of SGD, RMSProp, Adam, AdamW, not {optimizer!r}")
     if isinstance(epochs, bool) or not hasattr(epochs, "__index__") or epochs < 0:
         raise BadValue(f"epochs is a whole number, at least 0, not {epochs!r}")
-    if not isinstance(shuffle, bool):
-        raise BadType(f"shuffle is True or False, not {shuffle!r}")
+    for name, flag in (("shuffle", shuffle), ("carry_state", carry_state), ("resume", resume), ("progress", progress)):
+        if not isinstance(flag, bool):
+            raise BadType(f"{name} is True or False, not {flag!r}")
+    if patience is not None:
+        patience = whole("patience", patience, at_least=1)
     if on_epoch is not None and not callable(on_epoch):
         raise BadType(f"on_epoch is called with the row of each epoch, and this is {on_epoch!r}")
     seed = whole("seed", seed, at_least=0)
@@ -95,21 +82,23 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
                        memory, scheduled_sampling)
     trainer.batches = as_batches(data, batch_size, shuffle, seed, model.system)
     trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed, model.system)
-    trainer.files = _Files(checkpoint, save_every, log, dict(meta or {}))
+    trainer.files = _Files(model, checkpoint, save_every, log, meta)
     trainer.carry_over = carry_state
     trainer.look_ahead()
     if resume:
         trainer.resume()
-    return trainer.train(int(epochs), patience, progress, on_epoch)
+    with trainer.interrupts.awaited():
+        return trainer.train(int(epochs), patience, progress, on_epoch)
 
 
 class _Files:
     """Where training leaves its checkpoint and log."""
 
-    def __init__(self, checkpoint: Any, save_every: float, log: Any, meta: dict[str, str]):
-        self.checkpoint = None if checkpoint is None else as_path(checkpoint)
-        self.log = None if log is None else as_path(log)
-        self.save_every, self.meta = real("save_every", save_every, at_least=0), meta
+    def __init__(self, model: Model, checkpoint: Any, save_every: float, log: Any, meta: Mapping[str, str] | None):
+        self.checkpoint = None if checkpoint is None else writable(checkpoint)
+        self.log = None if log is None else writable(log)
+        self.save_every = real("save_every", save_every, at_least=0)
+        self.about = described({**model.description(), "fit": ""}, meta)
         self.saved = time.monotonic()
 
     def due(self) -> bool:
@@ -126,9 +115,9 @@ class _Trainer:
                  truncate: int | None, seed: int, memory: str | None = None, scheduled_sampling: Any = None):
         self.model, self.optimizer, self.of, self.seed = model, optimizer, of, seed
         self.clip = ClipNorm(clip) if isinstance(clip, (int, float)) and not isinstance(clip, bool) else clip
-        if self.clip is not None and not callable(self.clip):
+        if self.clip is not None and (isinstance(self.clip, type) or not callable(self.clip)):
             raise BadType(f"clip is a number, ClipNorm or ClipValue, not {clip!r}")
-        self.names = model.weights.in_order(model.weights if wrt is None else wrt)
+        self.names = model.weights.in_order(_trained(model, wrt))
         self.seen = model.observing()
         self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
         self.derived = (self.seen if self.feeding is None else self.feeding.model).grad(of, self.names)
@@ -143,14 +132,18 @@ class _Trainer:
         optimizer.start(self.weights, backends.current().xp)
         adjoints = {name: self.derived.adjoints[name] for name in self.names}
         self.updates = backends.current().updates(Training(of, adjoints, self.weights, self.clip, optimizer))
-        # Updates whose numbers nobody has looked at yet: what there was before each, its positions and its row.
-        self.waiting: list[tuple[int, Any, int, dict[str, float]]] = []
+        # Updates whose numbers nobody has looked at yet: where each was, the state before, its positions and its row.
+        self.waiting: list[tuple[tuple[int, int], Any, int, dict[str, float]]] = []
+        self.counted = counted(self.seen.system, of)
         self.checked = False  # are the targets of all batches known to be classes?
-        self.epoch, self.done, self.step = 0, 0, 0  # epochs finished, batches of this one done, updates
+        # Epochs finished, batches of this one done, segments of the next batch done, updates.
+        self.epoch, self.done, self.part, self.step = 0, 0, 0, 0
         self.state: dict[str, Any] | None = None
         self.totals = [0.0, 0]
         self.history = History()
+        self.interrupts = Interrupts()
         self.best: tuple[float, int, dict[str, Any]] | None = None
+        self.last: dict[str, Any] = {}  # the weights to go on from, where the best have been put back
         self.started = self.shown = time.monotonic()
         self.before = 0.0  # seconds spent before a resume
 
@@ -178,10 +171,16 @@ class _Trainer:
         finally:
             self._save()
         if patience is not None and self.best is not None:
+            self.last = self._copied()
             for name, value in self.best[2].items():
                 self.model.weights[name] = value
             self._save()
         return self.history
+
+    def _copied(self) -> dict[str, Any]:
+        """The trained weights as they are now."""
+        to_host = backends.current().to_host
+        return {name: np.array(to_host(value)) for name, value in self.weights.items()}
 
     def _epoch(self, epochs: int, progress: bool) -> None:
         skip = self.done
@@ -191,48 +190,54 @@ class _Trainer:
                 if number < skip:
                     continue
                 self._batch(batch)
-                self.done = number + 1
                 bar.update()
                 if progress and time.monotonic() - self.shown > SHOWN_EVERY:
                     self._settle()
                     self.shown = time.monotonic()
                     bar.set_postfix(loss=f"{self.history.steps[-1]['loss']:.4f}", refresh=False)
-                if self.files.due():
-                    self._save()
         self._settle()
         if self.totals[1] == 0:
             raise BadValue("there are no batches to train on")
 
     def _batch(self, batch: Batch) -> None:
-        if not self.carry_over:
+        """The updates of one batch; a checkpoint may be left between any two of them."""
+        if not self.carry_over and not self.part:
             self.state = None
-        for part in segments(self.seen.system, batch, self.truncate):
+        for number, part in enumerate(segments(self.seen.system, batch, self.truncate)):
+            if number < self.part:
+                continue
             lengths = part.pop("lengths", None)
             if self.state is not None and any(len(v) != len(next(iter(part.values()))) for v in self.state.values()):
                 raise BadValue("a batch has another number of examples than the one whose state it goes on from")
-            before = self.state
-            self._update(part, lengths)
-            count = positions(self.seen.system, {**part, **({} if lengths is None else {"lengths": lengths})})
-            self.step += 1
-            self.waiting.append((self.done, before, count, self._row()))
+            with self.interrupts:
+                before = self.state
+                self._update(part, lengths)
+                count = positions(self.seen.system, self.counted, part, lengths)
+                self.step += 1
+                self.waiting.append(((self.done, self.part), before, count, self._row()))
+                self.part = number + 1
             if len(self.waiting) >= self.updates.wait:
                 self._settle()
+            if self.files.due():
+                self._save()
+        with self.interrupts:
+            self.done, self.part = self.done + 1, 0
 
     def _settle(self) -> None:
         """Look at the numbers of the updates since the last time: this is where the host waits for a GPU.
 
-        Where a loss was not finite, nothing was changed from that update on. One that was interrupted on its way has
-        been seen and does not count.
+        Where a loss was not finite, nothing was changed from that update on.
         """
-        waiting, self.waiting = self.waiting, []
-        for (loss, norm), (done, state, count, row) in zip(self.updates.seen(), waiting, strict=False):
-            if not math.isfinite(loss):
-                self.done, self.step, self.state = done, int(row["step"]) - 1, state
-                raise BadValue(f"the loss is {loss} at update {row['step']}; lower the learning rate, clip the "
-                               "gradients, or look for the first NaN with run(..., check=True)")
-            self.totals[0] += loss * count
-            self.totals[1] += count
-            self.history.steps.append({**row, "loss": loss, "gradient_norm": norm})
+        with self.interrupts:
+            waiting, self.waiting = self.waiting, []
+            for (loss, norm), (place, state, count, row) in zip(self.updates.seen(), waiting, strict=False):
+                if not math.isfinite(loss):
+                    (self.done, self.part), self.step, self.state = place, int(row["step"]) - 1, state
+                    raise BadValue(f"the loss is {loss} at update {row['step']}; lower the learning rate, clip the "
+                                   "gradients, or look for the first NaN with run(..., check=True)")
+                self.totals[0] += loss * count
+                self.totals[1] += count
+                self.history.steps.append({**row, "loss": loss, "gradient_norm": norm})
 
     def _update(self, data: Batch, lengths: Any) -> None:
         derived, adjoints = self.derived, self.derived.adjoints
@@ -254,14 +259,14 @@ class _Trainer:
     def _close_epoch(self) -> dict[str, float]:
         loss = self.totals[0] / self.totals[1]
         valid = math.nan if self.valid is None else self.evaluate(self.valid)
-        self.history.steps[-1]["valid_loss"] = valid
-        row = {**self.history.steps[-1], "loss": loss}
-        self.history.rows.append(row)
-        self.epoch, self.done, self.totals, self.state = self.epoch + 1, 0, [0.0, 0], None
-        judged = loss if self.valid is None else valid
-        if self.best is None or judged < self.best[0]:
-            to_host = backends.current().to_host
-            self.best = (judged, self.epoch, {k: np.array(to_host(v)) for k, v in self.weights.items()})
+        with self.interrupts:
+            self.history.steps[-1]["valid_loss"] = valid
+            row = {**self.history.steps[-1], "loss": loss}
+            self.history.rows.append(row)
+            self.epoch, self.done, self.totals, self.state = self.epoch + 1, 0, [0.0, 0], None
+            judged = loss if self.valid is None else valid
+            if self.best is None or judged < self.best[0] or math.isnan(self.best[0]):
+                self.best = (judged, self.epoch, self._copied())
         self._save()
         return row
 
@@ -269,14 +274,14 @@ class _Trainer:
         return patience is not None and self.best is not None and self.epoch - self.best[1] >= patience
 
     def evaluate(self, batches: Batches | Stream) -> float:
-        """The mean loss over batches, weighted by their valid positions, dropout off."""
+        """The mean loss over batches, each counting as much as the loss's own mean counts in it, dropout off."""
         total, count, state = 0.0, 0, None
         for batch in batches.epoch(0):
             lengths = batch.get("lengths")
             data = {k: v for k, v in batch.items() if k != "lengths"}
             out, _ = self.seen._ran(data, (self.of,), state=state, lengths=lengths, memory=self.memory)
             state = out.state if self.carry_over else None
-            weight = positions(self.seen.system, batch)
+            weight = positions(self.seen.system, self.counted, data, lengths)
             total, count = total + float(out[self.of]) * weight, count + weight
         if not count:
             raise BadValue("there are no validation batches")
@@ -288,29 +293,23 @@ class _Trainer:
         self._settle()
         self.files.saved = time.monotonic()
         if self.files.log is not None:
-            self._write_log(self.files.log)
+            self.history.write(self.files.log)
         if self.files.checkpoint is None:
             return
         to_host = backends.current().to_host
         arrays = {f"weight.{k}": to_host(v) for k, v in self.model.weights.arrays.items()}
         arrays |= {f"optimizer.{k}": to_host(v) for k, v in self.optimizer.state().items()}
         arrays |= {f"state.{k}": to_host(v) for k, v in (self.state or {}).items()}
+        arrays |= {f"last.{k}": v for k, v in self.last.items()}
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best[2].items()}
         threads = self.derived._plans.threads or backends.current().threads()  # sums in parts: they enter the bits
         progress = {"threads": threads, "backend": backends.backend(), "choices": backends.current().choices(),
-                    "totals": self.totals, "epoch": self.epoch, "done": self.done, "step": self.step,
+                    "totals": self.totals, "epoch": self.epoch, "done": self.done, "part": self.part, "step": self.step,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
                     "rows": self.history.rows, "seconds": self.before + time.monotonic() - self.started,
                     "steps": [list(row.values()) for row in self.history.steps]}
-        meta = {**self.files.meta, **self.model.description(), "fit": json.dumps(progress)}
-        save_checkpoint(self.files.checkpoint, arrays, meta)
-
-    def _write_log(self, path: Path) -> None:
-        with replacing(path) as part, open(part, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in self.history.steps)
+        save_checkpoint(self.files.checkpoint, arrays, {**self.files.about, "fit": json.dumps(progress)})
 
     def resume(self) -> None:
         """Go on from the checkpoint: weights, optimiser, carried state, place in the data."""
@@ -318,9 +317,12 @@ class _Trainer:
         if path is None:
             raise BadValue("resume=True needs checkpoint=, the file to go on from")
         arrays, meta = load_checkpoint(path)
-        if meta.get("equations") != str(self.model):
+        if sorted(meta.get("equations", "").splitlines()) != sorted(str(self.model).splitlines()):
             raise BadFile(f"{path} holds another model; resume with the one that it was written for:\n"
                           f"{meta.get('equations', '(no equations)')}")
+        if meta.get("dtype") != self.model.dtype:
+            raise BadFile(f"{path} holds a model in {meta.get('dtype')}, and this one is in {self.model.dtype}; resume "
+                          f"with dtype={meta.get('dtype')!r}")
         if "fit" not in meta:
             raise BadFile(f"{path} was saved without the state of its training; load it with tr.load and fit anew")
         progress = json.loads(meta["fit"])
@@ -328,11 +330,15 @@ class _Trainer:
         def part(prefix: str) -> dict[str, Any]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-        for name, value in part("weight.").items():
+        try:
+            self.optimizer.load_state(part("optimizer."))
+        except BadValue as error:
+            raise BadFile(f"{path} was written with another optimizer or for other weights: {error}") from None
+        for name, value in (part("weight.") | part("last.")).items():
             self.model.weights[name] = value
-        self.optimizer.load_state(part("optimizer."))
         self.state = part("state.") if progress["carried"] else None
         self.epoch, self.done, self.step, self.totals = (progress[k] for k in ("epoch", "done", "step", "totals"))
+        self.part = progress.get("part", 0)  # older files were left between batches only
         self.before = progress["seconds"]
         if progress.get("backend", "numpy") == backends.backend():  # what another one chose means nothing here
             self.derived._plans.threads = progress.get("threads")
@@ -342,8 +348,23 @@ class _Trainer:
             self.best = (*progress["best"], part("best."))
 
 
+def _trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
+    """The weights to train. Raises where a name is none, or there are none."""
+    if wrt is not None and not isinstance(wrt, Iterable):
+        raise BadType(f"wrt names the weights to train, such as ['W', 'b'], not {wrt!r}")
+    names = list(dict.fromkeys(model.weights if wrt is None else [wrt] if isinstance(wrt, str) else wrt))
+    for name in names:
+        if name not in model.weights.shapes:
+            raise BadName(f"wrt names {name!r}{near(name, model.weights.shapes)}, which is no weight of the model; its "
+                          f"weights are {', '.join(model.weights.shapes) or 'none'}")
+    if not names:
+        raise BadValue("there is no weight to train")
+    return names
+
+
 def _check_carries(model: Model, of: str) -> None:
-    """A state can be carried on only where nothing reads the future."""
+    """A state can be carried on only where nothing reads the future, or positions counted from the beginning."""
+    check_carried(model.system, (of,))
     for eq in needed(model.system, [of]):
         for node in refs([eq.rhs]):
             if any(s.anchor == "free" and s.offset > 0 and s.index not in model.system.static

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
+from .arguments import whole
 from .errors import BadType, BadValue
+from .meaning import MEANING
 from .node import Node, Operators
 from .ops import TABLE, Op, apply
 from .ops.linear import split_spec
 from .ops.table import near
+from .shapes import normal_axis
 
 
 class Function:
@@ -21,11 +25,11 @@ class Function:
         self.params = row.params
         self.arity = row.arity
         self.leading = row.leading
-        self.__doc__ = f"{name}({', '.join(self._signature())}): {row.symbol}"
-
-    def _signature(self) -> list[str]:
-        args = ["..."] if self.arity is None else [f"a{k}" for k in range(self.arity)]
-        return args + [f"{p}=" for p in self.params]
+        if name in MEANING:
+            call, what = MEANING[name]
+            self.__doc__ = f"{name}({call}): {what}"
+        else:  # a class of its own says more
+            self.__doc__ = type(self).__doc__
 
     def __repr__(self) -> str:
         return f"<function {self.name}>"
@@ -44,7 +48,7 @@ class Function:
         if self.arity is not None and len(args) > self.arity:
             extra = args[self.arity :]
             if len(extra) > len(names):
-                raise BadType(f"{self.name} takes {self.arity} operands, not {len(args)}")
+                raise BadType(f"{self.name} takes {operands_of(self.arity)}, not {len(args)}")
             attrs.update(zip(names, extra, strict=False))
             args = args[: self.arity]
         if self.arity is None and len(args) == 1 and isinstance(args[0], (list, tuple)):
@@ -54,6 +58,11 @@ class Function:
         return args, attrs
 
 
+def operands_of(count: int) -> str:
+    """1 operand, 2 operands."""
+    return f"{count} operand{'s' * (count != 1)}"
+
+
 def index_names(over: Any) -> tuple[str, ...]:
     """over= as index names: "t", ("t", "n"), or the index objects themselves."""
     names = []
@@ -61,7 +70,8 @@ def index_names(over: Any) -> tuple[str, ...]:
         if isinstance(index, Node) and index.op == "position":
             index = index.attr("index")
         if not isinstance(index, str):
-            raise BadType(f"over= names indices, such as t or (t, n), not {index!r}")
+            hint = f"; a feature axis is named by axis={index}" if isinstance(index, int) else ""
+            raise BadType(f"over= names indices, such as t or (t, n), not {index!r}{hint}")
         names.append(index)
     return tuple(names)
 
@@ -100,6 +110,22 @@ class _LayerNorm(Function):
         return y + args[2] if len(args) > 2 else y
 
 
+class _Dropout(Function):
+    """dropout(x, rate): each number of x zero with probability `rate`, the others divided by 1 - rate.
+
+    In a model it acts in training, with a mask of its own at each step, or by shared="t" with one over t. On a tensor
+    it acts at once; `seed` fixes what is drawn. Source: Srivastava et al. 2014, "Dropout", with the scale in training.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("dropout", TABLE["dropout"])
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        seed = {"seed": attrs.pop("seed")} if "seed" in attrs else {}
+        operands, attrs = self._bind(list(args), attrs)
+        return owner(operands)("dropout", *operands, **attrs, **seed)
+
+
 class _Convolution(Function):
     """A convolution of an image with a kernel, and perhaps a bias, (channels,), that is added everywhere.
 
@@ -116,7 +142,7 @@ class _Convolution(Function):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, TABLE[name])
-        self.arity, self.__doc__ = None, type(self).__doc__
+        self.arity = None
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         if not 2 <= len(args) <= 3:
@@ -160,18 +186,29 @@ class _Einsum(Function):
         return x
 
 
-def split(x: Any, parts: int | list[int], axis: int = 0) -> tuple[Any, ...]:
+def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> tuple[Any, ...]:
     """x cut along a feature axis into `parts` equal pieces, or into pieces of the given sizes."""
-    if isinstance(parts, int):
-        size = x.shape[axis]
-        if parts < 1 or size % parts:
-            raise BadValue(f"an axis of size {size} cannot be cut into {parts} equal pieces")
-        parts = [size // parts] * parts
-    edges = [sum(parts[:k]) for k in range(len(parts) + 1)]
+    from .tensor import as_operand
+
+    x = as_operand(x)
+    size = None  # of an expression of a model, which has no sizes yet
+    if not isinstance(x, Node) or x.type is not None:
+        size = x.shape[normal_axis(axis, len(x.shape))]
+    if not isinstance(parts, (tuple, list)):
+        count = whole("the number of pieces", parts, at_least=1)
+        if size is None:
+            raise BadValue("the sizes of a model's quantities are not known yet; name those of the pieces: "
+                           "split(x, [64, 64])")
+        if size % count:
+            raise BadValue(f"an axis of size {size} cannot be cut into {count} equal pieces")
+        parts = [size // count] * count
+    edges = [0, *itertools.accumulate(whole("the size of a piece", p, at_least=0) for p in parts)]
+    if size is not None and edges[-1] != size:
+        raise BadValue(f"pieces of sizes {list(parts)} do not make up an axis of size {size}")
     return tuple(x._apply("slice", x, axis=axis, start=a, stop=b) for a, b in itertools.pairwise(edges))
 
 
-_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum(),
+_SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum(), "dropout": _Dropout(),
             **{name: _Convolution(name) for name in ("conv2d", "conv2d_transpose")}}
 _HIDDEN = {"ref", "const", "data", "position", "last", "count", "noise", "draw_class"}
 FUNCTIONS: dict[str, Function] = {

@@ -12,11 +12,13 @@ import numpy as np
 
 from .catalogue import first, make, takes
 from .errors import BadFile, BadValue
+from .files import replacing, writable
 from .model import Model
 from .tasks import given
 
 SIZES = {"inputs": 8, "hidden": 6, "outputs": 8}
 STEPS, MANY = 4, 60
+SHEETS = (".png", ".pdf")
 # A file for each: the view and how it is drawn. A model that lacks what a view shows has no such picture.
 PICTURES: dict[str, dict[str, Any]] = {
     "folded": {}, "folded-gates": {"view": "folded", "detail": "gates"}, "equations": {}, "cell": {}, "attention": {},
@@ -50,8 +52,10 @@ def draw_gallery(folder: Path, names: Iterable[str] = ()) -> list[Entry]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadFile(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
-    entries = [_entry(title, model, folder) for title, model in _models(tuple(names) or first())]
-    (folder / "index.html").write_text(_index(entries, folder), encoding="utf-8")
+    wanted = tuple(dict.fromkeys(names)) or first()
+    entries = [_entry(title, model, folder) for title, model in _models(wanted)]
+    with replacing(folder / "index.html") as part:
+        part.write_text(_index(entries, folder), encoding="utf-8")
     return entries
 
 
@@ -99,6 +103,14 @@ def _index(entries: list[Entry], folder: Path) -> str:
     return "\n".join([*parts, "</html>", ""])
 
 
+def sheet_file(path: Path) -> Path:
+    """The path of a contact sheet. Raises `BadValue` for an ending that it cannot have, `BadFile` where it cannot be
+    written."""
+    if path.suffix.lower() not in SHEETS:
+        raise BadValue(f"a contact sheet ends in {' or '.join(SHEETS)}, not {path.name!r}")
+    return writable(path)
+
+
 def contact_sheet(entries: list[Entry], path: Path) -> Path:
     """All pictures of all models on one page: a row a model, a column a view; path ends in .png or .pdf."""
     from matplotlib.figure import Figure
@@ -114,7 +126,8 @@ def contact_sheet(entries: list[Entry], path: Path) -> Path:
                 axes.imshow(imread(_as_png(e, name)), interpolation="antialiased")
                 axes.set_title(f"{e.title}: {name}", fontsize=6)
     figure.tight_layout(pad=0.6)
-    figure.savefig(path, dpi=200)
+    with replacing(sheet_file(path)) as part:
+        figure.savefig(part, dpi=200)
     return path
 
 

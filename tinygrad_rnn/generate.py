@@ -11,7 +11,7 @@ import numpy as np
 from . import backends
 from .declared import Pose, Sampling
 from .errors import BadName, BadValue
-from .feeds import dynamic_slots, steps_by_index
+from .feeds import check_classes, dynamic_slots, is_coded, only_index, steps_by_index
 from .ops.table import near
 from .places import entering
 from .result import Result
@@ -29,6 +29,9 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
     stops = stop_classes(model, stop, data)
     data = {name: backends.current().asarray(entering(name, value)) for name, value in data.items()}
     whole, begun = _parted(model, data, options["steps"])
+    for name, array in begun.items():
+        check_prefix(model, name, array, options["lengths"])
+    options["batch"] = _examples(data, options["batch"])
     pose = Pose(frozenset(whole) & set(model.declared), frozenset(begun), sampling=sampling)
     posed = model.posed(pose)
     filled = {**whole, **_filled_up(posed, begun, _sizes(model.system, whole, options["steps"]))}
@@ -42,6 +45,25 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
         first = _drawn_one_by_one(model, whole, begun, drawn, sampling, options)
         options = {**options, "steps": None}
     return _completed(model, whole, names, first, stops, {n: begun[n].shape[1] for n in begun}, options)
+
+
+def _examples(data: Mapping[str, Any], batch: int | None) -> int | None:
+    """How many examples there are, where batch= or what is given says it, be it a prefix of no steps."""
+    sizes = {len(v) for v in data.values() if v.ndim}
+    return sizes.pop() if batch is None and len(sizes) == 1 else batch
+
+
+def check_prefix(model: Model, name: str, array: Any, lengths: Any = None) -> None:
+    """Raise where what is given of declared data has another shape, or a class out of range that is no padding."""
+    system = model.system
+    coded = is_coded(system, system.quantities[name], array)
+    if not len(array):
+        raise BadValue(f"the batch is empty: {name} has shape {tuple(array.shape)}")
+    if coded and array.size:
+        named = lengths if isinstance(lengths, Mapping) else {} if lengths is None else {
+            only_index(system, "lengths"): lengths}
+        ends = {system.range_of(i): n for i, n in named.items() if n.shape == array.shape[:1]}
+        check_classes(system, [name], {name: array}, ends)
 
 
 def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], first: Mapping[str, Any],

@@ -213,9 +213,13 @@ def stream(seed: int, name: str) -> np.random.Generator:
 def check_rules(rules: Mapping[str, Rule], names: Iterable[str]) -> None:
     """Raise BadName where a rule matches no weight: it would otherwise be a typing error that nobody sees."""
     names = list(names)
-    for key in rules:
+    if not isinstance(rules, Mapping):
+        raise BadType(f"rules is a dict of weights' names or patterns and their initialisers, not {rules!r:.80}")
+    for key, rule in rules.items():
         if not isinstance(key, str):
             raise BadType(f"a rule is keyed by a weight's name or a pattern, not by {key!r}")
+        if isinstance(rule, type):
+            raise BadType(f"the rule for {key} is the class {rule.__name__}; give one of it, {rule.__name__}(...)")
         if key not in names and not any(fnmatch.fnmatchcase(name, key) for name in names):
             known = ", ".join(names) or "none"
             raise BadName(f"no weight matches the rule {key!r}{near(key, names)}; weights: {known}")

@@ -8,16 +8,19 @@ from typing import Any
 from .node import At, Node, walk
 from .ops import TABLE
 from .ops.draws import DECLARED
-from .symbols import GREEK, GREEK_BELOW, scientific, symbol
+from .printer import part_text
+from .symbols import ACCENTS, GREEK, GREEK_BELOW, scientific, symbol
 from .system import Equation, System
 from .typeset import typeset
 
-ATOM, PRODUCT, TOTAL, SUM, COMPARISON = 100, 20, 15, 10, 5
+ATOM, PRODUCT, TOTAL, SUM, AND, OR, COMPARISON = 100, 20, 15, 10, 7, 6, 5
 TIGHTNESS = {"add": SUM, "subtract": SUM, "negative": SUM + 5, "multiply": PRODUCT, "matmul": PRODUCT, "dot": PRODUCT,
              "outer": PRODUCT, "conv2d": PRODUCT, "conv2d_transpose": PRODUCT, "conv2d_kernel": PRODUCT,
              "add_bias": SUM, "power": 30, "transpose": 40, "less": COMPARISON, "less_equal": COMPARISON,
-             "greater": COMPARISON, "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON}
+             "greater": COMPARISON, "greater_equal": COMPARISON, "equal": COMPARISON, "not_equal": COMPARISON,
+             "logical_and": AND, "logical_or": OR}
 LETTERS_APART = 2  # xf is x and f, out is a word
+ACCENTED = tuple(rf"\{accent}{{" for accent in ACCENTS)
 CALL = ATOM + 1  # brackets even around a single name
 # How tightly the arguments of these must bind, the last for all further ones: 0 where brackets or bars are around them.
 NEEDED: dict[str, tuple[int, ...]] = {
@@ -27,7 +30,11 @@ NEEDED: dict[str, tuple[int, ...]] = {
     "embed": (ATOM, 0), "power": (ATOM, 0)}
 # In place of those in the table of operations, which say less.
 TEMPLATES = {"einsum": r"\operatorname{{einsum}}_{{{spec}}}({args})",
-             "reshape": r"\operatorname{{reshape}}_{{{shape}}} {0}"}
+             "reshape": r"\operatorname{{reshape}}_{{{shape}}} {0}", "rstd": r"\operatorname{{std}}^{{-1}} {0}",
+             "slice": "{0}[{part}]", "pick": "{0}[{part}]"}
+ONE_SIDED = {"negative", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}  # - -x, (a > b) = c
+# Reductions and what runs along an axis, which is told where it is not the usual one.
+ALONG = ("sum", "mean", "max", "softmax", "log_softmax", "logsumexp", "cumsum", "layer_norm", "rstd")
 WORD = r"\mathrm"  # beside a word, names need a space
 RAISED = {"power": 0, "transpose": 0, "outer": 1, "normal": 1}  # which argument gets a superscript
 BASE = {"power": 0, "normal": 1}  # which of them is told apart from that by brackets, where it has one of its own
@@ -77,22 +84,36 @@ def _term(node: Node, args: list[tuple[str, int]]) -> tuple[str, int]:
         return rf"\left|{','.join(attrs['over'])}\right|", ATOM
     own = TIGHTNESS.get(op, ATOM)
     held = [_held(text, tight, _needed(node, own, k)) for k, (text, tight) in enumerate(args)]
-    if op in RAISED:  # TeX knows no second superscript
+    if op in RAISED:  # TeX knows no second superscript, and looks through braces around nothing but an accented letter
         k = RAISED[op]
-        held[k] = f"{{{held[k]}}}" if "^" in held[k] else held[k]
-    if op in ("sum", "mean", "max", "softmax", "log_softmax", "logsumexp") and attrs.get("over"):
-        return _over(node, held[0]), TOTAL if op == "sum" else PRODUCT
+        empty = "{}" if held[k].startswith(ACCENTED) else ""
+        held[k] = f"{{{held[k]}{empty}}}" if "^" in held[k] else held[k]
+    if op == "embed" and node.args[0].op == "ref" and "_" in held[0]:  # nor a second subscript
+        held[0] = rf"\left({held[0]}\right)"
+    along = _along(node) if op in ALONG else ""
+    if along:
+        return _over(op, along, held[0]), TOTAL if op == "sum" and attrs.get("over") else PRODUCT
+    if op in ("matmul", "multiply") and _is_negative(node.args[0]):
+        held[0], own = args[0][0], TIGHTNESS["negative"]  # -2 x needs no brackets of its own
     template = TEMPLATES.get(op) or TABLE[op].latex or rf"\operatorname{{{op}}}({{args}})"
     if op == "matmul" and any(WORD in text for text in held):
         template = r"{0} \, {1}"
     options = {name: _option(name, value) for name, value in attrs.items()}
-    return template.format(*held, **{**options, "args": ", ".join(held)}), own
+    if op in ("slice", "pick"):
+        options["part"] = ":, " * attrs["axis"] + part_text(node)
+    return template.format(*held, **{**options, "args": ", ".join(held)}), TOTAL if op == "logsumexp" else own
+
+
+def _is_negative(node: Node) -> bool:
+    return node.op == "const" and math.copysign(1.0, node.attr("value")) < 0
 
 
 def _option(name: str, value: Any) -> str:
     """An attribute as it stands in a template."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return _number(value)[0]
     if name == "shape":
         return r" \times ".join(map(str, value))
     return str(value).replace("->", r" \to ")
@@ -103,6 +124,9 @@ def _number(value: float) -> tuple[str, int]:
         return (r"\infty", ATOM) if value > 0 else (r"-\infty", SUM)
     digits, power = scientific(value)
     sign = "" if digits in ("", "-") else r" \cdot "
+    if not power and "e" in digits:
+        digits, _, exponent = digits.partition("e")
+        power, sign = int(exponent), r" \cdot "
     return f"{digits}{sign}10^{{{power}}}" if power else digits, SUM if value < 0 else PRODUCT if power else ATOM
 
 
@@ -117,7 +141,7 @@ def _needed(node: Node, own: int, k: int) -> int:
     if op == "sum" and dict(node.attrs).get("over"):
         return PRODUCT
     if op in TIGHTNESS:
-        return own + (k > 0)
+        return own + (k > 0 or op in ONE_SIDED)
     return CALL  # tanh(...), softmax(...)
 
 
@@ -125,11 +149,23 @@ def _held(text: str, tight: int, needed: int) -> str:
     return text if tight >= needed else rf"\left({text}\right)"
 
 
-def _over(node: Node, inner: str) -> str:
-    over = ",".join(node.attr("over"))
-    if node.op == "sum":
-        return rf"\sum_{{{over}}} {inner}"
-    return rf"\operatorname{{{node.op.replace('_', ' ')}}}_{{{over}}} {inner}"
+def _along(node: Node) -> str:
+    """The indices that a row reduces or runs over, and the axes where they are neither all nor the last."""
+    attrs, typed = dict(node.attrs), node.args[0].type
+    over = ",".join(attrs.get("over") or ())
+    backwards = [r"\mathrm{reversed}"] * bool(attrs.get("reverse"))
+    axis = attrs["axis"] if typed is not None else None
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    usual = typed is None or len(axes) in (0, typed.rank) or (
+        node.op not in ("sum", "mean", "max", "logsumexp") and axes == (typed.rank - 1,))
+    told = [] if usual else [r"\mathrm{axis}\," + ",".join(map(str, axes))]
+    return ";".join([over] * bool(over) + told + backwards)
+
+
+def _over(op: str, along: str, inner: str) -> str:
+    if op in ("sum", "max"):
+        return rf"\{op}_{{{along}}} {inner}"
+    return rf"\operatorname{{{op.replace('_', ' ')}}}_{{{along}}} {inner}"
 
 
 def equation_latex(eq: Equation) -> str:

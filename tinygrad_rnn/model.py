@@ -14,10 +14,10 @@ from . import backends, latex
 from .autodiff import gradient
 from .declared import Pose, Sampling, observed, posed
 from .declaring import Declaring
-from .demand import demand
+from .demand import check_carried, demand
 from .errors import BadFile, BadName, BadType, BadValue
-from .feeds import apart, check_names, prepared
-from .files import load_checkpoint, save_checkpoint
+from .feeds import apart, check_names, indices_of, prepared
+from .files import described, load_checkpoint, save_checkpoint
 from .generate import generated
 from .ops.table import near
 from .plan import Plan
@@ -167,7 +167,7 @@ class Model(Declaring):
         return self._ran(data, self.asked_for(want, data), **options)[0]
 
     def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
-        plan = self._computed(names, data, counted=options.get("memory") is None, **options)
+        plan = self._computed(names, data, **options)
         result = Result({name: plan.result(name) for name in names})
         result.state = plan.state()
         result.lengths = options.get("lengths")
@@ -176,6 +176,8 @@ class Model(Declaring):
     def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
         """A plan that has just been run; `options` are those of `prepared`."""
         config, feed = prepared(self.system, names, data, **options)
+        if config.carried and not self.adjoints:
+            check_carried(self.system, names, indices_of(self.system, feed.state))
         plan = self._plans.get(self.system, config, self.weights)
         plan.run(feed)
         if config.check:
@@ -229,6 +231,8 @@ class Model(Declaring):
                 return grads.pop("")[()], grads
         names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         derived = self.grad(of, names)
+        if isinstance(state, Mapping):
+            check_carried(self.system, (of,), indices_of(self.system, state))
         wanted = {name: derived.adjoints[name] for name in names}
         plan = derived._computed((of, *(wanted[name] for name in self.weights.in_order(names))),
                                  self._inputs(None, merged), lengths=lengths, steps=steps, state=state,
@@ -260,7 +264,8 @@ class Model(Declaring):
         names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         for name in (of, *names):
             if name not in self.system.quantities:
-                raise BadName(f"the model has no quantity {name!r}{near(name, self.system.quantities)}")
+                hint = "; a gradient is of a scalar, such as loss = mean(...), that of= names" * (name == of)
+                raise BadName(f"the model has no quantity {name!r}{near(name, self.system.quantities)}{hint}")
         if (of, names) not in self._gradients:
             system, adjoints = gradient(self.system, of, names)
             derived = Model.of_system(system, self.weights)
@@ -329,9 +334,13 @@ class Model(Declaring):
     # -- files -------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], meta: Mapping[str, str] | None = None) -> Path:
-        """Write equations and weights to one safetensors file, beside and renamed; `tr.load` reads it back."""
+        """Write equations and weights to one safetensors file, beside and renamed; `tr.load` reads it back.
+
+        meta: texts of your own by name, kept in the file. Raises BadFile where it cannot be written, BadType and
+        BadValue for other meta.
+        """
         arrays = {f"weight.{k}": backends.current().to_host(v) for k, v in self.weights.arrays.items()}
-        save_checkpoint(path, arrays, self.description() | dict(meta or {}))
+        save_checkpoint(path, arrays, described(self.description(), meta))
         return Path(path)
 
     def description(self) -> dict[str, str]:

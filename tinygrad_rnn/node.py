@@ -86,7 +86,9 @@ class Operators:
     def __gt__(self, other: Any) -> Any: return self._apply("greater", self, other)
     def __ge__(self, other: Any) -> Any: return self._apply("greater_equal", self, other)
     def __and__(self, other: Any) -> Any: return self._apply("logical_and", self, other)
+    def __rand__(self, other: Any) -> Any: return self._apply("logical_and", other, self)
     def __or__(self, other: Any) -> Any: return self._apply("logical_or", self, other)
+    def __ror__(self, other: Any) -> Any: return self._apply("logical_or", other, self)
     def __invert__(self) -> Any: return self._apply("logical_not", self)
 
 
@@ -139,6 +141,9 @@ class Node(Operators):
 
         raise BadType("an expression is not searched; sum(equal(q[t], value), axis=...) counts")
 
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **_: Any) -> Any:
+        return from_numpy(function, method, inputs)
+
     def attr(self, name: str) -> Any:
         """One attribute by name."""
         for key, value in self.attrs:
@@ -149,7 +154,7 @@ class Node(Operators):
     def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
         from .ops import apply
 
-        return apply(op, *args, **attrs)
+        return apply(op, *without_truth(args), **attrs)
 
     def __getitem__(self, key: Any) -> Any:
         from .ops.feature import sliced
@@ -177,8 +182,34 @@ class Node(Operators):
         return len(self._typed().shape)
 
     def _typed(self) -> Type:
-        assert self.type is not None, f"{self.op} has no type yet"
+        if self.type is None:
+            from .errors import BadType
+
+            raise BadType("an expression of a model has no shape and no values outside of its model; run the model")
         return self.type
+
+
+def from_numpy(function: Any, method: str, inputs: tuple[Any, ...]) -> Any:
+    """What NumPy was asked to compute of a quantity, as an expression: np.float32(2) * x[t], np.tanh(x[t])."""
+    from .errors import BadType
+    from .ops import TABLE, apply
+
+    name = {"true_divide": "divide"}.get(function.__name__, function.__name__)
+    if method != "__call__" or name not in TABLE:
+        raise BadType(f"NumPy's {function.__name__} does not take a quantity of a model; the functions of the notation "
+                      "are tinygrad_rnn's, such as tr.tanh")
+    return apply(name, *inputs)
+
+
+def without_truth(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Operands, of which none is true or false: in Python `t == T` compares objects, and is never a condition."""
+    from .errors import BadType
+
+    for a in args:
+        if isinstance(a, bool):
+            raise BadType(f"{a} is no quantity; == between quantities is written tr.equal(a, b) in Python, != "
+                          "tr.not_equal(a, b), and both are read in texts")
+    return args
 
 
 def ref(name: str, slots: tuple[At, ...] = (), type: Type | None = None, batch: bool = False) -> Node:

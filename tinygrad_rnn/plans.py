@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import ModuleType
@@ -39,12 +40,21 @@ class PlanCache:
         how = (backend.name, backends.precision(), backend.compiles(), threads)
         key = (*how, id(arrays), config)  # a plan keeps its arrays, and so their id
         if key not in self._plans:
-            self._plans[key] = self._made(system, config, arrays, backend, threads)
-            if len(self._plans) > MOST:
-                self._plans.popitem(last=False)
-                gc.collect()  # a program and its graphs hold each other, and the device's memory
+            self._keep(key, self._made(system, config, arrays, backend, threads))
         self._plans.move_to_end(key)
         return self._plans[key]
+
+    def _keep(self, key: tuple[Any, ...], plan: Any) -> None:
+        self._plans[key] = plan
+        if len(self._plans) > MOST:
+            self._plans.popitem(last=False)
+            gc.collect()  # a program and its graphs hold each other, and the device's memory
+
+    def lend(self, plan: Any, to: object) -> None:
+        """Leave the plan to one user, who goes on from what is in its buffers; when `to` is gone it comes back."""
+        for key in [key for key, kept in self._plans.items() if kept is plan]:
+            del self._plans[key]
+            weakref.finalize(to, self._keep, key, plan).atexit = False
 
     def _made(self, system: System, config: Config, arrays: Mapping[str, Any], backend: ModuleType, threads: int
               ) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,7 @@ def _term(node: Node, args: list[tuple[str, int]], bare: bool) -> tuple[str, int
     if op == "ref":
         return _reference(attrs), ATOM
     if op == "const":
-        return _number(attrs["value"]), ATOM if not attrs["value"] < 0 else NEGATIVE
+        return _number(attrs["value"]), ATOM if math.copysign(1.0, attrs["value"]) > 0 else NEGATIVE
     if op == "position":
         return attrs["index"], ATOM
     if op == "last":
@@ -49,7 +50,7 @@ def _term(node: Node, args: list[tuple[str, int]], bare: bool) -> tuple[str, int
     if op == "power":
         return f"{_held(*args[0], POWER + 1)} ** {_held(*args[1], POWER)}", POWER
     if op in ("slice", "pick") and attrs["axis"] == 0 and not (op == "pick" and _is_plain(node.args[0])):
-        return f"{_held(*args[0], ATOM)}[{attrs['at'] if op == 'pick' else _slice(attrs)}]", ATOM
+        return f"{_held(*args[0], ATOM)}[{part_text(node)}]", ATOM
     return _call(node, args, attrs, bare), ATOM
 
 
@@ -74,10 +75,16 @@ def _number(value: float | bool) -> str:
         return str(value)
     if value in (float("inf"), float("-inf")):
         return "inf" if value > 0 else "-inf"
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if value == 0 or not value.is_integer() or abs(value) >= 1e15:
+        return repr(value).removesuffix(".0")
+    return str(int(value))
 
 
-def _slice(attrs: dict[str, Any]) -> str:
+def part_text(node: Node) -> str:
+    """What a slice or a pick takes of its axis: 0:64, or 3."""
+    attrs = dict(node.attrs)
+    if node.op == "pick":
+        return str(attrs["at"])
     step = attrs["step"]
     edges = f"{'' if attrs['start'] is None else attrs['start']}:{'' if attrs['stop'] is None else attrs['stop']}"
     return edges if step in (None, 1) else f"{edges}:{step}"
@@ -134,8 +141,10 @@ def equation_text(eq: Equation) -> str:
 
 
 def system_text(system: System) -> str:
-    """The whole model: its given sizes, then its equations with their comments, aligned."""
-    lines = [f"{_size_left(system, name)}: {_size(shape)}" for name, shape in system.declared.items()]
+    """The whole model: the given sizes of what is in its equations, then these with their comments, aligned."""
+    met = {eq.name for eq in system.equations} | {node.attr("name") for node in walk(
+        [eq.rhs for eq in system.equations]) if node.op == "ref"} | set(system.ranges)
+    lines = [f"{_size_left(system, name)}: {_size(shape)}" for name, shape in system.declared.items() if name in met]
     if lines:
         lines.append("")
     rows = [(equation_text(eq), eq.comment) for eq in system.equations]

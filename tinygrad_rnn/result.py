@@ -30,7 +30,8 @@ class Trace(Result):
 def trace(model: Model, data: Mapping[str, Any], of: str, **options: Any) -> Trace:
     """Run the derived equations and keep all: see `Model.trace`."""
     derived = model.grad(of)
-    own = model.system.of_role("defined")
+    hidden = getattr(model, "hidden", ())  # such as the noise of what is drawn
+    own = [name for name in model.system.of_role("defined") if name not in hidden]
     adjoints = {name: derived.adjoints[name] for name in own if name in derived.adjoints}
     found = derived.run(data, want=(*own, *adjoints.values()), **options)
     xp, at = backends.current().xp, backends.current().asarray

@@ -1,8 +1,8 @@
-"""Rewrites of typed expressions that keep their value: substitution, simplification, stable losses."""
+"""Rewrites of typed expressions that keep their value: substitution, stable losses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from .node import At, Node, Type, const, free, ordered, rebuild, ref, walk
@@ -22,115 +22,6 @@ def is_const(node: Node, value: float) -> bool:
 def remade(node: Node, args: tuple[Node, ...]) -> Node:
     """node with other arguments, typed anew."""
     return node if args == node.args else make(TABLE[node.op], args, dict(node.attrs))
-
-
-# -- simplification: only for what the project derives, never for what a person wrote --------------
-
-
-def _add(a: Node, b: Node) -> Node | None:
-    if is_const(a, 0.0):
-        return b
-    if is_const(b, 0.0):
-        return a
-    if a is b:
-        return f.multiply(2.0, a)
-    return f.subtract(a, b.args[0]) if b.op == "negative" else None
-
-
-def _subtract(a: Node, b: Node) -> Node | None:
-    if is_const(b, 0.0):
-        return a
-    return f.add(a, b.args[0]) if b.op == "negative" else -b if is_const(a, 0.0) else None
-
-
-def _multiply(a: Node, b: Node) -> Node | None:
-    if is_const(a, 1.0):
-        return b
-    if is_const(b, 1.0):
-        return a
-    if is_const(a, 0.0) or is_const(b, 0.0):
-        return ZERO
-    for x, y in ((a, b), (b, a)):
-        if x.op == "negative":
-            return f.negative(f.multiply(x.args[0], y) if x is a else f.multiply(y, x.args[0]))
-        if x.op == "divide" and is_const(x.args[0], 1.0):
-            return f.divide(y, x.args[1])
-    return None
-
-
-def _divide(a: Node, b: Node) -> Node | None:
-    if is_const(b, 1.0):
-        return a
-    return ZERO if is_const(a, 0.0) else None
-
-
-def _power(a: Node, b: Node) -> Node | None:
-    return a if is_const(b, 1.0) else None
-
-
-def _folded(node: Node) -> Node | None:
-    """Arithmetic between two constants."""
-    values = [a.attr("value") for a in node.args if a.op == "const"]
-    if len(values) != len(node.args) or not values:
-        return None
-    work: dict[str, Callable[..., float]] = {"add": lambda x, y: x + y, "subtract": lambda x, y: x - y,
-                                             "multiply": lambda x, y: x * y, "negative": lambda x: -x}
-    return const(work[node.op](*values), Type((), (), "weak")) if node.op in work else None
-
-
-# Operations that are zero where one argument is.
-LINEAR = {"sum", "mean", "cumsum", "matmul", "dot", "outer", "einsum", "embed", "reshape", "transpose", "expand",
-          "slice", "place", "pick", "flatten", "conv2d", "conv2d_transpose", "conv2d_kernel", "patches", "add_patches",
-          "avg_pool", "avg_unpool"}
-LIKE = {"ones_like", "zeros_like"}  # of their argument only the shape and the indices count
-SIMPLER: dict[str, Callable[..., Node | None]] = {
-    "add": _add, "subtract": _subtract, "multiply": _multiply, "divide": _divide, "power": _power,
-    "negative": lambda a: a.args[0] if a.op == "negative" else None,
-}
-
-
-def _as_large(simple: Node, node: Node) -> Node:
-    """What has been made of node, with the shape and the indices that it may have lost."""
-    if _alike(simple, node):
-        return simple
-    if is_const(simple, 0.0):
-        return f.zeros_like(node)
-    ones = f.ones_like(node)
-    return ones if is_const(simple, 1.0) else f.multiply(simple, ones)
-
-
-def _alike(a: Node, b: Node) -> bool:
-    return (a.shape, a.indices) == (b.shape, b.indices)
-
-
-def simplified(roots: Iterable[Node], names: Mapping[Node, Node] | None = None) -> dict[Node, Node]:
-    """Each node under roots, without terms such as 1 * x, x + 0 or --x; the value is the same.
-
-    names: values that have a name; the name is written in their place.
-    """
-    names = names or {}
-
-    def change(node: Node, args: tuple[Node, ...]) -> Node:
-        if node in names and names[node].type == node.type:
-            return names[node]
-        if node.op in LIKE:
-            args = tuple(a if _alike(a, old) else old for a, old in zip(args, node.args, strict=True))
-        elif TABLE[node.op].kind != "elementwise":
-            if node.op in LINEAR and any(a is ZERO and old is not ZERO for a, old in zip(args, node.args, strict=True)):
-                return ZERO
-            args = tuple(map(_as_large, args, node.args))
-        node = remade(node, args)
-        for _ in range(4):
-            rule = SIMPLER.get(node.op)
-            new = _folded(node)
-            if new is None and rule is not None:
-                new = rule(*node.args)
-            if new is None:
-                break
-            node = new
-        return node
-
-    return rebuild(roots, change)
 
 
 # -- substitution of an index ----------------------------------------------------------------------
@@ -181,17 +72,34 @@ STABLE: dict[tuple[str, str], Callable[..., Node]] = {
 }
 
 
-def stabilised(system: System) -> System:
-    """cross_entropy(softmax(z), k) computed from z by log-sum-exp, and its like, seen through names."""
-    mains = {eq.name: eq for eq in system.equations if not eq.is_boundary}
+def stable(roots: Iterable[Node], kept: Collection[Node] = ()) -> dict[Node, Node]:
+    """Each node under roots, where cross_entropy(softmax(z), k) and its like are computed from z.
+
+    kept: nodes, such as a softmax whose own gradient is wanted, past which nothing is computed.
+    """
+
+    def change(node: Node, args: tuple[Node, ...]) -> Node:
+        form = None if not args or node.args[0] in kept else from_inside(node.op, args[0], args[1:])
+        return remade(node, args) if form is None else form
+
+    return rebuild(roots, change)
+
+
+def from_inside(op: str, inner: Node, rest: tuple[Node, ...]) -> Node | None:
+    """op(inner, *rest), a loss, from what goes into the softmax or sigmoid `inner`; None where it is no such loss."""
+    rule = STABLE.get((op, inner.op))
+    return rule(inner.args[0], *rest) if rule is not None and _last_axis(inner) else None
+
+
+def stabilised(system: System, kept: Collection[str] = ()) -> System:
+    """cross_entropy(softmax(z), k) computed from z by log-sum-exp, and its like, seen through all names but `kept`."""
+    mains = {eq.name: eq for eq in system.equations if not eq.is_boundary and eq.name not in kept}
 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
         node = remade(node, args)
         if args and any(outer == node.op for outer, _ in STABLE):
-            inner = _seen_through(args[0], mains)
-            rule = STABLE.get((node.op, inner.op))
-            if rule is not None and _last_axis(inner):
-                return rule(inner.args[0], *args[1:])
+            form = from_inside(node.op, _seen_through(args[0], mains), args[1:])
+            return node if form is None else form
         return node
 
     new = rebuild((eq.rhs for eq in system.equations), change)

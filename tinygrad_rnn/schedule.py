@@ -104,7 +104,8 @@ def _loop(part: nx.DiGraph[Vertex]) -> Loop:
             continue
         signs = {(s > 0) - (s < 0) for s in shifts} - {0}
         if len(signs) != 1:
-            reasons[index] = ("its shifts point to the past and to the future" if signs else "it is not shifted")
+            reasons[index] = ("its shifts point to the past and to the future" if signs else
+                              f"it is not shifted, as in {index}-1")
             continue
         kept = nx.DiGraph()
         kept.add_nodes_from(part)

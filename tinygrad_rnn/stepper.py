@@ -12,11 +12,12 @@ from . import backends
 from .arguments import whole
 from .config import Feed
 from .declared import Pose, Sampling, computable_ahead
-from .demand import demand
-from .errors import BadValue
-from .feeds import position_key
+from .demand import check_carried, demand
+from .errors import BadName, BadType, BadValue
+from .feeds import check_names, position_key
 from .generate import codes
 from .node import walk
+from .ops.table import near
 from .places import entering
 from .schedule import needed
 from .system import System
@@ -32,7 +33,8 @@ class Stepper:
 
     want: names; by default all that have the index of time alone. data: inputs without time, such as the sentence to
     translate, given once; what follows from them alone is computed once. lengths: of their indices. Declared data that
-    a step is not given are drawn, by seed, temperature, top_k and top_p as in `Model.run`.
+    a step is not given are drawn, by seed, temperature, top_k and top_p as in `Model.run`. Results are (batch, indices
+    other than time, features).
 
     The first two steps go through `Model.run`, which checks everything; from then on the plan of one step is replayed
     with its state left where it is.
@@ -43,7 +45,7 @@ class Stepper:
                  temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, **inputs: Any):
         self.batch = whole("batch", batch, at_least=1)
         self.model, self.index = model, time_of(model.system)
-        self.want = None if want is None else tuple(want)
+        self.want = None if want is None else _wanted(model.system, want)
         self.lengths, self.seed, self.sampling = lengths, seed, Sampling(temperature, top_k, top_p)
         self._whole = {name: entering(name, value) for name, value in model._inputs(data, inputs).items()}
         for name in self._whole:
@@ -60,6 +62,9 @@ class Stepper:
 
     @state.setter
     def state(self, state: dict[str, Any] | None) -> None:
+        if state is not None and not isinstance(state, Mapping):
+            raise BadType("state is what a stepper or a run left, a dict of arrays by name, not "
+                          f"{type(state).__name__}")
         self._state, self._live = state, None
 
     def reset(self) -> None:
@@ -70,6 +75,7 @@ class Stepper:
         """One step: inputs (batch, features), or (batch,) integers for classes; results likewise."""
         if self._live is not None and self._live.takes(inputs):
             return self._done(self._live.step(inputs), inputs)
+        check_names(self.model.system, inputs, self.model.declared)
         model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
         system, state = model.system, self.state if self.state is None else _moved(self.state)
         data = {**self.given_ahead(), **self._with_time(inputs)}
@@ -77,15 +83,18 @@ class Stepper:
             name for name in self.model.system.of_role("defined")
             if system.quantities[name].role == "defined" and system.quantities[name].slots == (self.index,)
             and set(demand(system, [name]).inputs) <= set(data))
+        if not want:
+            raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; a step of this model takes "
+                           f"{', '.join(n for n in system.of_role('input') if system.runs_over(n, self.index))}")
         check_causal(system, want, self.index)
-        want = tuple(n for n in want if system.quantities[n].role == "defined")
         given = {n: data[n] for n in demand(system, want).inputs if n in data}
         out, plan = model._ran(given, want, state=state, lengths=self.lengths_of(system, want), seed=self.seed,
                                batch=self.batch, steps=self._one_step(system, want))
         self.state = out.state
         if state is not None and len(plan.parts) == len(plan.levels) == 1 and not self.lengths:
-            self._live = _Live(model, plan, inputs, want, self.seed, out.state)
-        found = {name: value[:, 0] if system.quantities[name].batched else value[0] for name, value in out.items()}
+            self._live = _Live(model, plan, inputs, want, self.seed, out.state, self.index)
+            model._plans.lend(plan, self._live)
+        found = {name: _only_step(value, system, system.quantities[name], self.index) for name, value in out.items()}
         return self._done(found, inputs)
 
     def _done(self, found: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,6 +137,9 @@ class Stepper:
             named = dict(self.lengths)
         used = {system.range_of(i) for name in demand(system, tuple(want)).inputs
                 for i in system.quantities[name].slots}
+        if any(i in system.ranges and system.range_of(i) == system.range_of(self.index) for i in named
+               ) and system.range_of(self.index) in used:
+            raise BadValue(f"a step is one position of {self.index}; give lengths of other indices only")
         return {i: n for i, n in named.items() if i not in system.ranges or system.range_of(i) in used} or None
 
     def _one_step(self, system: System, want: tuple[str, ...]) -> dict[str, int] | None:
@@ -151,8 +163,8 @@ class _Live:
     """A plan of one step whose buffers hold the state."""
 
     def __init__(self, model: Model, plan: Plan, inputs: Mapping[str, Any], want: Iterable[str], seed: int,
-                 state: Mapping[str, Any]):
-        self.model, self.plan, (part,) = model, plan, plan.parts
+                 state: Mapping[str, Any], index: str):
+        self.model, self.plan, self.index, (part,) = model, plan, index, plan.parts
         quantities = model.system.quantities
         self._arrays = part.weights
         arrays = {name: entering(name, value) for name, value in inputs.items()}
@@ -171,10 +183,9 @@ class _Live:
         self._feed, self._done = Feed({}, seed=seed), 0
 
     def _here(self, value: Any, q: Quantity) -> Any:
-        """The only position: (batch, features)."""
+        """The only position: (batch, other indices, features)."""
         value = self.plan.xp.moveaxis(value, -1, 0) if q.batched else value
-        at_time = value[:, 0] if q.batched and q.slots else value[0] if q.slots else value
-        return at_time
+        return _only_step(value, self.model.system, q, self.index)
 
     def takes(self, inputs: Mapping[str, Any]) -> bool:
         """Are these inputs like those that it was made for, and weights and precision still the same?"""
@@ -198,7 +209,7 @@ class _Live:
         for name, target in self._inputs:
             target[...] = self._at(inputs[name]) if self._on_device else inputs[name]
         if self._moving:
-            feed = replace(self._feed, counted=True, behind={i: n + self._done for i, n in self._behind.items()})
+            feed = replace(self._feed, behind={i: n + self._done for i, n in self._behind.items()})
             for fill in self._prelude:
                 fill(feed)
         self._done += 1
@@ -208,6 +219,25 @@ class _Live:
             with self.plan.backend.quiet():
                 self._run(0)
         return {name: array.copy() for name, array in self._results}
+
+
+def _wanted(system: System, want: Iterable[str]) -> tuple[str, ...]:
+    """The names, checked."""
+    if not isinstance(want, Iterable):
+        raise BadType(f"want is a name or a list of names, not {want!r}")
+    names = (want,) if isinstance(want, str) else tuple(dict.fromkeys(want))
+    for name in names:
+        if name not in system.quantities:
+            raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
+    return names
+
+
+def _only_step(value: Any, system: System, q: Quantity, index: str) -> Any:
+    """The value (batch, indices, features) at its only position in time, without that axis."""
+    if not system.runs_over(q.name, index):
+        return value
+    axis = next(k for k, i in enumerate(q.slots) if system.range_of(i) == system.range_of(index))
+    return value[(*[slice(None)] * (axis + q.batched), 0)]
 
 
 def _moved(arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,8 +256,9 @@ def time_of(system: System) -> str:
 
 
 def check_causal(system: System, want: Iterable[str], index: str) -> None:
-    """Raise where a wanted quantity needs steps that have not arrived yet."""
+    """Raise where a wanted quantity needs steps that have not arrived yet, or are behind and not in a state."""
     r = system.range_of(index)
+    check_carried(system, want, [index])
     for eq in needed(system, want):
         for node in walk([eq.rhs]):
             attrs = dict(node.attrs)

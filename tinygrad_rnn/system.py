@@ -122,6 +122,14 @@ class System:
         return replace(self, equations=tuple(equations), quantities=dict(quantities), **more)
 
 
+def fresh(name: str, taken: Any) -> str:
+    """name, or the first of name_2, name_3, ... that is not taken."""
+    k, candidate = 2, name
+    while candidate in taken:
+        candidate, k = f"{name}_{k}", k + 1
+    return candidate
+
+
 def meets(slot: At, target: At) -> bool:
     """May a reference's slot read a position that an equation with left-hand slot `target` sets?
 

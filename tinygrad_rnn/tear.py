@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .errors import BadValue
-from .infer import fresh
 from .node import BATCH, At, Node, Type, free, ordered, rebuild, ref
 from .ops import f
 from .rewrite import position_of, remade
 from .schedule import needed
-from .system import Equation, Quantity, System, meets
+from .system import Equation, Quantity, System, fresh, meets
 
 
 def cut_index(system: System) -> str:
@@ -148,7 +147,8 @@ class _Tear:
             return starts[at.offset]
         kind = Type(ordered([*node.indices, index]), node.shape, node.dtype)
         inside = ref(name, (*slots[:k], free(index), *slots[k + 1 :]), kind)
-        here = f.equal(f.position(index=index), position_of(at))
+        of_each = Node("position", (), {"index": index}.items(), Type(ordered([index, BATCH]), (), "weak"))
+        here = f.equal(of_each, position_of(at))  # both count on from a state
         value = self._total(eq, f.sum(f.where(here, inside, 0.0), over=(index,), axis=()), node)
         for offset, start in starts.items():
             value = f.add(value, f.where(f.equal(position_of(at), float(offset)), start, 0.0))

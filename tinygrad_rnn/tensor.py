@@ -13,18 +13,22 @@ from typing import Any
 import numpy as np
 
 from . import backends
-from .arguments import first_true
-from .autodiff import backward, spread
+from .arguments import whole
+from .autodiff import backward
+from .broadcast import broadcast
+from .dtypes import DTYPES, WHOLE, named, taken
 from .errors import BadType, BadValue
 from .evaluate import evaluate
+from .indexing import indexed
 from .node import Node, Operators, Type, walk
-from .ops import TABLE, apply
+from .ops import apply
 from .ops.draws import DECLARED
-from .ops.feature import sliced
-from .ops.table import as_node
+from .ops.positional import check_rate
+from .ops.table import as_node, floating
 from .places import check_place, described, entering, on_device
-from .rewrite import ONE
+from .rewrite import ONE, stable
 from .scope import noted, scopes_of
+from .whole_numbers import CODED, checked
 
 # By backend, values that have been computed, for as long as their node is alive.
 _VALUES: defaultdict[str, weakref.WeakKeyDictionary[Node, Any]] = defaultdict(weakref.WeakKeyDictionary)
@@ -84,26 +88,19 @@ class Tensor(Operators):
         if op in DECLARED:
             raise BadType(f"{op} declares data of a model, w[t] = {op}(...); tensors are filled by numpy.random")
         check_operands(op, args)
-        tensors = [a if isinstance(a, (Tensor, bool, int, float)) else Tensor(a) for a in args]
+        if attrs.pop("over", None):
+            raise BadValue(f"over= names the indices of a model's quantities, and tensors have none; {op} takes axis=")
+        entering = Tensor if op in CODED else (Tensor, bool, int, float)  # as they are; all else becomes a tensor
+        op, tensors, attrs = checked(op, [a if isinstance(a, entering) else Tensor(a) for a in args], attrs)
         nodes = [a.node if isinstance(a, Tensor) else as_node(a, op) for a in tensors]
-        if op == "one_hot":
-            attrs.setdefault("codes", nodes[0].dtype.startswith("int"))
-        if op == "embed" and nodes[1].dtype.startswith("int"):
-            op = "take"
-        if op in ("cross_entropy", "softmax_cross_entropy") and nodes[1].dtype.startswith("int"):
-            _check_classes(tensors[1], nodes[0].shape[-1])
-            nodes[1] = apply("one_hot", nodes[1], size=nodes[0].shape[-1], codes=True)
         wants = any(isinstance(a, Tensor) and a.requires_grad for a in tensors)
-        return cls.of_node(noted(apply(op, *_broadcast(op, nodes), **attrs), nodes), wants)
+        return cls.of_node(noted(apply(op, *broadcast(op, nodes), **attrs), nodes), wants)
 
     def _apply(self, op: str, *args: Any, **attrs: Any) -> Any:
         return Tensor.build(op, *args, **attrs)
 
     def __getitem__(self, key: Any) -> Tensor:
-        keys = list(key) if isinstance(key, tuple) else [key]
-        if any(_are_positions(k) or k is None for k in keys):
-            return _indexed(self, keys)
-        return sliced(self, key)
+        return indexed(self, key)
 
     def __eq__(self, other: Any) -> Any:
         return self._apply("equal", self, other)
@@ -161,11 +158,12 @@ class Tensor(Operators):
     def _value(self) -> Any:
         values = _VALUES[self.backend]
         if self.node not in values:
-            with backends.using(self.backend) as backend:
-                (value,) = evaluate([self.node], values)
-                number = isinstance(value, (bool, float))
-                values[self.node] = backend.asarray(value, self.dtype) if number else value
-        return values[self.node]
+            with backends.using(self.backend):
+                (values[self.node],) = evaluate([self.node], values)
+        value = values[self.node]
+        if self.node.dtype != self.dtype:  # what only numbers entered is kept as exact as they are
+            value = backends.load(self.backend).asarray(value, self.dtype)
+        return value
 
     def numpy(self) -> Any:
         """The value as a NumPy array of the caller's own, copied to the host where it lies on a GPU."""
@@ -191,6 +189,10 @@ class Tensor(Operators):
             raise BadType("this tensor lies on the GPU and is not moved without being asked to; take x.numpy()")
         array = self.numpy()
         return array if dtype is None else array.astype(dtype)
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles are of the values: a graph is not copied."""
+        return Tensor, (self.numpy(), self.requires_grad)
 
     def __dlpack__(self, **options: Any) -> Any:
         return self._value().__dlpack__(**options)
@@ -222,19 +224,18 @@ class Tensor(Operators):
         if not leaves:
             raise BadValue("no tensor under this one has requires_grad=True, so there is nothing to differentiate")
         for leaf, g in zip(leaves, grad(self, leaves, gradient), strict=True):
-            value = g.detach()
-            leaf.grad = value if leaf.grad is None else Tensor(leaf.grad._value() + value._value())
+            total = g._value() if leaf.grad is None else leaf.grad._value() + g._value()
+            leaf.grad = Tensor(total, dtype=leaf.dtype)
 
     # -- methods of the array API --------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape."""
-        whole = len(shape) == 1 and not isinstance(shape[0], int)
-        return self._apply("reshape", self, shape=shape[0] if whole else shape)
+        return self._apply("reshape", self, shape=_listed(shape))
 
-    def transpose(self, *axes: int) -> Tensor:
+    def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, reversed by default."""
-        return self._apply("transpose", self, axes=axes or None)
+        return self._apply("transpose", self, axes=_listed(axes) or None)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The sum over axes."""
@@ -289,6 +290,8 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     """
     if isinstance(wrt, Tensor):
         return grad(of, [wrt], gradient)[0]
+    if not isinstance(of, Tensor):
+        raise BadType(f"a gradient is of a tensor, not {of!r:.80}")
     if not isinstance(wrt, Sequence) or not all(isinstance(t, Tensor) for t in wrt):
         raise BadType(f"grad is with respect to a tensor or a list of them, not {wrt!r:.80}")
     _check_scalar(of, gradient)
@@ -296,15 +299,34 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
     seed = ONE if gradient is None else (gradient if isinstance(gradient, Tensor) else Tensor(gradient)).node
     if seed is not ONE and seed.shape != of.shape:
         raise BadValue(f"gradient has shape {seed.shape}, the tensor {of.shape}")
-    targets = {t.node for t in wrt}
+    for t in wrt:
+        if t.node.dtype.startswith(("int", "bool")):
+            raise BadType(f"only floating-point tensors have gradients, not {t.dtype}")
+    new = stable([of.node], kept={t.node for t in wrt})
+    root, targets = new[of.node], [new.get(t.node, t.node) for t in wrt]
     active: set[Node] = set()
-    for node in walk([of.node]):
+    for node in walk([root]):
         if node in targets or any(a in active for a in node.args):
             active.add(node)
-    adjoint = backward(of.node, seed, active) if of.node in active else {}
+    adjoint = backward(root, seed, active) if root in active else {}
     wants = any(t.requires_grad for t in wrt)
-    return [Tensor.of_node(spread(adjoint[t.node], t.node), wants) if t.node in adjoint
-            else Tensor(backends.current().xp.zeros(t.shape, t.dtype)) for t in wrt]
+    return [Tensor.of_node(_as_like(adjoint[node], node), wants) if node in adjoint
+            else Tensor(backends.current().xp.zeros(node.shape, t.dtype)) for t, node in zip(wrt, targets, strict=True)]
+
+
+def _listed(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sizes or axes that are given one by one or as one tuple."""
+    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+
+
+def as_operand(x: Any) -> Any:
+    """x, a tensor or an expression; the tensor of anything else."""
+    return x if isinstance(x, Operators) else Tensor(x)
+
+
+def _as_like(g: Node, like: Node) -> Node:
+    """g with like's shape, and its dtype where g came from numbers only."""
+    return g * apply("ones_like", like) if g.shape != like.shape or g.dtype == "weak" else g
 
 
 def _check_scalar(of: Tensor, gradient: Any) -> None:
@@ -317,20 +339,17 @@ def _owner(node: Node) -> Tensor | None:
     return node.attr("name").tensor()
 
 
-def _to_array(data: Any, dtype: str | None) -> Any:
+def _to_array(data: Any, dtype: Any) -> Any:
     """A copy of data on the backend in use, in a dtype that tensors have."""
     if isinstance(data, Tensor) and data.backend == backends.backend():
         data = data._value()
     array = entering("the data of a tensor", data)
-    if dtype is None and not hasattr(data, "dtype"):
-        dtype = {"f": "float32", "i": "int64", "u": "int64"}.get(array.dtype.kind)
-    if array.dtype.kind in "biuf":
-        array = backends.current().xp.array(array, dtype)
-    if array.dtype.kind in "iu" and str(array.dtype) not in ("int32", "int64"):
-        array = array.astype("int64")
-    if str(array.dtype) not in ("float32", "float64", "int32", "int64", "bool"):
-        raise BadType(f"a tensor holds float32, float64, int32, int64 or bool, not {array.dtype}")
-    return array
+    goal = taken(array.dtype, hasattr(data, "dtype")) if dtype is None else named(dtype)
+    if array.dtype.kind not in "biuf" or goal not in DTYPES:
+        raise BadType(f"a tensor holds {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, not {goal}")
+    if array.dtype.kind == "u" and array.size and goal in WHOLE and int(array.max()) > np.iinfo(goal).max:
+        raise BadValue(f"{int(array.max())} is too large for {goal}")
+    return backends.current().xp.array(array, goal)
 
 
 def check_operands(op: str, args: Sequence[Any]) -> None:
@@ -351,43 +370,6 @@ def check_operands(op: str, args: Sequence[Any]) -> None:
                       "asked to; take tr.asarray(x) of the second")
 
 
-def _are_positions(key: Any) -> bool:
-    return isinstance(key, (Tensor, np.ndarray, list)) or on_device(key)
-
-
-def _broadcast(op: str, nodes: list[Node]) -> list[Node]:
-    """Arguments of one shape, as the rows want them; scalars stay."""
-    if op == "matmul" and max(n.rank for n in nodes) > 2:
-        lead = joint([n.shape[:-2] for n in nodes if n.rank > 1])
-        return [stretched(n, (*lead, *n.shape[-2:])) if n.rank > 1 else n for n in nodes]
-    if TABLE[op].kind != "elementwise" or op not in TABLE:
-        return nodes
-    shape = joint([n.shape for n in nodes])
-    return [n if n.shape == () else stretched(n, shape) for n in nodes]
-
-
-def joint(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape to which all of them broadcast."""
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise BadValue(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from None
-
-
-def stretched(node: Node, shape: tuple[int, ...]) -> Node:
-    """node broadcast to shape: axes of size 1 are dropped, then every missing axis is expanded."""
-    if node.shape == shape:
-        return node
-    own = (1,) * (len(shape) - node.rank) + node.shape
-    kept = tuple(s for s, goal in zip(own, shape, strict=True) if s == goal)
-    if kept != node.shape:
-        node = apply("reshape", node, shape=kept)
-    for axis, (s, goal) in enumerate(zip(own, shape, strict=True)):
-        if s != goal:
-            node = apply("expand", node, axis=axis, size=goal)
-    return node
-
-
 def _reduced(op: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
     result = x._apply(op, x, axis=axis)
     if not keepdims:
@@ -396,47 +378,9 @@ def _reduced(op: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
     return result.reshape(tuple(1 if k in axes else s for k, s in enumerate(x.shape)))
 
 
-def _indexed(x: Tensor, keys: list[Any]) -> Tensor:
-    """x[keys] with new axes (None) and one array of positions."""
-    if Ellipsis in [k for k in keys if not _are_positions(k) and not isinstance(k, slice)]:
-        hole = next(j for j, k in enumerate(keys) if k is Ellipsis)
-        used = sum(k is not None and k is not Ellipsis for k in keys)
-        keys[hole : hole + 1] = [slice(None)] * (x.ndim - used)
-    axis = 0
-    for k in keys:
-        if k is None:
-            x = x._apply("expand", x, axis=axis, size=1)
-            axis += 1
-        elif _are_positions(k):
-            positions = k if isinstance(k, Tensor) else Tensor(k)
-            if positions.dtype == "bool":
-                raise BadType("a mask as an index would give a shape that depends on values; use where(mask, a, b)")
-            at = _positions(positions._value(), x.shape[axis])
-            x = x._apply("take", x, Tensor(at), axis=axis)
-            axis += at.ndim
-        else:
-            x = sliced(x, (*[slice(None)] * axis, k))
-            axis += isinstance(k, slice)
-    return x
-
-
-def _positions(at: Any, size: int) -> Any:
-    if at.dtype.kind not in "iu" or ((at < -size) | (at >= size)).any():
-        raise BadValue(f"positions are whole numbers from {-size} to {size - 1}")
-    return backends.current().xp.where(at < 0, at + size, at)
-
-
-def _check_classes(k: Any, size: int) -> None:
-    classes = k._value()
-    at = first_true((classes < 0) | (classes >= size))
-    if at is not None:
-        raise BadValue(f"class {classes[at]} at {list(at)} is out of range; the classes are 0 to {size - 1}")
-
-
-def _dropout(x: Any, rate: Any, shared: Any = None, seed: int | None = None) -> Tensor:
-    from .ops.positional import check_rate
-
-    rate = check_rate(rate)
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    kept = np.random.default_rng(seed).random(x.shape) >= rate
-    return x * Tensor((kept / (1 - rate)).astype(x.dtype))
+def _dropout(x: Any, rate: Any, shared: Any = None, seed: Any = None) -> Tensor:
+    if shared is not None:
+        raise BadValue("shared= names an index of a model, and tensors have none")
+    x, rate = as_operand(x), check_rate(rate)
+    kept = np.random.default_rng(None if seed is None else whole("seed", seed, at_least=0)).random(x.shape) >= rate
+    return x * Tensor((kept / (1 - rate)).astype(floating(x.dtype)))

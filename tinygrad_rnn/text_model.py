@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import real, whole
 from .arrays import to_numpy
 from .data import Vocabulary, split_text, streams
 from .errors import BadFile, BadValue
@@ -28,7 +29,10 @@ CHECKPOINT = "model.safetensors"
 
 @dataclass(frozen=True)
 class Settings:
-    """How a character model is trained; kept in the checkpoint, so that a resumed run goes on with the same."""
+    """How a character model is trained; kept in the checkpoint, so that a resumed run goes on with the same.
+
+    Raises `BadValue` or `BadType` for what no training can have.
+    """
 
     epochs: int = 16
     batch: int = 32
@@ -36,6 +40,12 @@ class Settings:
     lr: float = 6e-3
     clip: float = 5.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "steps"):
+            whole(name, getattr(self, name), at_least=1)
+        real("lr", self.lr, at_least=0)
+        whole("seed", self.seed, at_least=0)
 
 
 def bits(nats: float) -> float:
@@ -52,9 +62,8 @@ def sample(model: Model, vocabulary: Vocabulary, length: int, temperature: float
     """
     if not prime:
         raise BadValue("the model needs at least one character to begin with")
-    if length < 0 or temperature < 0:
-        raise BadValue("length and temperature are at least 0")
-    rng = np.random.default_rng(seed)
+    length, temperature = whole("length", length, at_least=0), real("temperature", temperature, at_least=0)
+    rng = np.random.default_rng(whole("seed", seed, at_least=0))
     step = model.stepper(batch=1, want=["y"])
     for code in vocabulary.encode(prime):
         p = step(x=np.array([code]))["y"]

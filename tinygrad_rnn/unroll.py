@@ -6,12 +6,11 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .infer import fresh
 from .node import BATCH, At, Node, Type, const, ref
 from .ops import TABLE, f
 from .ops.table import make
 from .rewrite import ZERO
-from .system import Equation, Quantity, System
+from .system import Equation, Quantity, System, fresh
 
 Positions = tuple[int, ...]
 

@@ -48,6 +48,12 @@ def kernels(system: System) -> set[str]:
     return {k.attr("name") for k in second if k.op == "ref"} & set(system.of_role("weight"))
 
 
+def _checked(rules: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str, Any]:
+    rules = {} if rules is None else rules
+    check_rules(rules, names)
+    return dict(rules)
+
+
 def _in_one(xp: Any, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Copies of the arrays as slices of one, so that clipping and an update are single passes."""
     found = cut(xp.empty(sum(a.size for a in arrays.values()), dtype), arrays)
@@ -69,8 +75,7 @@ class Weights(MutableMapping[str, Any]):
         for name, shape in self.shapes.items():
             if np.prod([float(s) for s in shape]) > LARGEST:
                 raise BadValue(f"the weight {name} would have shape {shape}, more than {LARGEST} numbers")
-        self.seed, self.rules = seed, dict(rules or {})
-        check_rules(self.rules, list(self.shapes))
+        self.seed, self.rules = seed, _checked(rules, self.shapes)
         self._arrays: dict[str, Any] | None = None
         self._backend: ModuleType = backends.current()
 
@@ -81,7 +86,7 @@ class Weights(MutableMapping[str, Any]):
         In the order of memory, where those that are multiplied by the same lie next to each other.
         """
         if self._arrays is None:
-            self._arrays, self._backend = self._initial(), backends.current()
+            self._arrays, self._backend = self._initial(self.seed, self.rules), backends.current()
         if self._backend is not backends.current():
             host = {k: self._backend.to_host(v) for k, v in self._arrays.items()}
             self._backend = backends.current()
@@ -93,22 +98,22 @@ class Weights(MutableMapping[str, Any]):
         place = {name: k for k, name in enumerate(self.arrays)}
         return sorted(names, key=lambda name: place.get(name, len(place)))
 
-    def _initial(self) -> dict[str, Any]:
+    def _initial(self, seed: int, rules: Mapping[str, Any]) -> dict[str, Any]:
         xp = backends.current().xp
         loops = recurrent(self._system)
         quantities = self._system.quantities
         slid = kernels(self._system)
         shapes = {name: self.shapes[name] for name in stacks(self._system).ordered(self.shapes)}
-        values = {name: initial(name, shape, name in loops, self.rules, self.seed, len(quantities[name].slots),
+        values = {name: initial(name, shape, name in loops, rules, seed, len(quantities[name].slots),
                                 name in slid)
                   for name, shape in shapes.items()}
         return _in_one(xp, values, self._system.dtype)
 
     def reset(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> None:
         """Draw every weight anew, in place."""
-        check_rules(dict(rules or {}), list(self.shapes))
-        self.seed, self.rules = seed, dict(rules or {})
-        fresh = self._initial()
+        rules = _checked(rules, self.shapes)
+        fresh = self._initial(seed, rules)
+        self.seed, self.rules = seed, rules
         for name, array in self.arrays.items():
             array[...] = fresh[name]
 

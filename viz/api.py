@@ -163,6 +163,8 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
         view = "unrolled" if ending == PAGE else "folded"
     _one_of("view", view, VIEWS)
     _check_goes_with(view, {"steps": steps, "elide": elide})
+    if values is None and example != 0:
+        raise BadValue(f"example={example!r} is one of the values, and there are none; give values=")
     run = None if values is None else Values(found.system, values, example=example)
     options = _checked(found.system, view, Options(
         steps, ending != PAGE if elide is None else elide, detail, notation, shares, run, colour, focus, quantity))

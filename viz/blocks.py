@@ -62,7 +62,7 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
     t = arrange(inside, states, passed(block, roles), title(block, roles) if numbered else carried(block, roles), panel,
                 pitch)
     t.marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
-    t.panels = [replace(p, mark=t.marks[block.quantities[0]]) for p in t.panels]
+    t.panels = [replace(p, mark=t.marks[carried_names(block, roles)[0]]) for p in t.panels]
     return t.mirrored() if block.direction < 0 else t
 
 
@@ -100,7 +100,8 @@ def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: f
     name = string(label) if len(block.quantities) == 1 else ", ".join(carried_names(block, roles))
     marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
     t = simple(style or fill(block, roles), label, name, below, side, list(block.quantities),
-               block.direction if direction is None else direction, lines, stretch, marks[block.quantities[0]])
+               block.direction if direction is None else direction, lines, stretch,
+               marks[carried_names(block, roles)[0]])
     t.marks = marks
     return t
 

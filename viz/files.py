@@ -24,6 +24,8 @@ def target(path: str | os.PathLike[str], endings: tuple[str, ...]) -> tuple[Path
 
 def replaced(file: Path, write: Callable[[Path], None]) -> Path:
     """Let `write` fill a new file in the same folder, then put it in place. Raises `BadFile`."""
+    if not file.parent.is_dir():
+        raise BadFile(f"cannot write {str(file)!r}: there is no folder {str(file.parent)!r}; make it first")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{file.stem[:40]}.", suffix=file.suffix, dir=file.parent)
         os.close(handle)

@@ -70,7 +70,8 @@ class _Folded:
     def wires_back(self, block: Block, template: Template) -> None:
         """The loops of a cell that shows its inside: from where a state leaves round to where it enters."""
         for key, port in ports_of(block, self.roles).items():
-            if port.state and port.name in template.rails and key in template.ins:
+            own = port.state or (port.name in block.quantities and not block.boundary)  # else of a layer below
+            if own and port.name in template.rails and key in template.ins:
                 shift = ", ".join(str(s).replace("-", "−") for s in port.slots if s.offset)
                 label = (*quantity(port.name), Span("  "), Span(shift))
                 self.found[block.name, port.name, block.name, key] = Link(

@@ -12,6 +12,7 @@ from tinygrad_rnn.node import At, Node, refs
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.system import System
 
+from . import oplabels
 from .names import PRODUCTS, is_fixed
 from .roles import SQUASHING, Block, Roles
 from .scene import Mark
@@ -213,7 +214,7 @@ class _Operations:
             return "box", "weight", self.weight_label(node), self.swallowed([node])
         if node.op in SIGNS:
             return "circle", "op", TABLE[node.op].symbol, args
-        symbol = SYMBOLS.get(node.op, TABLE[node.op].symbol or node.op)
+        symbol = SYMBOLS.get(node.op) or oplabels.symbol(node)
         if node.op == "sigmoid":
             return "box", "gate", symbol, self.swallowed(args)
         if len(node.args) == 1:

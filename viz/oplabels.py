@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygrad_rnn.node import Node
 from tinygrad_rnn.ops import TABLE
+from tinygrad_rnn.printer import part_text
 
 LEAVES = {"ref": "input", "data": "input", "const": "plain"}
 COMMUTES = ("add", "multiply", "maximum", "minimum", "squared_error")
@@ -34,6 +35,13 @@ def label(node: Node) -> str:
         return f"{attrs['name']}[{slots}]" if slots else str(attrs["name"])
     if node.op == "const":
         return f"{attrs['value']:g}" if not isinstance(attrs["value"], bool) else str(attrs["value"])
+    return symbol(node)
+
+
+def symbol(node: Node) -> str:
+    """Of an operation; which part is taken of a value, [0:64], or of its second axis, [:, 0:64]."""
+    if node.op in ("slice", "pick"):
+        return f"[{':, ' * node.attr('axis')}{part_text(node)}]"
     return TABLE[node.op].symbol or node.op
 
 

@@ -72,7 +72,8 @@ def roles(system: System) -> Roles:
         states = {a.source for a in found if a.target in group_of.get(a.source, ()) and a.shifts}
     inside = {n for b in blocks if b.kind == "attention" for n in b.quantities}
     read = {a.source for a in found}
-    ending = {a.source for a in found if a.target in data or _is_loss(a.target, system, read)}
+    losses = _losses(system, found)
+    ending = {a.source for a in found if a.target in data or a.target in losses}
     role: dict[str, str] = {}
     mains = {eq.name: eq.rhs for eq in system.equations if not eq.is_boundary}
     for name, q in system.quantities.items():
@@ -84,7 +85,7 @@ def roles(system: System) -> Roles:
             role[name] = "data"
         elif name in states:
             role[name] = "state"
-        elif _is_loss(name, system, read):
+        elif name in losses:
             role[name] = "loss"
         elif name in inside:
             role[name] = "attention"
@@ -98,10 +99,17 @@ def roles(system: System) -> Roles:
     return Roles(system, tuple(found), role, additive, blocks)
 
 
-def _is_loss(name: str, system: System, read: set[str]) -> bool:
-    q = system.quantities[name]
-    return q.role == "defined" and not q.slots and not q.batched and q.type.shape == () and (
-        name not in read or name == "loss")
+def _losses(system: System, found: list[Arrow]) -> set[str]:
+    """What is called loss, or without one the numbers for all examples together that nothing reads; and its parts."""
+    readers: dict[str, set[str]] = {}
+    for a in found:
+        readers.setdefault(a.source, set()).add(a.target)
+    numbers = [n for n, q in system.quantities.items()
+               if q.role == "defined" and not q.slots and not q.batched and q.type.shape == ()]
+    losses = {"loss"}.intersection(numbers) or {n for n in numbers if n not in readers}
+    while parts := {n for n in numbers if n not in losses and n in readers and readers[n] <= losses}:
+        losses |= parts
+    return losses
 
 
 def _shift(a: Arrow, system: System, index: str) -> int:
@@ -152,7 +160,7 @@ def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -
     for name in [n for n, q in system.quantities.items() if q.role == "input"] + loose:
         slots = system.quantities[name].slots
         row = next((i for i in slots if i in layered), "")
-        column = next((i for i in slots if i not in system.static and i != row), "")
+        column = _column(name, row, cells, system)
         blocks.append(Block(name, (name,), "single", column, row))
     blocks = _attention(blocks, system, found)
     for block in list(blocks):
@@ -160,6 +168,17 @@ def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -
             if block.row and eq.is_boundary and eq.name in block.quantities and _at_row(eq.slots, block, system):
                 blocks.append(Block(eq.left, (eq.name,), "single", block.column, "", 0, eq.slots))
     return tuple(blocks)
+
+
+def _column(name: str, row: str, cells: list[Block], system: System) -> str:
+    """The column index of a quantity that is no cell: that of a cell over the same ranges, or the first."""
+    ranged = [i for i in system.quantities[name].slots if i not in system.static and i != row]
+    ranges = {system.range_of(i) for i in ranged}
+    for cell in cells if len(ranged) > 1 else ():
+        own = [i for i in system.quantities[cell.name].slots if i not in system.static and i != cell.row]
+        if cell.column and {system.range_of(i) for i in own} == ranges:
+            return next(i for i in ranged if system.range_of(i) == system.range_of(cell.column))
+    return ranged[0] if ranged else ""
 
 
 def _at_row(slots: tuple[At, ...], block: Block, system: System) -> bool:

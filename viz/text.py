@@ -137,8 +137,9 @@ _PART = re.compile(rf"""
     | transpose\((?P<transposed>[^\W\d]\w*)(?:\[(?P<where>[^\]:\"]*)\])?\)
     | (?P<function>sigmoid)(?=\() | (?P<plain>[^\W\d]\w*)(?!\w|\()
     | (?<![\w.])(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])
-    | [ ]\*\*[ ](?P<power>\d+) | (?P<sign>[ ]@[ ]|[ ]\*[ ]|[<>!]=|==|-)""", re.VERBOSE)
-SIGNS = {" @ ": " ", " * ": " ⊙ ", "-": "−", "<=": "≤", ">=": "≥", "!=": "≠", "==": "="}
+    | [ ]\*\*[ ](?P<power>-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])
+    | (?P<sign>[ ]\*\*[ ]|[ ]@[ ]|[ ]\*[ ]|[<>!]=|==|-)""", re.VERBOSE)
+SIGNS = {" @ ": " ", " * ": " ⊙ ", " ** ": " ^ ", "-": "−", "<=": "≤", ">=": "≥", "!=": "≠", "==": "="}
 
 
 def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
@@ -147,7 +148,7 @@ def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
     colours: of names.
     """
     spans: list[Span] = []
-    end = 0
+    end, raised = 0, -1  # raised: where a label with a position begins that nothing follows as yet
 
     def upright(piece: str) -> None:
         if piece:
@@ -155,11 +156,13 @@ def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
 
     for m in _PART.finditer(text):
         upright(text[end : m.start()])
-        end = m.end()
+        base = raised if end == m.start() else -1
+        end, raised = m.end(), -1
         name = m["name"] or m["transposed"] or m["plain"]
         if name:
             label = quantity(name, (m["position"] or m["where"] or "").replace("-", "−"))
             label += (Span("ᵀ"),) if m["transposed"] else ()
+            raised = len(spans) if label[-1].rise > 0 else -1
             spans.extend(replace(s, colour=(colours or {}).get(name)) for s in label)
         elif m["drawn"]:  # w ∼ Categorical(p)
             _, equals, kind = m["drawn"].rpartition(" = ")
@@ -169,7 +172,9 @@ def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
         elif m["number"]:
             spans.extend(number(m["number"]))
         elif m["power"]:
-            spans.append(Span(m["power"], scale=SUPERSCRIPT, rise=0.32))
+            if base >= 0:  # beside a position a power would be read as part of it
+                spans[base:] = [Span("("), *spans[base:], Span(")")]
+            spans.append(Span(m["power"].replace("-", "−"), scale=SUPERSCRIPT, rise=0.32))
         else:
             upright("σ" if m["function"] else SIGNS[m["sign"]])
     upright(text[end:])

@@ -45,10 +45,12 @@ class _Unrolled:
                           for b in roles.blocks}
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
         self.ports = {b: ports(b, roles) for b in roles.blocks}
+        self.multiplied = {b: self.multiplied_by(b) for b in roles.blocks}
         rows = 1 + max(self.units.row_of.values(), default=-1)
         self.view = View(self.system.name, ["1"], rows, track=20.0 if twins else 11.0)
         if twins:
-            losses = [n for n, r in roles.role.items() if r == "loss"]
+            read = {a.source for a in roles.arrows}
+            losses = [n for n, r in roles.role.items() if r == "loss" and (n == "loss" or n not in read)]
             self.view.legend = (*LEGEND, ("", f"L = {losses[0]}")) if len(losses) == 1 else LEGEND
         self.links: dict[tuple[str, ...], Link] = {}
         for unit in self.units.all:
@@ -215,13 +217,28 @@ class _Unrolled:
         gradient = self.twins and a.differentiable and a.source in self.live and a.target in self.live
         state = self.ports[r.target.block][port].state
         label: Label = ()
-        if state and not self.twins and len(a.weights) == 1 and not to_box.template.ins[port].open:
-            layered = r.target.block.row in self.system.quantities[a.weights[0]].slots
-            label = quantity(a.weights[0], self.layer(r.target) if layered else "")
+        if state and not self.twins and not to_box.template.ins[port].open:
+            label = self.weight(r.target, port)
         at = from_box.position if not isinstance(source, At) else ""
         link = Link(key, a.source, target, port, net, style, sideways, gradient, False, label,
                     self.adjoint(a.source, at, r.source) if state and gradient and at not in ("", "…") else ())
         self.links.setdefault((key, a.source, target, port), link)
+
+    def weight(self, unit: Unit, port: str) -> Label:
+        """The weight that multiplies what enters at a port, where one alone does, whichever quantity reads it."""
+        found = self.multiplied[unit.block].get(port, set())
+        if len(found) != 1 or len(alone := next(iter(found))) != 1:
+            return ()
+        slots = self.system.quantities[alone[0]].slots
+        return quantity(alone[0], ",".join(self.layer(unit) if i == unit.block.row else i for i in slots))
+
+    def multiplied_by(self, block: Block) -> dict[str, set[tuple[str, ...]]]:
+        """By port, the weights by which each quantity that reads there multiplies what it reads."""
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for a in self.roles.arrows:
+            if a.target in block.quantities and a.boundary == block.boundary:
+                found.setdefault(key_of(a, block), set()).add(a.weights)
+        return found
 
     def adjoint(self, name: str, at: str, unit: Unit) -> Label:
         """∂L/∂h⟨2⟩."""

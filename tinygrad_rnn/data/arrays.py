@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import BadFile, BadType, BadValue
+from ..errors import BadFile, BadType, BadValue, Error
+from ..files import as_path
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name. Raises BadFile where it cannot be read; pickled objects are not."""
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with np.load(as_path(path), allow_pickle=False) as found:
             return {name: found[name] for name in found.files}
+    except Error:
+        raise
     except OSError as error:
         raise BadFile(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    except (ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise BadFile(f"cannot read {path}: it is not a file of arrays that np.savez wrote") from error
 
 
@@ -31,16 +33,17 @@ def mapped(path: str | os.PathLike[str], dtype: Any = "uint8") -> np.ndarray:
     dict that `fit` is given may be such a map: each batch reads its own rows.
     Raises BadFile where the file cannot be read, BadValue where it is empty or no whole number of values.
     """
+    file = as_path(path)
     try:
-        if Path(path).suffix == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        kind, size = _plain(dtype), Path(path).stat().st_size
+        if file.suffix == ".npy":
+            return np.load(file, mmap_mode="r", allow_pickle=False)
+        kind, size = _plain(dtype), file.stat().st_size
         if size == 0:
             raise BadValue(f"{path} is empty; some numbers were expected")
         if size % kind.itemsize:
             raise BadValue(f"{path} has {size} bytes, which is no whole number of {kind}, {kind.itemsize} bytes each")
-        return np.memmap(path, kind, "r")
-    except (BadType, BadValue):
+        return np.memmap(file, kind, "r")
+    except Error:
         raise
     except OSError as error:
         raise BadFile(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

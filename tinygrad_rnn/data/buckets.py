@@ -23,7 +23,8 @@ class Bucketed:
     def __init__(self, data: Any, batch: int, *, over: Over | None = None, buckets: int = 8, fill: Any = 0,
                  seed: int | None = 0):
         self.fields = Sequences(data, over, fill)
-        self.batch, self.seed = whole("batch", batch, at_least=1), seed
+        self.batch = whole("batch", batch, at_least=1)
+        self.seed = None if seed is None else whole("seed", seed, at_least=0)
         lengths = np.array([*self.fields.lengths.values()]).reshape(-1, self.fields.examples)
         order = np.lexsort([*lengths, lengths.sum(axis=0)])
         self.buckets = _cut(order, lengths, self.batch, whole("buckets", buckets, at_least=1))

@@ -32,8 +32,9 @@ def _counts(data: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def is_ragged(value: Any) -> bool:
-    """Whether this is a list of sequences of different lengths, which no array holds."""
-    return isinstance(value, (list, tuple)) and len({extent(item) for item in value}) > 1
+    """Whether this is a list of sequences of different lengths, which no array holds, but one of objects."""
+    objects = isinstance(value, np.ndarray) and value.dtype == object and value.ndim > 0
+    return (objects or isinstance(value, (list, tuple))) and len({extent(item) for item in value}) > 1
 
 
 def extent(item: Any) -> int | None:

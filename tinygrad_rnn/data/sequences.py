@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ class Sequences:
         self.over = _indices(fields, over)
         self.named, self.fill = over is not None, fill
         self.items = {name: _items(name, fields[name], len(axes)) for name, axes in self.over.items()}
-        self.fixed = {name: np.asarray(value) for name, value in fields.items() if name not in self.over}
+        self.fixed = {name: _rows(name, value) for name, value in fields.items() if name not in self.over}
         self.dtypes = {name: np.result_type(*{a.dtype for a in items}) for name, items in self.items.items()}
         self.examples = examples({**self.items, **self.fixed})
         self.lengths = self._lengths()
@@ -80,7 +81,13 @@ class Sequences:
     def _padded(self, name: str, rows: np.ndarray, sizes: list[int]) -> np.ndarray:
         items = [self.items[name][row] for row in rows.tolist()]
         fill = self.fill.get(name, 0) if isinstance(self.fill, Mapping) else self.fill
-        array = np.full((len(items), *sizes, *items[0].shape[len(sizes):]), fill, self.dtypes[name])
+        if isinstance(fill, float) and not math.isfinite(fill) and self.dtypes[name].kind != "f":
+            raise BadValue(f"{name} holds {self.dtypes[name]}, which {fill} is not; give fill by name, such as "
+                           f'{{"x": {fill}}}')
+        try:
+            array = np.full((len(items), *sizes, *items[0].shape[len(sizes):]), fill, self.dtypes[name])
+        except (TypeError, ValueError):
+            raise BadType(f"fill= of {name} is a number that stands beyond the end, not {fill!r}") from None
         for row, item in zip(array, items, strict=True):
             row[tuple(slice(n) for n in item.shape[: len(sizes)])] = item
         return array
@@ -101,11 +108,16 @@ def _columns(data: Any) -> dict[str, list[Any]]:
 
 def _indices(fields: Mapping[str, Any], over: Over | None) -> dict[str, tuple[str, ...]]:
     """The indices that each field of sequences runs over."""
-    given = dict(over or {})
+    given = {} if over is None else over
+    if not isinstance(given, Mapping):
+        raise BadType(f'over= says over which index a field runs, such as {{"source": "s"}}, not {over!r}')
     for name in given:
         if name not in fields:
             raise BadName(f"over= names the field {name!r}{near(name, fields)}; the data have {', '.join(fields)}")
-    found = {name: "t" for name, value in fields.items() if are_sequences(value)} | given
+        if not isinstance(given[name], (str, tuple, list)):
+            raise BadType(f'over= of {name} is an index, such as "s", or several, such as ("t", "s"), not '
+                          f"{given[name]!r}")
+    found = {name: "t" for name, value in fields.items() if are_sequences(value)} | dict(given)
     return {name: (axes,) if isinstance(axes, str) else tuple(axes) for name, axes in found.items()}
 
 
@@ -114,6 +126,14 @@ def are_sequences(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype == object
     return isinstance(value, (list, tuple)) and len(value) > 0 and extent(value[0]) is not None
+
+
+def _rows(name: str, value: Any) -> np.ndarray:
+    """A field with one row per example."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise BadValue(f"{name} is no array and no list of sequences: its rows are not all of one kind") from None
 
 
 def _items(name: str, value: Any, axes: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import real
+from ..arguments import real, whole
 from ..errors import BadType, BadValue
 from .rows import examples
 
@@ -24,6 +24,7 @@ def split(data: Any, *shares: float, seed: int | None = None, groups: Iterable[A
     """
     count = examples(data) if isinstance(data, Mapping) else _length(data)
     borders = _borders(shares)
+    seed = None if seed is None else whole("seed", seed, at_least=0)
     rows = _alone(count, borders, seed) if groups is None else _together(list(groups), count, borders, seed)
     empty = [f"{share:g}" for share, part in zip(shares, rows, strict=True) if not _size(part)]
     if empty:
@@ -75,7 +76,10 @@ def _together(groups: list[Any], count: int, borders: np.ndarray, seed: int | No
     if len(groups) != count:
         raise BadValue(f"groups has {len(groups)} entries for {count} examples")
     numbers: dict[Any, int] = {}
-    of = np.array([numbers.setdefault(group, len(numbers)) for group in groups])
+    try:
+        of = np.array([numbers.setdefault(group, len(numbers)) for group in groups])
+    except TypeError as error:
+        raise BadType(f"groups has a name or a number for each example, unlike these ({error})") from None
     order = np.arange(len(numbers)) if seed is None else np.random.default_rng(seed).permutation(len(numbers))
     sizes = np.bincount(of)[order]
     middles = (np.cumsum(sizes) - sizes / 2) / count

@@ -27,6 +27,8 @@ def read_table(path: str | os.PathLike[str], columns: Iterable[str] | None = Non
     """
     if isinstance(columns, str):
         raise BadType(f"columns is a list of names, such as [{columns!r}], not one text")
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise BadType(f"delimiter is one character, such as ';', not {delimiter!r}")
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     names = [name.strip() for name in next(reader)]
     wanted = names if columns is None else list(columns)
@@ -68,7 +70,7 @@ def grouped(table: Mapping[str, Any], by: str) -> dict[str, Any]:
 
 def _column(cells: list[str]) -> np.ndarray:
     """The first of these kinds that all the cells are of."""
-    for kind in (np.int64, np.float64):
+    for kind in () if any("_" in cell for cell in cells) else (np.int64, np.float64):  # Python would read 1_000 as 1000
         try:
             return np.array([cell.strip() or "nan" for cell in cells], dtype=kind)
         except (ValueError, OverflowError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ..errors import BadFile, BadValue
+from ..files import as_path
 
 
 def text_of_python_docs() -> str:
@@ -27,7 +27,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises BadFile where it cannot be read or is not UTF-8 (naming the byte), BadValue where it is empty.
     """
     try:
-        data = Path(path).read_bytes()
+        data = as_path(path).read_bytes()
     except OSError as error:
         raise BadFile(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     try:

@@ -212,7 +212,12 @@ def _found(symbols: Iterable[Any], least: int, others_pass: bool) -> list[Any]:
 def _marks(unknown: Any, specials: Iterable[Any]) -> list[Any]:
     if isinstance(specials, str):
         raise BadType(f"specials is a list of symbols, such as [{specials!r}], not one text")
+    if not isinstance(specials, Iterable):
+        raise BadType(f"specials is a list of symbols, such as ['<EOS>'], not {_brief(specials)}")
     marks = list(specials)
+    for mark in (*marks, unknown):
+        if not isinstance(mark, Hashable):
+            raise BadType(f"{_brief(mark)} cannot be a symbol of a vocabulary")
     if len(set(marks)) < len(marks):
         raise BadValue(f"specials holds a symbol twice: {marks}")
     return marks if unknown is None or unknown in marks else [unknown, *marks]

@@ -7,6 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ..node import Node
 from ..shapes import elementwise
 from .table import REQUIRED, Do, Op, f, register, with_out
 
@@ -93,6 +96,21 @@ def _sigmoid_cross_entropy(do: Do, out: Any, z: Any, k: Any) -> None:
     do(do.xp.subtract, out, rest, out)
 
 
+def least(p: Node) -> float:
+    """The smallest normal number of p's dtype: what losses take for a probability of 0, and so do their gradients."""
+    return float(np.finfo("float64" if p.dtype == "float64" else "float32").tiny)
+
+
+def _power_base(g: Node, y: Node, a: Node, b: Node) -> Node | None:
+    """g b a**(b - 1), where 0 times a power of 0 is 0."""
+    if b.op != "const":
+        return g * (b * f.where(f.logical_or(f.not_equal(a, 0.0), f.not_equal(b, 0.0)), a, 1.0) ** (b - 1))
+    number = float(b.attr("value"))
+    if number in (0, 1):
+        return g if number else None
+    return g * (b * (a if number == 2 else a ** (number - 1)))
+
+
 def row(name: str, *vjp: Any, array: Any = None, symbol: str = "", latex: str = "", **more: Any) -> Op:
     """An elementwise row whose array code is, unless given, the array function of its name."""
     more.setdefault("arity", max(1, len(vjp)))
@@ -112,9 +130,8 @@ register(
         dtype="any"),
     row("divide", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b), symbol="÷", latex=r"\frac{{{0}}}{{{1}}}",
         ),
-    row("power", lambda g, y, a, b: g * (b * a ** (b - 1)),
-        lambda g, y, a, b: g * y * f.log(f.where(a > 0, a, 1.0)),
-        array=_power, symbol="^", latex="{0}^{{{1}}}", dtype="any"),
+    row("power", _power_base, lambda g, y, a, b: g * y * f.log(f.where(a > 0, a, 1.0)), array=_power, symbol="^",
+        latex="{0}^{{{1}}}", dtype="any"),
     row("negative", lambda g, y, a: -g, symbol="−", latex="-{0}", dtype="any"),
     row("exp", lambda g, y, a: g * y, latex=r"e^{{{0}}}"),
     row("log", lambda g, y, a: g / a, latex=r"\log {0}"),
@@ -141,9 +158,9 @@ register(
         params={"low": -math.inf, "high": math.inf}, latex=r"\operatorname{{clip}}({0}, {low}, {high})", dtype="any"),
     row("squared_error", lambda g, y, a, b: 2 * g * (a - b), lambda g, y, a, b: 2 * g * (b - a),
         array=_squared_error, symbol="(−)²", latex=r"({0} - {1})^2"),
-    row("binary_cross_entropy", lambda g, y, p, k: g * (p - k) / (p * (1 - p)),
-        lambda g, y, p, k: g * (f.log(1 - p) - f.log(p)), array=_binary_cross_entropy, symbol="BCE",
-        latex=r"\operatorname{{BCE}}({0}, {1})"),
+    row("binary_cross_entropy", lambda g, y, p, k: g * (p - k) / f.maximum(p * (1 - p), least(p)),
+        lambda g, y, p, k: g * (f.log(f.maximum(1 - p, least(p))) - f.log(f.maximum(p, least(p)))),
+        array=_binary_cross_entropy, symbol="BCE", latex=r"\operatorname{{BCE}}({0}, {1})"),
     row("sigmoid_cross_entropy", lambda g, y, z, k: g * (f.sigmoid(z) - k), lambda g, y, z, k: -(g * z),
         array=_sigmoid_cross_entropy, symbol="BCE∘σ", latex=r"\operatorname{{BCE}}(\sigma({0}), {1})"),
     row("stop_gradient", None, array=lambda do, out, a: do(do.xp.copyto, out, a), symbol="stop", dtype="any",

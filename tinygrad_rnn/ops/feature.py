@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
+
+import numpy as np
 
 from ..errors import BadType, BadValue
 from ..node import Node
@@ -37,9 +40,7 @@ def _reshape_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]
 
 
 def _reshape_canon(args: tuple[Node, ...], shape: Any) -> dict[str, Any]:
-    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    if any(isinstance(s, bool) or not isinstance(s, int) or s < -1 for s in shape) or shape.count(-1) > 1:
-        raise BadValue(f"a shape is a tuple of sizes with at most one -1, not {shape}")
+    shape = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
     if -1 in shape:
         rest = math.prod(s for s in shape if s != -1)
         whole = math.prod(args[0].shape)
@@ -288,7 +289,7 @@ def _pick_vjp(g: Node, y: Node, a: Node, axis: int, at: int) -> Node:
 
 def sliced(x: Any, key: Any) -> Any:
     """x[key] as rows: each int picks, each slice slices, in order of axes; `...` needs a known rank."""
-    keys = list(key) if isinstance(key, tuple) else [key]
+    keys = [_plain(k) for k in (key if isinstance(key, tuple) else (key,))]
     if Ellipsis in [k for k in keys if not isinstance(k, slice)]:
         hole = keys.index(Ellipsis)
         keys[hole : hole + 1] = [slice(None)] * (len(x.shape) - len(keys) + 1)
@@ -303,6 +304,13 @@ def sliced(x: Any, key: Any) -> Any:
             x = x._apply("slice", x, axis=axis, start=k.start, stop=k.stop, step=k.step)
         axis += 1
     return x
+
+
+def _plain(key: Any) -> Any:
+    """A key with Python's whole numbers in place of NumPy's."""
+    if isinstance(key, slice):
+        return slice(*map(_plain, (key.start, key.stop, key.step)))
+    return int(key) if isinstance(key, np.integer) else key
 
 
 # -- gather by integer arrays ----------------------------------------------------------------------
@@ -343,6 +351,11 @@ def _scatter_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]
             u.equal(x, y)
 
 
+def _scatter_canon(args: tuple[Node, ...], axis: int, size: int) -> dict[str, Any]:
+    g, i = args
+    return {"axis": normal_axis(axis, g.rank - i.rank + 1), "size": size}
+
+
 def _scatter(do: Do, out: Any, g: Any, i: Any, lead: int, ranks: tuple[int, ...], axis: int, size: int) -> None:
     do(do.xp.copyto, out, 0.0)
     do(do.xp.add.at, out, (*[slice(None)] * axis, i), g)
@@ -378,6 +391,6 @@ register(
        (lambda g, y, a, i, axis: f.scatter(g, i, axis=axis, size=a.shape[axis]), None), _take, arity=2,
        params={"axis": 0}, dtype="first", canon=_take_canon, latex=r"{0}[{1}]", no_gradient="positions are integers"),
     Op("scatter", "feature", _scatter_shape, (lambda g, y, a, i, axis, size: f.take(g, i, axis=axis), None), _scatter,
-       arity=2, params={"axis": REQUIRED, "size": REQUIRED}, dtype="first", latex=r"\operatorname{{scatter}} {0}",
-       no_gradient="positions are integers"),
+       arity=2, params={"axis": REQUIRED, "size": REQUIRED}, dtype="first", canon=_scatter_canon,
+       latex=r"\operatorname{{scatter}} {0}", no_gradient="positions are integers"),
 )

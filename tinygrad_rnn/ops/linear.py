@@ -111,7 +111,7 @@ def _matrix_transpose(a: Node) -> Node:
 
 def _matmul_left(g: Node, y: Node, a: Node, b: Node) -> Node:
     if a.rank == 1:
-        return g * b if b.rank == 1 else f.einsum(b, g, spec=_swap(b, "kp", "p", "k"))
+        return g * b if b.rank == 1 else b @ g if b.rank == 2 else f.einsum(b, g, spec=_swap(b, "kp", "p", "k"))
     if b.rank == 1:
         return f.outer(g, b)
     return g @ _matrix_transpose(b)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import BadValue
 from ..node import BATCH, Node, ordered
 from ..shapes import along_axis, normal_axis, reduction, signature
+from .elementwise import least
 from .table import Do, Op, f, keep, register, with_out
 
 
@@ -33,6 +36,20 @@ def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **r
     if a.rank == 0:
         raise BadValue("a scalar has no feature axis to work along; name an index with over=", a)
     return {"over": (), "axis": normal_axis(-1 if axis is None else axis, a.rank), **rest}
+
+
+def _of_some(canon: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """`canon` of a row that looks for a largest number, and so needs one."""
+
+    @functools.wraps(canon)
+    def checked(args: tuple[Node, ...], **attrs: Any) -> dict[str, Any]:
+        own = canon(args, **attrs)
+        axis = own["axis"]
+        if any(args[0].shape[k] == 0 for k in (() if axis is None else axis if isinstance(axis, tuple) else (axis,))):
+            raise BadValue(f"a value of shape {args[0].shape} has no largest number along axis {axis}", args[0])
+        return own
+
+    return checked
 
 
 def counted(a: Node, over: tuple[str, ...]) -> Node:
@@ -69,6 +86,7 @@ def _kept(a: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
 def _logsumexp(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
     top, e = do.temp(_kept(a, axes), out.dtype), do.temp(a.shape, out.dtype)
     _finite_max(do, a, axes, top)
+    do(with_out(do.xp.minimum), top, float(do.xp.finfo(top.dtype).max), top)  # inf stays inf
     do(do.xp.subtract, a, top, e)
     do(do.xp.exp, e, e)
     do(do.xp.sum, e, axes, None, out)
@@ -177,19 +195,27 @@ CLASSES = signature("(...,k),(...,k)->(...)")
 
 def reducer(name: str, vjp: Any, array: Any, **more: Any) -> Op:
     """A row that reduces over indices and feature axes."""
-    return Op(name, "axes", reduction, (vjp,), array, params=dict(OVER), canon=_reduce_canon, **more)
+    more.setdefault("canon", _reduce_canon)
+    return Op(name, "axes", reduction, (vjp,), array, params=dict(OVER), **more)
 
 
 def along(name: str, vjp: Any, array: Any, params: Any = None, **more: Any) -> Op:
     """A row that works along an index or a feature axis and keeps the shape."""
-    shape = more.pop("shape", along_axis)
-    return Op(name, "axes", shape, (vjp,), array, params=dict(OVER, **(params or {})), canon=_along_canon, **more)
+    more = {"shape": along_axis, "canon": _along_canon, **more}
+    return Op(name, "axes", vjp=(vjp,), array=array, params=dict(OVER, **(params or {})), **more)
 
 
 def _max_vjp(g: Node, y: Node, a: Node, over: tuple[str, ...], axis: tuple[int, ...]) -> Node:
     """Ties share the gradient."""
     top = f.where(f.equal(a, keep(y, a, axis)), 1.0, f.zeros_like(a))
     return keep(g, a, axis) * (top / total(top, over, axis))
+
+
+def _logsumexp_vjp(g: Node, y: Node, a: Node, over: tuple[str, ...], axis: tuple[int, ...]) -> Node:
+    """softmax(a), which is 0 where all are -inf: there the value is log 0, however they change a little."""
+    if len(axis) + bool(over) == 1:
+        return keep(g, a, axis) * f.softmax(a, over=over or None, axis=axis[0] if axis else None)
+    return keep(g, a, axis) * f.exp(a - keep(f.where(f.equal(y, -math.inf), 0.0, y), a, axis))
 
 
 register(
@@ -199,13 +225,13 @@ register(
         g / (float(math.prod(a.shape[k] for k in axis)) * counted(a, over) if over
              else math.prod(a.shape[k] for k in axis)), a, axis), _mean,
         symbol="mean", latex=r"\operatorname{{mean}} {0}"),
-    reducer("max", _max_vjp, _max, dtype="any", symbol="max", latex=r"\max {0}"),
-    reducer("logsumexp", lambda g, y, a, over, axis: keep(g, a, axis) * f.exp(a - keep(y, a, axis)),
-            _logsumexp, symbol="log Σ exp", latex=r"\log \sum e^{{{0}}}"),
+    reducer("max", _max_vjp, _max, dtype="any", canon=_of_some(_reduce_canon), symbol="max", latex=r"\max {0}"),
+    reducer("logsumexp", _logsumexp_vjp, _logsumexp, canon=_of_some(_reduce_canon),
+            symbol="log Σ exp", latex=r"\log \sum e^{{{0}}}"),
     along("softmax", lambda g, y, a, over, axis: y * (g - total(g * y, over, axis)), _softmax,
-          latex=r"\operatorname{{softmax}} {0}"),
+          canon=_of_some(_along_canon), latex=r"\operatorname{{softmax}} {0}"),
     along("log_softmax", lambda g, y, a, over, axis: g - f.exp(y) * total(g, over, axis), _log_softmax,
-          latex=r"\log \operatorname{{softmax}} {0}"),
+          canon=_of_some(_along_canon), latex=r"\log \operatorname{{softmax}} {0}"),
     along("cumsum", lambda g, y, a, over, axis, reverse: f.cumsum(
         g, over=over or None, axis=axis, reverse=not reverse), _cumsum, {"reverse": False},
         symbol="cumsum", latex=r"\operatorname{{cumsum}} {0}", dtype="any"),
@@ -215,7 +241,8 @@ register(
                                    * f.layer_norm(z, axis=axis[0], eps=eps),), _rstd,
        params={"axis": -1, "eps": 1e-5}, canon=_rstd_canon, symbol="1/std", latex=r"1/\operatorname{{std}} {0}"),
     Op("cross_entropy", "axes", CLASSES,
-       (lambda g, y, p, k: -(keep(g, p, _last(p)) * k / p), lambda g, y, p, k: -(keep(g, p, _last(p)) * f.log(p))),
+       (lambda g, y, p, k: -(keep(g, p, _last(p)) * k / f.maximum(p, least(p))),
+        lambda g, y, p, k: -(keep(g, p, _last(p)) * f.log(f.maximum(p, least(p))))),
        _cross_entropy, arity=2, symbol="CE", latex=r"\operatorname{{CE}}({0}, {1})"),
     Op("softmax_cross_entropy", "axes", CLASSES,
        (lambda g, y, z, k: keep(g, z, _last(z)) * (f.softmax(z) * total(k, (), _last(k)) - k),

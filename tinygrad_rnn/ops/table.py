@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -119,7 +119,8 @@ KINDS: dict[str, Kind] = {
     "start": ("a whole number", lambda v: v is None or _whole(v)),
     "stop": ("a whole number", lambda v: v is None or _whole(v)),
     "step": ("a whole number other than 0", lambda v: v is None or (_whole(v) and v != 0)),
-    **dict.fromkeys(("low", "high", "eps"), ("a number", _number)),
+    **dict.fromkeys(("low", "high"), ("a number", lambda v: _number(v) and not math.isnan(v))),
+    "eps": ("a number from 0 on", lambda v: _number(v) and 0 <= v < math.inf),
     **dict.fromkeys(("codes", "reverse"), ("true or false", lambda v: isinstance(v, bool))),
 }
 
@@ -160,7 +161,7 @@ def make(row: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     if any(a.type is None for a in args) or (row.kind == "leaf" and not args):
         return Node(row.name, args, attrs.items(), leaf_type(row, attrs) if row.kind == "leaf" and not args else None)
     if row.dtype in ("float", "any") and row.name != "where":  # truth values count as numbers
-        truths = [a.dtype == "bool" for a in args]
+        truths = [a.dtype == "bool" or (a.op == "const" and isinstance(a.attr("value"), bool)) for a in args]
         if all(truths) or row.kind in ("contract", "axes"):
             args = tuple(apply("where", a, 1.0, 0.0) if truth else a for a, truth in zip(args, truths, strict=True))
     if row.canon is not None:
@@ -176,7 +177,7 @@ def make(row: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     over = attrs.get("over") or ()
     if row.kind != "axes" or row.shape is shapes.reduction:
         indices -= set(over)
-    return Node(row.name, args, attrs.items(), Type(ordered(indices), shape, result_dtype(row, args)))
+    return Node(row.name, args, attrs.items(), Type(ordered(indices), shape, result_dtype(row, args, attrs)))
 
 
 def leaf_type(row: Op, attrs: dict[str, Any]) -> Type | None:
@@ -228,7 +229,7 @@ def floating(dtype: str) -> str:
     return dtype if dtype in ("weak", "float32", "float64") else "float32"
 
 
-def result_dtype(row: Op, args: tuple[Node, ...]) -> str:
+def result_dtype(row: Op, args: tuple[Node, ...], attrs: Mapping[str, Any]) -> str:
     """The dtype of a row's result."""
     dtypes = [a.dtype for a in args]
     if row.dtype == "bool":
@@ -237,22 +238,25 @@ def result_dtype(row: Op, args: tuple[Node, ...]) -> str:
         return dtypes[0]
     values = dtypes[1:] if row.name == "where" else dtypes
     joint = promote(values)
-    if joint.startswith("int") and any(a.dtype == "weak" and not _is_whole(a) for a in args):
-        joint = "float32"  # 0.5 times an integer is none
+    if joint.startswith("int"):  # 0.5 times an integer is none
+        numbers = [a.attr("value") if a.op == "const" else math.nan for a in args if a.dtype == "weak"]
+        limits = [v for v in attrs.values() if isinstance(v, float) and not math.isinf(v)]
+        joint = joint if all(_fits(float(v), joint) for v in numbers + limits) else "float32"
     return joint if row.dtype == "any" and joint != "bool" else floating(joint)
 
 
-def _is_whole(node: Node) -> bool:
-    """Is node a constant that is a whole number?"""
-    return node.op == "const" and float(node.attr("value")).is_integer()
+def _fits(value: float, dtype: str) -> bool:
+    """Is value a whole number of that dtype?"""
+    return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 
-def near(name: str, known: Any) -> str:
+def near(name: object, known: Any) -> str:
     """'; did you mean ...?' where a known name is close."""
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    small = {str(one).lower(): one for one in known}
+    close = difflib.get_close_matches(str(name).lower(), list(small), 1)
+    return f"; did you mean {small[close[0]]!r}?" if close else ""
 
 
 class _Functions:

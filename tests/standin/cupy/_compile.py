@@ -18,8 +18,11 @@ SHARED = re.compile(r"extern\s+__shared__\s+__align__\(\s*16\s*\)\s+unsigned\s+c
 KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\(([^()]*)\)\s+)?(\w+)\s*\(")
 BOUNDS_FIRST = re.compile(r"__launch_bounds__\(([^()]*)\)\s*(?:void\s+)?(\w+)\s*\(")
 WAITS = {"__syncthreads", "__nanosleep", "__shared__"}
+# Most kernels run once or twice on a few numbers: to optimise them takes longer than it saves. No -ffast-math either
+# way, so that both compute the same bits.
+QUICK = ("-O0",)
 # A call before each access to memory, of native/watch.h's functions in place of the sanitizer's. GCC 11 or later.
-WATCH = ("-fsanitize=thread", "--param=tsan-distinguish-volatile=1", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
+WATCH = ("-O1", "-fsanitize=thread", "--param=tsan-distinguish-volatile=1", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
 
 
 class CompileException(Exception):
@@ -56,7 +59,7 @@ def library(source: str, watch: bool) -> ctypes.CDLL:
         raise CompileException("generated kernels include nothing, since NVRTC has no headers of the host", source)
     exported = "\n".join(f"STANDIN_EXPORT({name})" for name in kernels(source))
     text = f'#include "device.h"\n#line 1 "kernels.cu"\n{SHARED.sub(_shared, source)}\n{exported}\n'
-    return ctypes.CDLL(str(_built(text, ("device.h", "state.h"), WATCH * watch)))
+    return ctypes.CDLL(str(_built(text, ("device.h", "state.h"), WATCH if watch else QUICK)))
 
 
 def _shared(found: re.Match[str]) -> str:
@@ -80,7 +83,7 @@ def _built(text: str, headers: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         made, source = Path(work) / "made.so", Path(work) / "kernels.cpp"
         source.write_text(text)
-        done = subprocess.run([compiler(), "-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-fno-strict-aliasing",
+        done = subprocess.run([compiler(), "-std=c++17", "-shared", "-fPIC", "-w", "-fno-strict-aliasing",
                                "-fmax-errors=5", f"-I{NATIVE}", str(source), "-o", str(made), *flags],
                               capture_output=True, text=True, check=False)
         if done.returncode:

@@ -1,0 +1,270 @@
+"""Tensors against NumPy: dtypes, whole numbers, indexing, losses and powers at their edges, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tr
+
+RNG = np.random.default_rng(0)
+WHOLE = RNG.integers(-3, 4, (2, 3))
+TRUTH = np.array([[True, False, True], [False, False, True]])
+GRID = RNG.standard_normal((4, 5, 3))
+
+
+def value(x: tr.Tensor) -> np.ndarray:
+    """The array, whose dtype is the one that the tensor names."""
+    array = x.numpy()
+    assert str(array.dtype) == x.dtype
+    return array
+
+
+# -- whole numbers and truth values --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("number", [2, -3, 0])
+@pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul, np.maximum, np.minimum])
+def test_whole_numbers_with_a_number_stay_whole(op, number, dtype):
+    ours = getattr(tr, op.__name__) if isinstance(op, np.ufunc) else op
+    a = WHOLE.astype(dtype)
+    for found, expected in [(ours(tr.Tensor(a), number), op(a, number)), (ours(number, tr.Tensor(a)), op(number, a))]:
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(value(found), expected)
+
+
+@pytest.mark.parametrize("made,expected", [
+    (lambda a: tr.relu(a), np.maximum(WHOLE, 0)),
+    (lambda a: tr.where(a > 1, a, 0), np.where(WHOLE > 1, WHOLE, 0)),
+    (lambda a: tr.clip(a, -1, 2), np.clip(WHOLE, -1, 2)),
+    (lambda a: tr.clip(a, low=1), np.maximum(WHOLE, 1)),
+    (lambda a: tr.clip(a, -1.5, 2), np.clip(WHOLE, -1.5, 2)),
+    (lambda a: tr.ones_like(a), np.ones_like(WHOLE)),
+    (lambda a: tr.zeros_like(a), np.zeros_like(WHOLE)),
+    (lambda a: a**3, WHOLE**3),
+    (lambda a: a + 1e30, WHOLE + 1e30),
+    (lambda a: tr.Tensor([2]) ** tr.abs(a), 2 ** np.abs(WHOLE)),
+])
+def test_functions_of_whole_numbers(made, expected):
+    found = made(tr.Tensor(WHOLE))
+    assert found.dtype == ("float32" if expected.dtype.kind == "f" else "int64")
+    np.testing.assert_allclose(value(found), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [lambda a: a**-1, lambda a: 2**a, lambda a: a**a])
+def test_no_whole_power_has_an_exponent_below_zero(wrong):
+    with pytest.raises(tr.Error, match="exponent below 0"):
+        wrong(tr.Tensor([1, -2]))
+
+
+@pytest.mark.parametrize("made,expected", [
+    (lambda b: b + True, TRUTH + 1.0), (lambda b: b - True, TRUTH - 1.0), (lambda b: b + b, 2.0 * TRUTH),
+    (lambda b: b.sum(axis=0), TRUTH.sum(0)), (lambda b: b.mean(), TRUTH.mean()), (lambda b: -b, -1.0 * TRUTH),
+    (lambda b: True & b, TRUTH), (lambda b: False | b, TRUTH), (lambda b: tr.where(b, 1, 2), np.where(TRUTH, 1.0, 2.0)),
+])
+def test_truth_values_count_as_numbers(made, expected):
+    np.testing.assert_allclose(value(made(tr.Tensor(TRUTH))), expected)
+
+
+def test_what_only_numbers_enter_stays_exact():
+    a = tr.Tensor(np.array(2.0), requires_grad=True)
+    assert value(tr.tanh(0.5)).dtype == "float32"
+    assert value(tr.tanh(0.5) * a) == np.tanh(0.5) * 2
+    assert value(tr.grad(a * 0.1, a)) == 0.1
+
+
+# -- making tensors ------------------------------------------------------------------------------------------
+
+
+def test_data_of_any_byte_order_and_layout():
+    a = GRID[0]
+    for data in (a.astype(">f8"), a[::-1][::-1], np.asfortranarray(a)):
+        np.testing.assert_array_equal(value(tr.Tensor(data)), a)
+
+
+@pytest.mark.parametrize("data,dtype", [
+    (np.array([2**63], "uint64"), None), ([1, 2], "int8"), ([1, 2], "nonsense"), (2**70, None), ([1.0], "float16"),
+    (np.zeros(2, "float16"), None), ("a", None), (None, None), ([1j], None), (["1", "2"], "float32"),
+])
+def test_data_that_no_tensor_holds(data, dtype):
+    with pytest.raises(tr.Error):
+        tr.Tensor(data, dtype=dtype)
+
+
+def test_copies_and_pickles_are_leaves_of_their_own():
+    a = tr.Tensor(np.arange(3.0), requires_grad=True)
+    a.sum().backward()
+    for other in (copy.deepcopy(a), copy.copy(a), pickle.loads(pickle.dumps(a))):
+        (other * 2).sum().backward()
+        np.testing.assert_array_equal(other.grad.numpy(), [2, 2, 2])
+        np.testing.assert_array_equal(other.numpy(), a.numpy())
+    np.testing.assert_array_equal(a.grad.numpy(), [1, 1, 1])
+
+
+def test_a_gradient_that_is_kept_has_the_dtype_of_its_tensor():
+    a = tr.Tensor(np.ones(3, "float32"), requires_grad=True)
+    (a * np.full(3, 2.0)).sum().backward()
+    assert a.grad.dtype == "float32"
+
+
+# -- indexing ------------------------------------------------------------------------------------------------
+
+AT, AT2 = np.array([0, 2, -1]), np.array([[0, 1], [3, -4]])
+KEYS = [np.int64(2), slice(np.int64(1), np.int64(3)), (slice(None), AT), (0, AT), (AT, 0), (slice(None), 0, AT),
+        (AT, None), (None, AT), (..., AT), (AT, AT), (AT2, AT2), (slice(None), AT, AT), (AT, 1, AT), (AT2, 2),
+        (..., None, 1), (None, 0, ..., None), [], [0, -1], np.array(1), (slice(None, None, -2), AT)]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_indexing_and_its_gradient(key):
+    x = tr.Tensor(GRID, requires_grad=True)
+    expected = GRID[np.array(key, int) if isinstance(key, list) else key]
+    found = x[key]
+    np.testing.assert_array_equal(value(found), expected)
+    weight = RNG.standard_normal(expected.shape)
+    scattered = np.zeros_like(GRID)
+    np.add.at(scattered, np.array(key, int) if isinstance(key, list) else key, weight)
+    np.testing.assert_allclose(tr.grad((found * weight).sum(), x).numpy(), scattered, atol=1e-12)
+
+
+@pytest.mark.parametrize("key", [(0, slice(None), AT), (AT, slice(None), AT), (slice(None),) * 4, (0, 0, 0, 0), 1.0, 7,
+                                 np.array([4]), GRID[:, 0, 0] > 0, True, (..., 0, ...), "a", (AT, np.array([0, 1]))],
+                         ids=str)
+def test_indices_that_are_refused(key):
+    with pytest.raises(tr.Error):
+        tr.Tensor(GRID)[key]
+
+
+# -- functions that look at positions, classes and axes ------------------------------------------------------
+
+
+def test_rows_by_class_and_by_position():
+    table = GRID[0]
+    x = tr.Tensor(table, requires_grad=True)
+    np.testing.assert_array_equal(value(tr.embed(x, 1)), table[1])
+    np.testing.assert_array_equal(value(tr.take(x, [0, -1])), table[[0, -1]])
+    added = np.zeros((6, 3))
+    np.add.at(added, [4, 0, -1, 0, 1], table)
+    np.testing.assert_array_equal(value(tr.scatter(x, [4, 0, -1, 0, 1], axis=0, size=6)), added)
+    np.testing.assert_array_equal(value(tr.scatter(tr.Tensor(np.ones((2, 2))), [0, 0], axis=-1, size=3)),
+                                  [[2, 0, 0], [2, 0, 0]])
+    np.testing.assert_array_equal(value(tr.one_hot(2, 3)), [0, 0, 1])
+    np.testing.assert_allclose(value(tr.cross_entropy(tr.Tensor([0.25, 0.75]), 1)), -np.log(0.75), rtol=1e-6)
+
+
+def test_what_is_no_class_is_the_zero_vector():
+    x, k = tr.Tensor(GRID[0], requires_grad=True), np.array([[0, -1, 4], [5, 1, 0]])
+    rows = np.where(((k >= 0) & (k < 5))[..., None], GRID[0][np.clip(k, 0, 4)], 0)
+    np.testing.assert_array_equal(value(tr.embed(x, k)), rows)
+    np.testing.assert_array_equal(value(tr.one_hot(k, 5)) @ GRID[0], rows)
+    counts = np.bincount(k[(k >= 0) & (k < 5)], minlength=5)
+    np.testing.assert_array_equal(tr.grad(tr.embed(x, k).sum(), x).numpy(), np.repeat(counts, 3).reshape(5, 3))
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda x: tr.embed(x[0], 1), lambda x: tr.take(x, [5]), lambda x: tr.take(x, [-6]), lambda x: tr.one_hot([1], "a"),
+    lambda x: tr.scatter(x, [0, 1, 2, 3, 6], axis=0, size=6), lambda x: tr.cross_entropy(x, [0, 0, 0, 0, 3]),
+    lambda x: tr.cross_entropy(x, [0, 0, 0, 0, -1]), lambda x: tr.cross_entropy(x), lambda x: tr.sum(x, over="t"),
+    lambda x: tr.max(x[0:0], axis=0), lambda x: tr.softmax(x[0:0], axis=0), lambda x: tr.logsumexp(x[:, 0:0], axis=1),
+    lambda x: tr.split(x, [1, 1], axis=1), lambda x: tr.split(x, 2, axis=7), lambda x: tr.broadcast_to(x, (3,)),
+    lambda x: tr.broadcast_to(x[:, 0:1], (1, 4)), lambda x: tr.grad(3.0, [x]), lambda x: tr.squeeze(x, 5),
+    lambda x: tr.layer_norm(x, eps=-1.0), lambda x: tr.clip(x, np.nan, 1.0), lambda x: tr.permute_dims(x, 3),
+    lambda x: tr.zeros(-1), lambda x: tr.zeros("a"), lambda x: tr.ones(2, dtype="int8"), lambda x: tr.sum(x, 0),
+    lambda x: tr.grad(tr.Tensor([1]).sum(), tr.Tensor([1])), lambda x: tr.dropout(x, 0.5, shared="t"),
+])
+def test_what_is_refused_is_told(wrong):
+    with pytest.raises(tr.Error):
+        wrong(tr.Tensor(GRID[0], requires_grad=True))
+
+
+def test_functions_of_shape_take_arrays():
+    a = GRID[0]
+    np.testing.assert_array_equal(value(tr.permute_dims(a, (1, 0))), a.T)
+    np.testing.assert_array_equal(value(tr.Tensor(a).transpose((1, 0))), a.T)
+    np.testing.assert_array_equal(value(tr.expand_dims(a, -1)), a[..., None])
+    np.testing.assert_array_equal(value(tr.squeeze(a[None, :, :, None], (0, -1))), a)
+    np.testing.assert_array_equal(value(tr.broadcast_to(a[:1], (2, 4, 3))), np.broadcast_to(a[:1], (2, 4, 3)))
+    np.testing.assert_array_equal(value(tr.Tensor(a).reshape(np.int64(3), -1)), a.reshape(3, -1))
+    for found, expected in zip(tr.split(a, [1, 4]), np.split(a, [1]), strict=True):
+        np.testing.assert_array_equal(value(found), expected)
+
+
+def test_dropout_is_drawn_again_by_its_seed():
+    x = np.ones((50, 40))
+    y = value(tr.dropout(x, 0.25, seed=1))
+    np.testing.assert_array_equal(y, value(tr.dropout(x, 0.25, seed=1)))
+    assert (y != value(tr.dropout(x, 0.25, seed=2))).any()
+    np.testing.assert_allclose(np.unique(y), [0, 4 / 3])
+    assert abs(y.mean() - 1) < 0.05
+    np.testing.assert_allclose(np.unique(value(tr.dropout(tr.Tensor(np.full(99, 3)), 0.25, seed=0))), [0, 4], rtol=1e-6)
+
+
+# -- numbers at the edge -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss,slope", [
+    (lambda z: tr.cross_entropy(tr.softmax(z), 2), lambda p: p - np.eye(4)[2]),
+    (lambda z: -tr.log(tr.softmax(z))[2], lambda p: p - np.eye(4)[2]),
+])
+def test_the_loss_of_a_softmax_comes_from_what_goes_into_it(loss, slope, dtype):
+    a = np.array([1e4, -1e4, 0.0, 88.0], dtype)
+    z = tr.Tensor(a, requires_grad=True)
+    made = loss(z)
+    np.testing.assert_allclose(value(made), 1e4, rtol=1e-6)
+    np.testing.assert_allclose(tr.grad(made, z).numpy(), slope(np.array([1.0, 0, 0, 0])), atol=1e-6)
+
+
+def test_the_loss_of_a_sigmoid_comes_from_what_goes_into_it():
+    z = tr.Tensor(np.array([-800.0, 0.0, 800.0]), requires_grad=True)
+    for loss in (tr.binary_cross_entropy(tr.sigmoid(z), 1.0), -tr.log(tr.sigmoid(z))):
+        np.testing.assert_allclose(value(loss), [800, np.log(2), 0])
+        np.testing.assert_allclose(tr.grad(loss.sum(), z).numpy(), [-1, -0.5, 0])
+
+
+def test_the_gradient_of_a_softmax_that_is_asked_for_itself():
+    z = tr.Tensor(np.array([0.5, -1.0, 2.0]), requires_grad=True)
+    p = tr.softmax(z)
+    loss = tr.cross_entropy(p, 1)
+    to_p, to_z = tr.grad(loss, [p, z])
+    np.testing.assert_allclose(to_p.numpy(), [0, -1 / p.numpy()[1], 0], atol=1e-12)
+    np.testing.assert_allclose(to_z.numpy(), p.numpy() - [0, 1, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses_of_certain_answers_have_gradients(dtype):
+    p = tr.Tensor(np.array([0.0, 1.0, 0.5, 0.0], dtype), requires_grad=True)
+    k = np.array([0.0, 1.0, 0.0, 0.0], dtype)
+    np.testing.assert_allclose(tr.grad(tr.cross_entropy(p, k), p).numpy(), [0, -1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(tr.grad(tr.binary_cross_entropy(p, k).sum(), p).numpy(), [0, 0, 2, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3])
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_every_derivative_of_a_whole_power_at_zero(exponent, as_tensor):
+    a = np.array([0.0, -2.0, 1.5])
+    x = tr.Tensor(a, requires_grad=True)
+    y = x ** (tr.Tensor(float(exponent)) if as_tensor else exponent)
+    expected = np.poly1d([1.0] + [0.0] * exponent)
+    for _ in range(5):
+        np.testing.assert_allclose(value(y), expected(a), atol=1e-12)
+        y, expected = tr.grad(y.sum(), x), expected.deriv()
+
+
+def test_logsumexp_of_infinities():
+    a = np.array([[-np.inf, -np.inf], [np.inf, 0.0], [-np.inf, 2.0]])
+    x = tr.Tensor(a, requires_grad=True)
+    y = tr.logsumexp(x, axis=1)
+    np.testing.assert_array_equal(value(y), [-np.inf, np.inf, 2])
+    slopes = tr.grad(y[0] + y[2], x).numpy()
+    np.testing.assert_array_equal(slopes[[0, 2]], [[0, 0], [0, 1]])
+
+
+def test_what_is_not_a_number_is_not_hidden():
+    x = tr.Tensor([np.nan, 1.0], requires_grad=True)
+    assert np.isnan(value(tr.logsumexp(x))) and np.isnan(tr.grad(tr.logsumexp(x), x).numpy()).all()

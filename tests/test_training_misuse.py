@@ -1,0 +1,137 @@
+"""What `fit`, files of models and data utilities say where they are given something wrong; nothing is left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tr
+from tinygrad_rnn import data
+from tinygrad_rnn.files import writable
+
+TEXT = """
+    h[t] = tanh(U_hh @ h[t-1] + W_xh @ x[t] + b)
+    loss = mean(cross_entropy(softmax(V @ h[t]), target[t]))
+"""
+RNG = np.random.default_rng(0)
+DATA = {"x": RNG.standard_normal((5, 4, 2)), "target": RNG.integers(0, 3, (5, 4))}
+
+
+def tagger():
+    return tr.equations(TEXT, x=2, h=3, target=3)
+
+
+@pytest.mark.parametrize(("options", "kind", "message"), [
+    ({"wrt": ["x"]}, KeyError, "wrt names 'x', which is no weight of the model; its weights are U_hh, W_xh, b, V"),
+    ({"wrt": ["W_hx"]}, KeyError, "did you mean 'W_xh'"),
+    ({"wrt": 5}, TypeError, "wrt names the weights to train"),
+    ({"wrt": []}, ValueError, "there is no weight to train"),
+    ({"of": 3}, KeyError, "no quantity 3"),
+    ({"clip": tr.ClipNorm}, TypeError, "clip is a number, ClipNorm or ClipValue"),
+    ({"patience": 0}, ValueError, "patience must be at least 1"),
+    ({"patience": "3"}, TypeError, "patience is a whole number"),
+    ({"carry_state": "yes"}, TypeError, "carry_state is True or False"),
+    ({"resume": "c.safetensors"}, TypeError, "resume is True or False"),
+    ({"progress": 1}, TypeError, "progress is True or False"),
+    ({"meta": "text"}, TypeError, "meta is a dict of texts"),
+    ({"meta": {"a": 1}}, TypeError, "made of strings"),
+    ({"meta": {"equations": "x"}}, ValueError, "the key 'equations' of meta is taken"),
+    ({"meta": {"fit": "x"}}, ValueError, "the key 'fit' of meta is taken"),
+    ({"checkpoint": "none/c.safetensors"}, OSError, "there is no folder .*none; make it first"),
+    ({"log": "none/log.csv"}, OSError, "there is no folder"),
+    ({"checkpoint": "."}, OSError, "it is a folder"),
+    ({"checkpoint": 5}, TypeError, "a file is named by a string or a Path"),
+])
+def test_fit_tells_before_it_trains(options, kind, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = tagger()
+    before = {name: np.array(w) for name, w in model.weights.items()}
+    with pytest.raises(tr.Error, match=message) as caught:
+        model.fit(DATA, **{"progress": False, **options})
+    assert isinstance(caught.value, kind)
+    assert all((model.weights[name] == w).all() for name, w in before.items()) and not list(tmp_path.iterdir())
+
+
+def test_one_weight_to_train_may_be_given_as_text():
+    model = tagger()
+    before = {name: np.array(w) for name, w in model.weights.items()}
+    model.fit(DATA, wrt="W_xh", progress=False)
+    assert [name for name, w in before.items() if (model.weights[name] != w).any()] == ["W_xh"]
+
+
+@pytest.mark.parametrize("key", ["equations", "name", "dtype", "format"])
+def test_meta_does_not_take_what_the_file_says_of_itself(key, tmp_path):
+    with pytest.raises(tr.Error, match=f"the key '{key}'"):
+        tagger().save(tmp_path / "m.safetensors", meta={key: "x"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_asking_whether_a_file_can_be_written_leaves_it_alone(tmp_path):
+    path = tmp_path / "a.txt"
+    assert writable(path) == path and not list(tmp_path.iterdir())
+    path.write_text("kept")
+    writable(path)
+    assert path.read_text() == "kept" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("rules", "message"), [
+    ({"U_hh": tr.Glorot}, r"the rule for U_hh is the class Glorot; give one of it, Glorot\(...\)"),
+    (5, "rules is a dict of weights' names"),
+    ({"U_hh": np.zeros(2)}, r"shape \(2,\); \(3, 3\) was expected"),
+])
+def test_a_wrong_rule_leaves_the_weights_to_come(rules, message):
+    model, other = tagger(), tagger()
+    with pytest.raises(tr.Error, match=message):
+        model.initialise(4, rules)
+    assert all((model.weights[name] == w).all() for name, w in other.weights.items())
+
+
+TABLE, LISTS = "a,b\n1_000,2\n", {"x": [[1], [1, 2]]}
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), [
+    (lambda p: data.Vocabulary("ab", unknown=["a"]), TypeError, "cannot be a symbol"),
+    (lambda p: data.Vocabulary("ab", specials=[["a"]]), TypeError, "cannot be a symbol"),
+    (lambda p: data.Vocabulary("ab", specials=5), TypeError, "specials is a list"),
+    (lambda p: data.bucketed(LISTS, 2, seed=-1), ValueError, "seed must be at least 0"),
+    (lambda p: data.bucketed(LISTS, 2, over="s"), TypeError, "over= says over which index"),
+    (lambda p: data.bucketed(LISTS, 2, over={"x": 5}), TypeError, "over= of x is an index"),
+    (lambda p: data.padded(LISTS, fill="a"), TypeError, "fill= of x is a number"),
+    (lambda p: data.padded(LISTS, fill=np.nan), ValueError, "x holds int64, which nan is not"),
+    (lambda p: data.padded({"x": [2, [1]]}), ValueError, "x is no array and no list of sequences"),
+    (lambda p: data.split([1, 2], 0.5, 0.5, seed=-1), ValueError, "seed must be at least 0"),
+    (lambda p: data.split([1, 2], 0.5, 0.5, groups=[[1], [2]]), TypeError, "groups has a name or a number"),
+    (lambda p: data.read_table(p / "t.csv", delimiter=""), TypeError, "delimiter is one character"),
+    (lambda p: data.read_arrays(p / "a.npy"), OSError, "not a file of arrays that np.savez wrote"),
+    (lambda p: data.read_arrays(p / "empty"), OSError, "not a file of arrays that np.savez wrote"),
+    (lambda p: data.read_arrays(None), TypeError, "a file is named by"),
+    (lambda p: data.mapped(5), TypeError, "a file is named by"),
+    (lambda p: data.read_text(5), TypeError, "a file is named by"),
+])
+def test_data_utilities_tell_what_is_wrong(call, kind, message, tmp_path):
+    (tmp_path / "t.csv").write_text(TABLE)
+    (tmp_path / "empty").touch()
+    np.save(tmp_path / "a.npy", np.arange(3))
+    with pytest.raises(tr.Error, match=message) as caught:
+        call(tmp_path)
+    assert isinstance(caught.value, kind)
+
+
+def test_a_cell_with_an_underscore_is_text(tmp_path):
+    (tmp_path / "t.csv").write_text(TABLE)
+    assert data.read_table(tmp_path / "t.csv")["a"].tolist() == ["1_000"]
+
+
+def test_sequences_in_an_array_of_objects_are_those_of_a_list():
+    sequences = [DATA["x"][0, :2], DATA["x"][1], DATA["x"][2, :1]]
+    targets = [[1, 2], [0, 1, 2, 0], [1]]
+    objects = np.empty(3, object)
+    objects[:] = sequences
+    losses = [tagger().fit({"x": x, "target": targets}, progress=False).loss for x in (sequences, objects)]
+    assert losses[0] == losses[1]
+
+
+def test_not_a_number_may_stand_beyond_the_end_of_numbers():
+    batch = data.padded({"x": [[1.0], [1.0, 2.0]], "k": [[1], [1, 2]]}, fill={"x": np.nan})
+    np.testing.assert_array_equal(batch["x"], [[1.0, np.nan], [1.0, 2.0]])
+    assert batch["k"].tolist() == [[1, 0], [1, 2]]
