@@ -196,37 +196,36 @@ def test_fused_passes_compute_what_the_calls_do_one_by_one(program, backward):
         np.testing.assert_allclose(y, x, rtol=1e-9, atol=1e-9)
 
 
+def units_of(labels, atol, **sizes):
+    """The units of a contraction of random arrays, once it has been seen to be einsum's."""
+    rng = np.random.default_rng(0)
+    la, lb, lo = labels.replace("->", ",").split(",")
+    a, b, out = (rng.normal(size=[sizes[x] for x in own]) for own in (la, lb, lo))
+    do = Recorder(BACKEND, compiled=True)
+    do(contraction, out, a, b, tuple(map(tuple, (lo, la, lb))))
+    program = Program([do.calls], {id(BACKEND.owner(out))}, BACKEND.owner)
+    program.run(0)
+    np.testing.assert_allclose(out, np.einsum(labels, a, b), rtol=1e-12, atol=atol)
+    ((_, units),) = program.segmented[0]
+    return units
+
+
 @pytest.mark.parametrize("far", [0, assemble.FAR])
 @pytest.mark.parametrize("examples", [1, 3, 64, 65])
 @pytest.mark.parametrize("labels", ["tfn,tfn->f", "tn,tfn->f", "tfn,fn->tf", "tn,tsfn->sf"])
 def test_sums_of_products_over_the_batch_are_one_pass(labels, examples, far, monkeypatch):
     """As for the gradients of a gain and of a vector that scores: nothing of an operand's size is laid out anew."""
     monkeypatch.setattr(assemble, "FAR", far)
-    sizes, rng = {"t": 5, "s": 4, "f": 7, "n": examples}, np.random.default_rng(0)
-    la, lb, lo = labels.replace("->", ",").split(",")
-    a, b, out = (rng.normal(size=[sizes[x] for x in own]) for own in (la, lb, lo))
-    do = Recorder(BACKEND, compiled=True)
-    do(contraction, out, a, b, tuple(map(tuple, (lo, la, lb))))
-    program = Program([do.calls], {id(BACKEND.owner(out))}, BACKEND.owner)
-    program.run(0)
-    np.testing.assert_allclose(out, np.einsum(labels, a, b), rtol=1e-12, atol=1e-12)
+    units = units_of(labels, 1e-12, t=5, s=4, f=7, n=examples)
     if examples > 1:
-        ((_, (start, both)),) = program.segmented[0]
+        start, both = units
         assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
 
 
 @pytest.mark.parametrize("labels", ["mk,k->m", "mk,kn->mn"])
 def test_products_with_a_vector_are_products(labels):
     """Of one example: matrices are not gone through number by number."""
-    sizes, rng = {"m": 6, "k": 5, "n": 1}, np.random.default_rng(0)
-    la, lb, lo = labels.replace("->", ",").split(",")
-    a, b, out = (rng.normal(size=[sizes[x] for x in own]) for own in (la, lb, lo))
-    do = Recorder(BACKEND, compiled=True)
-    do(contraction, out, a, b, tuple(map(tuple, (lo, la, lb))))
-    program = Program([do.calls], {id(BACKEND.owner(out))}, BACKEND.owner)
-    program.run(0)
-    np.testing.assert_allclose(out, np.einsum(labels, a, b), rtol=1e-12)
-    ((_, (unit,)),) = program.segmented[0]
+    (unit,) = units_of(labels, 0, m=6, k=5, n=1)
     assert isinstance(unit, Product)
 
 

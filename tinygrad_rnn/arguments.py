@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 from .errors import BadType, BadValue
@@ -41,6 +42,11 @@ def whole(what: str, value: Any, *, at_least: int) -> int:
     if value < at_least:
         raise BadValue(f"{what} must be at least {at_least}, not {value}")
     return int(value)
+
+
+def named(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Names, of which one may be given as it is."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def first_true(mask: Any) -> tuple[int, ...] | None:

@@ -49,7 +49,7 @@ def _ranges(system: System, equations: Iterable[Equation]) -> dict[str, tuple[st
     found: dict[str, tuple[str, str]] = {}
     for eq in equations:
         read = [node.attr("name") for node in refs([eq.rhs])]
-        for name, term in [(eq.name, eq.left), *zip(read, read, strict=True)]:
+        for name, term in [(eq.name, eq.left), *((name, name) for name in read)]:
             for index in system.quantities[name].slots:
                 found.setdefault(system.range_of(index), (index, term))
     return found

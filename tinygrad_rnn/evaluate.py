@@ -41,7 +41,7 @@ def evaluate(roots: Iterable[Node], known: Mapping[Node, Any]) -> list[Any]:
     backend = backends.current()
     order = _order(roots, known)
     uses: dict[Node, int] = {}
-    for node in [*(a for n in order for a in _read(n)), *roots]:
+    for node in [*(a for read in order.values() for a in read), *roots]:
         uses[node] = uses.get(node, 0) + 1
     values: dict[Node, Any] = {}
 
@@ -49,29 +49,29 @@ def evaluate(roots: Iterable[Node], known: Mapping[Node, Any]) -> list[Any]:
         return known[node] if node in known else values[node]
 
     with backend.quiet():
-        for node in order:
-            ins = [value(a) for a in _read(node)]
-            values[node] = _computed(backend.xp, node, ins) if _read(node) is node.args else ins[0]
-            for arg in _read(node):
+        for node, read in order.items():
+            ins = [value(a) for a in read]
+            values[node] = _computed(backend.xp, node, ins) if read is node.args else ins[0]
+            for arg in read:
                 uses[arg] -= 1
                 if not uses[arg]:
                     values.pop(arg, None)
     return [value(root) for root in roots]
 
 
-def _order(roots: list[Node], known: Mapping[Node, Any]) -> list[Node]:
-    """What must be computed, arguments first."""
-    order: list[Node] = []
-    seen: set[Node] = set()
+def _order(roots: list[Node], known: Mapping[Node, Any]) -> dict[Node, tuple[Node, ...]]:
+    """What must be computed, arguments first, and from what."""
+    order: dict[Node, tuple[Node, ...]] = {}
+    reads: dict[Node, tuple[Node, ...]] = {}
     stack = [(root, False) for root in reversed(roots)]
     while stack:
         node, done = stack.pop()
         if done:
-            order.append(node)
-        elif node not in seen and node not in known:
-            seen.add(node)
+            order[node] = reads[node]
+        elif node not in reads and node not in known:
+            reads[node] = _read(node)
             stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(_read(node)))
+            stack.extend((arg, False) for arg in reversed(reads[node]))
     return order
 
 

@@ -34,6 +34,13 @@ def check_names(system: System, data: Mapping[str, Any], declared: Iterable[str]
             raise BadName(f"{name} is defined by an equation, not an input")
 
 
+def check_quantities(system: System, names: Iterable[str]) -> None:
+    """Raise for what is no quantity of the model."""
+    for name in names:
+        if name not in system.quantities:
+            raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
+
+
 def apart(system: System, data: Mapping[str, Any] | None, lengths: Any) -> tuple[Mapping[str, Any] | None, Any]:
     """data, and the lengths that may stand in it as they do in batches of `fit`. Raises where they are given twice."""
     if not isinstance(data, Mapping) or "lengths" not in data or "lengths" in system.quantities:
@@ -75,9 +82,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     """
     check_memory(memory, check)
     seed, state = whole("seed", seed, at_least=0), _entered(state)
-    for name in want:
-        if name not in system.quantities:
-            raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
+    check_quantities(system, want)
     what = demand(system, want)
     names = what.inputs
     check_names(system, data)
@@ -283,7 +288,7 @@ def _valid(q: Quantity, system: System, lengths: Mapping[str, Any], array: Any) 
 
 
 def check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, Any],
-                   lengths: Mapping[str, Any]) -> None:
+                  lengths: Mapping[str, Any]) -> None:
     """A class out of range is an error where it is the target of a loss."""
     for name in targets:
         q, array = system.quantities[name], arrays[name]

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import backends
-from .arguments import real, whole
+from .arguments import named, real, whole
 from .batches import Batch, Batches, Stream, as_batches, segments
 from .clipping import ClipNorm
 from .counts import counted, positions
@@ -352,7 +352,7 @@ def _trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
     """The weights to train. Raises where a name is none, or there are none."""
     if wrt is not None and not isinstance(wrt, Iterable):
         raise BadType(f"wrt names the weights to train, such as ['W', 'b'], not {wrt!r}")
-    names = list(dict.fromkeys(model.weights if wrt is None else [wrt] if isinstance(wrt, str) else wrt))
+    names = list(dict.fromkeys(model.weights if wrt is None else named(wrt)))
     for name in names:
         if name not in model.weights.shapes:
             raise BadName(f"wrt names {name!r}{near(name, model.weights.shapes)}, which is no weight of the model; its "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import backends, latex
+from .arguments import named
 from .autodiff import gradient
 from .declared import Pose, Sampling, observed, posed
 from .declaring import Declaring
@@ -193,10 +194,8 @@ class Model(Declaring):
 
     def asked_for(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
         """The names of `want`; by default what the data determine."""
-        if isinstance(want, str):
-            return (want,)
         if want is not None:
-            return tuple(dict.fromkeys(want))
+            return tuple(dict.fromkeys(named(want)))
         found = [name for name in self.system.of_role("defined")
                  if set(demand(self.system, [name]).inputs) <= set(data)]
         if not found:
@@ -229,7 +228,7 @@ class Model(Declaring):
             if replay is not None and replay.weights is self.weights.arrays and backends.current().compiles():
                 grads = replay(merged)
                 return grads.pop("")[()], grads
-        names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        names = named(self.system.of_role("weight") if wrt is None else wrt)
         derived = self.grad(of, names)
         if isinstance(state, Mapping):
             check_carried(self.system, (of,), indices_of(self.system, state))
@@ -261,7 +260,7 @@ class Model(Declaring):
         """
         if self.declared:
             return self.observing().grad(of, wrt)
-        names = tuple(self.system.of_role("weight")) if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        names = named(self.system.of_role("weight") if wrt is None else wrt)
         for name in (of, *names):
             if name not in self.system.quantities:
                 hint = "; a gradient is of a scalar, such as loss = mean(...), that of= names" * (name == of)

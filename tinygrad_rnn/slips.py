@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .brackets import in_names
+from .brackets import in_names, wrong_name
 from .ops import TABLE
 
 SEVERAL_LINES = "a right side of several lines stands in brackets, (...)"
@@ -120,8 +120,7 @@ def _tokens(line: str) -> Iterator[_Token]:
 def _keyword(tokens: list[_Token]) -> Slip | None:
     for token in tokens:
         if keyword.iskeyword(token.text) and token.text not in WORDS:
-            return Slip(f"{token.text} is a word of Python's and no name of a quantity; {token.text}_ is one",
-                        token.start, token.stop)
+            return Slip(str(wrong_name(token.text)), token.start, token.stop)
     return None
 
 

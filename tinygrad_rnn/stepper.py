@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import backends
-from .arguments import whole
+from .arguments import named, whole
 from .config import Feed
 from .declared import Pose, Sampling, computable_ahead
 from .demand import check_carried, demand
-from .errors import BadName, BadType, BadValue
-from .feeds import check_names, position_key
+from .errors import BadType, BadValue
+from .feeds import check_names, check_quantities, position_key
 from .generate import codes
 from .node import walk
-from .ops.table import near
 from .places import entering
 from .schedule import needed
 from .system import System
@@ -225,10 +224,8 @@ def _wanted(system: System, want: Iterable[str]) -> tuple[str, ...]:
     """The names, checked."""
     if not isinstance(want, Iterable):
         raise BadType(f"want is a name or a list of names, not {want!r}")
-    names = (want,) if isinstance(want, str) else tuple(dict.fromkeys(want))
-    for name in names:
-        if name not in system.quantities:
-            raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
+    names = tuple(dict.fromkeys(named(want)))
+    check_quantities(system, names)
     return names
 
 

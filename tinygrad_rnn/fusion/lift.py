@@ -313,9 +313,10 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
     sizes = {**dict(zip(la, a.array.shape, strict=True)), **dict(zip(lb, b.array.shape, strict=True))}
     summed = [x for x in la if x not in lo]
     order = [*lo[:-1], *summed, *lo[-1:]] if lo else summed
-    together = {x for o, own in ((a, la), (b, lb)) for x in own if o.array.strides[own.index(x)] == o.array.itemsize}
+    strides = [dict(zip(own, o.array.strides, strict=True)) for o, own in ((a, la), (b, lb))]
+    together = {x for own in strides for x, s in own.items() if s == out.array.itemsize}
     if len(together) == 1 and together <= set(summed):  # as both lie in memory
-        order.sort(key=lambda x: -max(abs(o.array.strides[own.index(x)]) for o, own in ((a, la), (b, lb)) if x in own))
+        order.sort(key=lambda x: -max(abs(own.get(x, 0)) for own in strides))
     shape = tuple(sizes[x] for x in order)
 
     def ordered(o: Operand, labels: Sequence[str]) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..fusion.lift import Instruction, Map, Operand, Product, Repeated, writes
+from .products import is_matrix
 
 
 def hoisted(bodies: list[Repeated]) -> list[Repeated]:
@@ -23,17 +24,15 @@ def hoisted(bodies: list[Repeated]) -> list[Repeated]:
 
 
 def _laid_out(item: Instruction, body: Repeated, copies: dict[object, Map]) -> Instruction:
-    if not isinstance(item, Product) or not item.scratch or not _is_matrix(item) or not _is_constant(item.b, body):
+    if not isinstance(item, Product) or not item.scratch or not is_matrix(item.fields):
+        return item
+    if not _is_constant(item.b, body):
         return item
     size, n, k = item.b.array.itemsize, item.fields["n"], item.fields["k1"]
     if item.b.key not in copies:
         source = np.lib.stride_tricks.as_strided(item.b.array, (k, n), (item.fields["b_k1"], item.fields["b_n"]))
         copies[item.b.key] = Map("copy", (Operand(source),), Operand(np.empty((k, n), source.dtype)))
     return replace(item, b=copies[item.b.key].out, fields={**item.fields, "b_n": size, "b_k1": n * size}, scratch=0)
-
-
-def _is_matrix(item: Product) -> bool:
-    return all(item.fields[name] == 1 for name in ("k2", "outer1", "outer2"))
 
 
 def _is_constant(o: Operand, body: Repeated) -> bool:

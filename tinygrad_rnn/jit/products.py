@@ -34,8 +34,12 @@ def _reads_once(product: Instruction, size: int) -> bool:
     if not isinstance(product, Product) or product.kernel != "gemm":
         return False
     at = product.fields
-    several = any(at[x] != 1 for x in ("k2", "outer1", "outer2"))
-    return several and at["m"] == 1 and at["b_n"] != size and at["a_k1"] == at["b_k1"] == size
+    return not is_matrix(at) and at["m"] == 1 and at["b_n"] != size and at["a_k1"] == at["b_k1"] == size
+
+
+def is_matrix(fields: dict[str, int]) -> bool:
+    """Is it one product of matrices, summed over one axis?"""
+    return all(fields[x] == 1 for x in ("k2", "outer1", "outer2"))
 
 
 def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: list[dict[str, int]],
@@ -64,7 +68,7 @@ def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: li
     for k, (n, (x, y, z), add) in enumerate(outer, 1):
         fields |= {f"outer{k}": n, f"a_outer{k}": x, f"b_outer{k}": y, f"c_outer{k}": z, f"add_outer{k}": add}
     size = out.array.itemsize
-    if all(fields[x] == 1 for x in ("m", "k2", "outer1", "outer2")) and fields["a_k1"] == fields["b_k1"] == size:
+    if fields["m"] == 1 and is_matrix(fields) and fields["a_k1"] == fields["b_k1"] == size:
         return [Product(b, a, out, {"m": column[0], "k": k1[0], "a_m": column[1][0], "c_m": size}, kernel="rows")]
     return [Product(a, b, out, fields, _scratch(fields, size))]
 

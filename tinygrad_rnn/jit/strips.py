@@ -7,6 +7,7 @@ was tried and brought nothing.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,11 +56,12 @@ class _Cut:
         group.items += items
         return group
 
-    @property
+    @functools.cached_property
     def lines(self) -> set[Line]:
         """What it reads."""
+        read = set(self.unit.reads)
         return {(o.low, abs(o.array.strides[axis])) for o, axis in self.axes.items()
-                if o.array.strides[axis] and o in self.unit.reads}
+                if o.array.strides[axis] and o in read}
 
     def meets(self, others: Iterable[_Cut]) -> bool:
         """Does it read the same as another at the same positions?"""
@@ -73,20 +75,19 @@ def striped(bodies: Iterable[Body]) -> list[Body]:
 
 
 def _striped(units: list[Unit]) -> list[Body]:
-    for k, unit in enumerate(units):
-        first = _cut(unit)
+    cuts = [_cut(unit) for unit in units]
+    for k, first in enumerate(cuts):
         if first is None or first.extent * sum(stride for _, stride in first.lines) < WORTH // 4:
             continue
         run, before, after = [first], units[:k], list[Unit]()
-        for other in units[k + 1 :]:
-            cut = _cut(other)
+        for other, cut in zip(units[k + 1 :], cuts[k + 1 :], strict=True):
             if any(conflict(other, u) for u in (*after, *(c.unit for c in run))):
                 after.append(other)
             elif cut is not None and cut.meets(run):
                 run.append(cut)
             else:
                 before.append(other)
-        if (len(run) > 1 or isinstance(unit, Group)) and (strips := _strips(run)):  # a product walks so by itself
+        if (len(run) > 1 or isinstance(first.unit, Group)) and (strips := _strips(run)):  # a product walks so by itself
             return [*_striped(before), *strips, *_striped(after)]
     return _flat(units)
 

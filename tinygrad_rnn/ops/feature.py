@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import WHOLE
 from ..errors import BadType, BadValue
 from ..node import Node
 from ..shapes import Cell, Solver, normal_axis
@@ -328,7 +329,7 @@ def _take_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -
 
 
 def _take_canon(args: tuple[Node, ...], axis: int) -> dict[str, Any]:
-    if args[1].dtype not in ("int32", "int64"):
+    if args[1].dtype not in WHOLE:
         raise BadType(f"take needs integer positions, not {args[1].dtype}", args[1])
     return _axis_canon(args, axis)
 
