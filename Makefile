@@ -3,7 +3,7 @@
 # make test               lint, type-check, and test with compiled plans, without, and on a stand-in for a GPU
 # make test-gpu           and on an NVIDIA GPU (GPU_EXTRA=cuda12 for a driver of CUDA 12)
 # make data               fetch the data sets of the examples: packages into .venv, archives into data/
-# make examples           run every example to its figure (an hour or two), and make docs/examples.md of what they reach
+# make examples           run every example to its figure (half an hour), and make docs/examples.md of what they reach
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
 # make bench BENCH="--quick --sizes S1 S2"   only some of it; writes no report
 # make bench-gpu          the same on an NVIDIA GPU, beside cuDNN too (a large download, then ten minutes)
@@ -21,15 +21,16 @@ ON_GPU = .[jit,$(GPU_EXTRA)]
 # for a GPU), and those that run plans both ways, or one way only, by themselves.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview dashes \
 	declared_pictures draw_options fading fading_page flow flow_mistakes geometry golden hatched page page_browser \
-	page_numbers page_walk pictures typeset viz writers \
+	page_numbers page_walk pictures public typeset viz viz_files writers \
 	cli contract data data_files data_page data_sequences data_vocabulary datasets examples example_parts files \
 	generation_page pages_of_models \
 	backends backends_arrays backends_models cuda_chains cuda_golden cuda_kernels cuda_loops cuda_products \
-	cuda_programs cuda_races cuda_random cupy_ptx examples_standin gpu standin \
+	cuda_programs cuda_races cuda_random cupy_ptx examples_standin gpu standin standin_kernels \
 	compiled compiled_programs footprint fuzz graphs_all large_graphs ops profile random_models strips
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
-ON_STANDIN = corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim text
+ON_STANDIN = clipping corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim \
+	optim_in_one text
 
 # Editable, so that a changed source needs no new install.
 define new_venv

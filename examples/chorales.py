@@ -64,6 +64,7 @@ class Transposed:
         return -(-len(self.pieces) // self.size)
 
     def epoch(self, number: int) -> Iterator[dict[str, Any]]:
+        """The batches of one epoch, each piece in a key drawn by the epoch's number."""
         higher = np.random.default_rng([self.seed, number]).integers(-4, 5, len(self.pieces))
         moved = [classes(piece, by) for piece, by in zip(self.pieces, higher.tolist(), strict=True)]
         yield from tr.data.bucketed(voices(moved), self.size, seed=self.seed).epoch(number)
@@ -72,6 +73,7 @@ class Transposed:
 @example(architecture="an LSTM of 192 units that draws four voices one after another",
          data="364 chorales in the corpus of music21")
 def main(run: Run) -> None:
+    """Train on four voices, compare with guesses that need no network, and write new music."""
     train, valid, test = (run.pick(part["pitch"], [p[:24] for p in part["pitch"][:8]])
                           for part in chorales(PER_QUARTER))
     model = tr.equations(EQUATIONS, name="chorales", h=run.pick(192, 16), s=PITCHES, a=PITCHES, r=PITCHES, b=PITCHES)

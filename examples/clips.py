@@ -50,6 +50,7 @@ class Clips:
         return self.epoch(0)
 
     def epoch(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+        """The clips of one epoch, drawn by its number."""
         rng = np.random.default_rng([self.seed, number])
         for _ in range(len(self)):
             yield clips(self.pictures[rng.integers(0, len(self.pictures), self.size)], rng)
@@ -71,6 +72,7 @@ def clips(pictures: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarra
 @example(architecture="a convolution of 8 kernels for each frame, an LSTM of 64 units over the frames",
          data="clips made from 1,797 digits of scikit-learn")
 def main(run: Run) -> None:
+    """Train on clips of some digits, and tell the direction of others."""
     train, valid, test = (part["x"] for part in digits())
     model = tr.equations(EQUATIONS, name="clips", x=(1, FIELD, FIELD), K=(8, 1, 3, 3), v=64, h=64, y=len(MOVES))
     model.initialise(run.seed, {"b_f": 1.0, "K": tr.He()})

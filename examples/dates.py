@@ -40,6 +40,7 @@ def exact(model: tr.Model, data: Iterable[dict[str, Any]]) -> float:
 @example(architecture="bidirectional gated encoder, gated decoder with additive attention, 64 units",
          data="10,000 dates written by babel")
 def main(run: Run) -> None:
+    """Train the translator, count the dates that it writes exactly, and draw where it looks."""
     train, valid, test = dates(run.pick(10_000, 300))
     letters = tr.data.Vocabulary("".join(train["text"] + valid["text"] + test["text"]))
     model = tr.graphs.bahdanau(inputs=len(letters), hidden=run.pick(64, 16), outputs=len(SIGNS), eos=False,

@@ -45,6 +45,7 @@ def read(model: tr.Model, pictures: np.ndarray) -> list[str]:
 @example(architecture="two convolutions with pooling, an LSTM of 64 units that starts from what they give",
          data="1,797 digits of scikit-learn")
 def main(run: Run) -> None:
+    """Train on pictures with their names, and count the names written exactly."""
     train, valid, test = digits()
     model = tr.graphs.caption(outputs=len(LETTERS) - 1, hidden=64, kernels=8, seed=run.seed)
     run.say(model, "")

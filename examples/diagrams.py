@@ -5,12 +5,12 @@ python examples/diagrams.py [folder for the pictures]
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.examples.harness import into_folder
 
 lstm = tr.equations("""
     i[t] = sigmoid(W_xi @ x[t] + W_hi @ h[t-1] + b_i)      # input gate
@@ -53,7 +53,6 @@ def reversal(examples: int, steps: int, seed: int) -> dict[str, np.ndarray]:
 
 def main(folder: Path) -> None:
     """Draw every view, with and without a run's values."""
-    folder.mkdir(parents=True, exist_ok=True)
 
     def draw(model: tr.Model, name: str, **options: object) -> None:
         print(model.draw(folder / f"{name}.svg", **options))
@@ -77,4 +76,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out"))
+    into_folder(main)

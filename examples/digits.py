@@ -34,6 +34,7 @@ GLANCE = """
 @example(architecture="gated recurrent unit of 96 units over rows; one hidden layer over points",
          data="1,797 digits of 8 by 8 points, with scikit-learn")
 def main(run: Run) -> None:
+    """Train both networks, and compare them with the nearest neighbour."""
     train, valid, test = datasets.digits()
     nearest = float(np.mean(neighbour(train, test["x"]) == test["digit"]))
     models = {"rows": tr.equations(ROWS, name="rows", x=8, h=96, y=10),

@@ -53,6 +53,7 @@ TAGS = """
 @example(architecture="bidirectional LSTM of 64 and 64 units, a tag for each letter",
          data="sentences made of patterns and of 94,293 names of the US census of 1990")
 def main(run: Run) -> None:
+    """Train on sentences with some names, and find the persons in sentences with others."""
     names = datasets.person_names()
     patterns, words = lines(PATTERNS, "|"), lines(WORDS, " ")
     cut = {kind: tr.data.split(own, 0.6, 0.1, 0.3, seed=0) for kind, own in words.items()}
@@ -118,6 +119,7 @@ def person(form: str, people: dict, rng: np.random.Generator) -> str:
 
 
 def batched(sentences: Sequence, letters: tr.data.Vocabulary, size: int, seed: int | None = None) -> tr.data.Bucketed:
+    """Batches of letters and tags, of sentences of about one length."""
     data = {"x": [letters.encode(text) for text, _ in sentences], "tag": [tags for _, tags in sentences]}
     return tr.data.bucketed(data, size, seed=seed)
 

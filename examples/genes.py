@@ -62,6 +62,7 @@ class Genome:
         return self.epoch(0)
 
     def epoch(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+        """The windows of one epoch: their beginning, order and strand are drawn by its number."""
         rng = np.random.default_rng([self.seed, number])
         base, label = windows(self.part, self.length, int(rng.integers(0, self.length)))
         order = rng.permutation(len(base))
@@ -75,6 +76,7 @@ class Genome:
 
 @example(architecture="bidirectional LSTM of 2 x 96 units over codons", data="Corynebacterium diphtheriae NCTC 11397")
 def main(run: Run) -> None:
+    """Train on most of the genome, and label the bases of the part held out."""
     train, valid, test = genome(run.pick(None, 100_000))
     model = tr.graphs.bidirectional(inputs=64, hidden=run.pick(96, 8), cell="lstm", head="none")
     model = model.extend(READING, **dict.fromkeys(FRAMES, 64), **dict.fromkeys(TAGS, len(LABELS)))

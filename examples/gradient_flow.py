@@ -11,12 +11,12 @@ and its gradient fades even faster than the RNN's.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.examples.harness import into_folder
 from tinygrad_rnn.viz.fading import fading
 from tinygrad_rnn.viz.flow import gradient_flow, gradient_norms
 
@@ -27,7 +27,6 @@ CAPTION = (f"{UNITS} units each, untrained: recurrent matrices orthogonal, other
 
 def main(folder: Path) -> None:
     """Plot the norms, and show them as an animated picture and as a page."""
-    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     data = {"x": rng.standard_normal((EXAMPLES, STEPS, INPUTS)), "target": rng.integers(0, CLASSES, EXAMPLES)}
     sizes = {"inputs": INPUTS, "hidden": UNITS, "outputs": CLASSES, "head": "softmax_last", "seed": 0}
@@ -47,4 +46,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out"))
+    into_folder(main)

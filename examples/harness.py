@@ -36,7 +36,7 @@ from tinygrad_rnn.files import replacing, writable_folder, write_atomic
 
 from .datasets.found import told
 
-__all__ = ["Example", "Run", "example", "told"]
+__all__ = ["Example", "Run", "example", "into_folder", "told"]
 
 GOALS = {"at_least": ("≥", operator.ge), "at_most": ("≤", operator.le), "below": ("<", operator.lt)}
 COLUMNS = ("what", "reached", "goal", "baseline", "published")
@@ -198,6 +198,15 @@ class Example:
 def example(architecture: str, data: str, **flags: str) -> Callable[[Callable[[Run], None]], Example]:
     """Make a function an example. flags: arguments of its own that are given or not, full="..." for --full."""
     return lambda function: Example(function, architecture, data, flags)
+
+
+def into_folder(function: Callable[[Path], None]) -> None:
+    """Run a script that only leaves pictures; its one argument, by default out, is the folder for them."""
+    about = str(function.__globals__["__doc__"]).strip().splitlines()[0]
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("out"), help="for the pictures (default: out)")
+    folder = parser.parse_args().folder
+    told(lambda: function(writable_folder(folder)))
 
 
 def _seed(text: str) -> int:

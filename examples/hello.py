@@ -17,6 +17,7 @@ letters = tr.data.Vocabulary(WORD)
 
 @example(architecture="Elman's network with 3 hidden units", data="the word hello")
 def main(run: Run) -> None:
+    """Train on the one word, and show the scores at each step."""
     model = tr.equations("""
         h[t] = tanh(W_xh @ x[t] + W_hh @ h[t-1] + b_h)     # what is remembered
         y[t] = W_hy @ h[t]                                 # a score for each letter

@@ -5,12 +5,12 @@ python examples/lstm_equations.py [folder for the pictures]
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.examples.harness import into_folder
 
 lstm = tr.equations("""
     i[t] = sigmoid(W_xi @ x[t] + W_hi @ h[t-1] + b_i)      # input gate
@@ -26,7 +26,6 @@ lstm = tr.equations("""
 
 def main(folder: Path) -> None:
     """Draw the three views, print the derived gradient, and compute both on random data."""
-    folder.mkdir(parents=True, exist_ok=True)
     for view, steps in (("folded", None), ("unrolled", 3), ("backward", 3)):
         print(lstm.draw(folder / f"lstm_{view}.svg", view=view, steps=steps))
     print(lstm.grad("loss"))
@@ -38,4 +37,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out"))
+    into_folder(main)

@@ -31,6 +31,7 @@ SHOWN = "AAPL"
 
 @example(architecture="gated recurrent unit of 8 units that gives mean and spread", data="5 stocks in vega_datasets")
 def main(run: Run) -> None:
+    """Train on the early months, and judge mean and spread on the late ones beside simple guesses."""
     parts = stocks()
     symbols = list(parts[0]["symbol"])
     prices = [np.concatenate(whole) for whole in zip(*(part["price"] for part in parts), strict=True)]

@@ -22,6 +22,7 @@ DECISION = """
 @example(architecture="gated recurrent unit of 32 units, mean over time",
          data="80 recordings of BasicMotions, fetched by `make data`")
 def main(run: Run) -> None:
+    """Train on half of the recordings, and tell the motion in the others."""
     train, test = datasets.basic_motions()
     mean, deviation = (getattr(train["x"], of)(axis=(0, 1)) for of in ("mean", "std"))
     for part in (train, test):

@@ -26,6 +26,7 @@ END = "<END>"
 
 @example(architecture="gated recurrent unit of 192 units, one-to-many", data="94,293 names of the US census of 1990")
 def main(run: Run) -> None:
+    """Train on names with their kind, measure unseen names, and write new ones."""
     parts = person_names()
     letters = tr.data.Vocabulary("".join(parts[0]["name"]), specials=[END])
     train, valid, test = ({"w": [letters.encode([*name, END]) for name in part["name"]], "kind": part["kind"]}

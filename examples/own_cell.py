@@ -31,6 +31,7 @@ CELL = Cell("two_memories", """
 
 @example(architecture="a cell made up here, beside an LSTM, 128 units each", data="the help topics of Python")
 def main(run: Run) -> None:
+    """Draw the cell and its gradient, train it beside an LSTM, and time both."""
     texts = python_docs()
     symbols = tr.data.Vocabulary("".join(texts))
     train, valid, test = (symbols.encode(text)[: run.pick(None, 6000)] for text in texts)

@@ -75,6 +75,7 @@ def errors(said: list[list[str]], words: Spoken) -> tuple[float, float]:
 @example(architecture="bidirectional gated encoder, gated decoder with additive attention, 128 units; beam search",
          data="the CMU Pronouncing Dictionary")
 def main(run: Run) -> None:
+    """Train on spellings with their sounds, and measure the errors on unseen words, by beam search."""
     train, valid, test = (spoken(part, count) for part, count in zip(
         pronunciations(), run.pick((None, 1000, None), (300, 50, 20)), strict=True))
     model = tr.graphs.bahdanau(inputs=len(LETTERS), hidden=run.pick(128, 16), outputs=len(SOUNDS) - 1, seed=run.seed)

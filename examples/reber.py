@@ -38,6 +38,7 @@ NEXT = """
 
 @example(architecture="LSTM of 16 units beside Elman's network", data="strings made by the grammar")
 def main(run: Run) -> None:
+    """Train both networks, and judge what they say of unseen strings and what they draw."""
     rng = np.random.default_rng(run.seed)
     strings = [embedded(rng) for _ in range(run.pick(6000, 200))]
     train, test = tr.data.split(strings, 0.8, 0.2, seed=run.seed, groups=strings)
@@ -80,10 +81,12 @@ def legal_next(string: str) -> list[str]:
 
 
 def batch(strings: list[str]) -> dict:
+    """All the strings, padded."""
     return tr.data.padded({"w": [symbols.encode(string) for string in strings]})
 
 
 def trained(run: Run, model: tr.Model, strings: list[str]) -> Any:
+    """Train on the strings; the history."""
     epochs, data = run.pick(20, 1), {"w": [symbols.encode(string) for string in strings]}
     batches = tr.data.bucketed(data, 32, seed=run.seed)
     return model.fit(batches, epochs=epochs, clip=1.0, seed=run.seed, progress=False, on_epoch=run.epoch,

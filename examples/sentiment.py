@@ -49,6 +49,7 @@ def encoded(part: dict[str, Any], vocabulary: tr.data.Vocabulary) -> dict[str, A
 @example(architecture="bidirectional LSTM of 2 x 64 units, the greatest over time",
          data="10,605 sentences of film reviews")
 def main(run: Run) -> None:
+    """Train on rated sentences, tell unseen ones, and leave those of which it is surest."""
     train, valid, test = (run.pick(part, {name: value[::20] for name, value in part.items()})
                           for part in movie_reviews())
     vocabulary = tr.data.Vocabulary((word for text in train["text"] for word in words(text)), least=3, unknown="<?>")

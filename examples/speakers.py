@@ -22,6 +22,7 @@ DECISION = """
 @example(architecture="bidirectional LSTM of 64 and 64 units, mean over time",
          data="640 utterances of Japanese vowels, fetched by `make data`")
 def main(run: Run) -> None:
+    """Train on some utterances of each man, and tell the speaker of others."""
     train, test = datasets.japanese_vowels()
     frames = np.concatenate(train["x"])
     for part in (train, test):

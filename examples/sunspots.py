@@ -32,6 +32,7 @@ AHEAD = 22
 
 @example(architecture="gated recurrent unit of 32 units, normal output", data="309 years of sunspots, with statsmodels")
 def main(run: Run) -> None:
+    """Choose how long to train, forecast the last years one by one, and draw futures."""
     parts = datasets.sunspots()
     numbers, years = (np.concatenate([part[name] for part in parts]) for name in ("number", "year"))
     first, second = len(parts[0]["year"]), len(parts[0]["year"]) + len(parts[1]["year"])
@@ -101,6 +102,7 @@ def error(forecast: np.ndarray, actual: np.ndarray) -> float:
 
 
 def plot(axes: Any, years: np.ndarray, actual: np.ndarray, middle: np.ndarray, band: tuple) -> None:
+    """The years as observed and as forecast, with the interval."""
     axes.fill_between(years, *band, color="#1f4e9c", alpha=0.15, lw=0)
     axes.plot(years, middle, color="#1f4e9c", label="forecast")
     axes.plot(years, actual, "o", color="#c2410c", ms=3.5, label="observed")

@@ -1,6 +1,6 @@
 """`python -m tinygrad_rnn.examples.table`: the figures that full runs left in out/, as the page docs/examples.md.
 
-With --run every example is run first, which takes an hour or two; --run NAME ... runs only those.
+With --run every example is run first, which takes half an hour; --run NAME ... runs only those.
 """
 
 from __future__ import annotations

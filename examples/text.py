@@ -31,6 +31,7 @@ CELL = Cell("lstm", """
 @example(architecture="two layers of LSTM, 192 units each, dropout between them", data="the help topics of Python",
          stdin="learn from the text on standard input")
 def main(run: Run) -> None:
+    """Train on most of the text, measure the rest in bits per character, and write."""
     text = tr.data.read_text("/dev/stdin") if run.args.stdin else "".join(python_docs())
     text = text[: run.pick(None, 20_000)]
     symbols = tr.data.Vocabulary(text)

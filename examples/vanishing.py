@@ -65,6 +65,7 @@ class Fresh:
         return self.epoch(0)
 
     def epoch(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+        """The batches of one epoch, drawn by its number."""
         rng = np.random.default_rng([self.seed, number])
         for _ in range(self.batches):
             yield self.make(rng, 32, self.steps)
@@ -87,6 +88,7 @@ COPY: dict[str, Any] = {"inputs": KINDS + 2, "outputs": KINDS + 1, "head": "soft
 @example(architecture="tanh RNN, IRNN, GRU and LSTM of 64 units", data="made: the adding problem and the copy task",
          full="adding over 100, 200 and 400 steps, copying over 20, 50 and 100; about half an hour")
 def main(run: Run) -> None:
+    """How gradients fade, then the tasks that need long memory, clipping, and 10,000 steps in little memory."""
     fading(run)
     for steps in run.pick((100, 200, 400) if run.args.full else (200,), (20,)):
         added(run, steps)

@@ -2,7 +2,7 @@
 
 `MODELS` has every one by name, `FIRST` the names of the plainest, `CHOICES` the options of each that change its
 equations, `CELLS` the cells that `stack`, `bidirectional`, `both_ways`, `residual` and `seq2seq` take by name; they
-take any other `Cell` as well.
+take any other `Cell` as well, and equations as text.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from tinygrad_rnn import Model
 
 from .cells import Cell
 from .combine import both_ways
-from .named import cell_of
 from .stack import stack
 
 
@@ -21,5 +20,5 @@ def bidirectional(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers:
     Sources: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"; Graves and Schmidhuber 2005,
     "Framewise phoneme classification with bidirectional LSTM and other neural network architectures".
     """
-    two = both_ways(cell_of(cell), merge)
+    two = both_ways(cell, merge)
     return stack(two, inputs, hidden, outputs, layers, head, dtype, seed, name="bidirectional")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tinygrad_rnn.errors import BadValue
-from tinygrad_rnn.ops.table import near
+from tinygrad_rnn.errors import BadValue, near
 
 from .cells import Cell
 from .elementwise import INDRNN, MINGRU, MINLSTM
@@ -15,9 +14,12 @@ CELLS = {cell.name: cell for cell in (RNN, LSTM, PEEPHOLE, COUPLED, GRU, MGU, IN
 
 
 def cell_of(cell: Cell | str) -> Cell:
-    """The cell of that name, or the cell itself. Raises for a name that there is not."""
+    """A cell itself, the one of that name, or the one of these equations. Raises where it is none of them."""
+    if isinstance(cell, str) and "=" in cell:
+        cell = Cell("cell", cell)
     if isinstance(cell, Cell):
         return cell.checked()
     if not isinstance(cell, str) or cell not in CELLS:
-        raise BadValue(f"unknown cell {cell!r}{near(str(cell), CELLS)}; there are {', '.join(CELLS)}, or any Cell")
+        raise BadValue(f"unknown cell {cell!r}{near(str(cell), CELLS)}; there are {', '.join(CELLS)}, or any Cell, or "
+                       "its equations as text")
     return CELLS[cell]

@@ -7,8 +7,7 @@ from typing import Any
 
 from tinygrad_rnn import Model, equations
 from tinygrad_rnn.arguments import whole
-from tinygrad_rnn.errors import BadValue
-from tinygrad_rnn.ops.table import near
+from tinygrad_rnn.errors import BadValue, near
 
 from .cells import Cell
 
@@ -26,15 +25,16 @@ def stack(cell: Cell | str | Sequence[Cell | str], inputs: int, hidden: int, out
           head: str = "softmax", dtype: str = "float32", seed: int = 0, name: str | None = None) -> Model:
     """A model of `layers` copies of a cell, each reading the h of the one below, and a head on the top one.
 
-    cell: a `Cell`, or its equations as text, or several of them, which are one layer each from the bottom and are all
-    repeated `layers` times. With more than one layer every name but the inputs gets its layer's number (h1, W_xh1,
-    ...); the head reads the top layer. head: "softmax" (a class per step), "softmax_last" (a class per sequence),
-    "linear", "linear_last" (squared error) or "none". Sizes: inputs of x, hidden of h, outputs of y. name: of the
-    model, the cell's by default.
-    Raises where a cell lacks x[t] or h[t], for an unknown head, or sizes below 1.
+    cell: a `Cell`, a name such as "lstm", equations as text, or several of them, which are one layer each from the
+    bottom and are all repeated `layers` times. With more than one layer every name but the inputs gets its layer's
+    number (h1, W_xh1, ...); the head reads the top layer. head: "softmax" (a class per step), "softmax_last" (a class
+    per sequence), "linear", "linear_last" (squared error) or "none". Sizes: inputs of x, hidden of h, outputs of y.
+    name: of the model, the cell's by default.
+    Raises where a cell lacks x[t] or h[t], for an unknown head or cell, or sizes below 1.
     """
-    given = [cell] if isinstance(cell, (Cell, str)) else list(cell)
-    kinds = [(Cell("cell", c) if isinstance(c, str) else c).checked() for c in given]
+    from .named import cell_of  # the cells that have names are stacked by this
+
+    kinds = [cell_of(c) for c in (cell if isinstance(cell, Sequence) and not isinstance(cell, str) else [cell])]
     if not kinds:
         raise BadValue("stack needs at least one cell")
     if not isinstance(head, str) or head not in HEADS:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import devices
+import hypothesis
 import pytest
 from browsing import CHROMIUM, FLAGS, Browser
+
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)  # the same examples on any machine
+hypothesis.settings.load_profile("fixed")
 
 
 def other_backend() -> bool:
@@ -69,6 +74,15 @@ def device() -> Iterator[Any]:
 
     with standin() as found, settings(found, captures=False, loops="launched"):
         yield found
+
+
+@pytest.fixture(scope="module")
+def cp() -> Iterator[Any]:
+    """The stand-in for CuPy as a module."""
+    from on_standin import standin
+
+    with standin():
+        yield sys.modules["cupy"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,18 @@ def interpreted(record: Callable[..., None]) -> None:
     record(do)
     with np.errstate(all="ignore"):
         Interpreted([do.calls]).run(0)
+
+
+def numbers(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def capture(cp: ModuleType, issue: Callable[[], Any], mode: int | None = None) -> tuple[Any, Any]:
+    """What `issue` gives while a stream of its own captures, and the graph."""
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture(mode)
+        try:
+            found = issue()
+        finally:
+            graph = stream.end_capture()
+    return found, graph

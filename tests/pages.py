@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import zoo
-from test_viz import TEXTS
+from pictured import TEXTS
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene

@@ -31,13 +31,13 @@ def inside_of(model: tr.Model) -> tuple[Inside, Inside]:
 
 def test_forty_gates_are_one_box() -> None:
     before, after = inside_of(many(40))
-    assert len(before.inner) > 120 and len(after.inner) == 5  # a gate, a candidate, ×, tanh h, and what they read
-    labels = [string(i.label) for i in after.inner.values()]
+    assert len(before.parts) > 120 and len(after.parts) == 5  # a gate, a candidate, ×, tanh h, and what they read
+    labels = [string(i.label) for i in after.parts.values()]
     assert "σ g0 … g39   40 alike" in labels and "tanh p0 … p39   40 alike" in labels
-    gate = next(i for i in after.inner.values() if i.style == "gate")
+    gate = next(i for i in after.parts.values() if i.style == "gate")
     assert gate.name.split(", ") == [f"g{k}" for k in range(40)] and gate.mark is None
-    assert all(s in after.inner or s in after.ports for i in after.inner.values() for s in i.sources)
-    assert set(after.out.values()) <= set(after.inner)
+    assert all(s in after.parts or s in after.ports for i in after.parts.values() for s in i.sources)
+    assert set(after.out.values()) <= set(after.parts)
 
 
 @pytest.mark.parametrize("gates", [2, 6])
@@ -52,9 +52,9 @@ def test_what_differs_stays_apart() -> None:
     found = roles(model.system)
     block = next(b for b in found.blocks if b.kind == "cell")
     after = collapsed(by_operations(block, found), ["h", "g7"])
-    names = {i.name for i in after.inner.values()}
+    names = {i.name for i in after.parts.values()}
     assert "g7" in names and "p7" in names and not any("g7," in n for n in names)
-    assert sum("alike" in string(i.label) for i in after.inner.values()) == 2
+    assert sum("alike" in string(i.label) for i in after.parts.values()) == 2
 
 
 @pytest.mark.parametrize("view,options", [("cell", {}), ("folded", {"detail": "ops"}), ("folded", {"detail": "gates"}),

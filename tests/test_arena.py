@@ -39,7 +39,7 @@ def placed(asked, **sizes):
     return memory, made, memory.arrays(made)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(needs())
 def test_what_is_needed_at_the_same_time_shares_no_byte(asked):
     memory, made, arrays = placed(asked, t=3, s=2, batch=5)
@@ -51,7 +51,7 @@ def test_what_is_needed_at_the_same_time_shares_no_byte(asked):
     assert memory.bytes <= 8 * sum(a.nbytes for a in arrays.values())  # a truth value has room for the widest number
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(needs())
 def test_the_places_do_not_depend_on_lengths(asked):
     """The memory grows as the positions do, from which `footprint` foretells it."""

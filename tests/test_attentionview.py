@@ -13,6 +13,7 @@ from attending import MODELS, cells, fan, place, ran, scene, structure
 from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.node import Node, rebuild, ref
 from tinygrad_rnn.viz import write_mpl, write_svg
+from tinygrad_rnn.viz.api import make_scene
 from tinygrad_rnn.viz.attentionview import attention_scene, blended
 from tinygrad_rnn.viz.attentionview_parts import drawn
 from tinygrad_rnn.viz.roles import roles
@@ -160,12 +161,12 @@ def test_mistakes() -> None:
     model, run = ran("seq2seq", s=4, t=3)
     found, values = roles(model.system), Values(model.system, run)
     for focus in (0, 4, -1):
-        with pytest.raises(BadValue, match=f"focus is a position of t, 1 to 3, not {focus}"):
+        with pytest.raises(BadValue, match=f"focus, a position of t, must be from 1 to 3, not {focus}"):
             attention_scene(found, values, focus=focus)
     for wrong in (1.5, "2", True):
-        with pytest.raises(BadType, match="focus is a whole number"):
+        with pytest.raises(BadType, match="focus, a position of t, is a whole number"):
             attention_scene(found, values, focus=wrong)  # type: ignore[arg-type]
-    with pytest.raises(BadValue, match="1 to 5, not 6"):
+    with pytest.raises(BadValue, match="from 1 to 5, not 6"):
         attention_scene(found, None, focus=6, steps=5)
     with pytest.raises(BadName, match="'e' is no attention; the model's weights are alpha"):
         attention_scene(found, values, quantity="e")
@@ -175,11 +176,11 @@ def test_mistakes() -> None:
         attention_scene(found, values, quantity=3)  # type: ignore[arg-type]
     with pytest.raises(BadValue, match="j from 1 to 2"):
         attention_scene(roles(MODELS["heads"].system), None, quantity="a[3]")
-    with pytest.raises(BadValue, match="steps is at least 1, not 0"):
-        attention_scene(found, None, steps=0)
+    with pytest.raises(BadValue, match="steps must be at least 1, not 0"):
+        make_scene(model, "attention", steps=0)
     with pytest.raises(BadType, match="steps is a whole number"):
-        attention_scene(found, None, steps=2.5)  # type: ignore[arg-type]
-    with pytest.raises(BadName, match="steps names 'r'; the model's indices are"):
-        attention_scene(found, None, steps={"r": 3})
+        make_scene(model, "attention", steps=2.5)  # type: ignore[arg-type]
+    with pytest.raises(BadName, match="steps names 'r'; the indices that have steps are"):
+        make_scene(model, "attention", steps={"r": 3})
     with pytest.raises(BadValue, match="the values have no alpha; run with want="):
         attention_scene(found, Values(model.system, {"h": run["h"]}))

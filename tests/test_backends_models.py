@@ -49,7 +49,7 @@ def test_what_is_checked_is_checked_where_it_lies(gpu, monkeypatch):
         return get(a, *args, **options)
 
     monkeypatch.setattr(cupy().ndarray, "get", small)
-    with pytest.raises(tr.Error, match=r"k\[0, 3\] is class 9; the classes are 0 to 3"):
+    with pytest.raises(tr.Error, match="k is class 9 at example 0, t = 4; the classes are 0 to 3"):
         prepared(m.system, ("loss",), {"x": gpu(X), "k": classes})
     monkeypatch.undo()
     loss, _ = m.value_and_grad(x=gpu(X), k=classes, lengths=[3, 4])
@@ -57,7 +57,7 @@ def test_what_is_checked_is_checked_where_it_lies(gpu, monkeypatch):
     assert float(m.value_and_grad(x=gpu(X), k=classes, lengths=lengths)[0]) == float(loss)
     bad = X.copy()
     bad[1, 2, 0] = np.nan
-    with pytest.raises(tr.Error, match=r"the input x is NaN first at \[1, 2, 0\] \(example 1, t = 3\)"):
+    with pytest.raises(tr.Error, match="the input x is NaN, first at example 1, t = 3"):
         m.run(x=gpu(bad), want="y", check=True)
 
 

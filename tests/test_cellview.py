@@ -213,13 +213,13 @@ def read_edges(found: Roles) -> list[tuple[str, str]]:
         if block.kind != "cell" or not block.direction:
             continue
         inside = by_operations(block, found)
-        called = {k: i.name or string(i.label) for k, i in inside.inner.items()}
-        for key, inner in inside.inner.items():
+        called = {k: i.name or string(i.label) for k, i in inside.parts.items()}
+        for key, inner in inside.parts.items():
             if inner.style == "merge":
                 continue
             for s in inner.sources:
-                merged = s in inside.inner and inside.inner[s].style == "merge"
-                for source in inside.inner[s].sources if merged else [s]:
+                merged = s in inside.parts and inside.parts[s].style == "merge"
+                for source in inside.parts[s].sources if merged else [s]:
                     edges.append((entry(inside.ports[source]) if source in inside.ports else called[source],
                                   called[key]))
         slots = {n: ",".join(found.system.quantities[n].slots) for n in block.quantities}
@@ -352,7 +352,7 @@ def cells(draw: st.DrawFn) -> str:
     return "\n".join([*rows, f"y[t] = softmax(Y @ {states[-1]}[t])"])
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(cells())
 def test_random_cells(text: str) -> None:
     sizes = {name: 4 for name in "xzhcmfigor" if f"{name}[t" in text}

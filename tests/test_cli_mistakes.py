@@ -67,7 +67,7 @@ def test_a_contact_sheet_that_cannot_be_is_told_before_anything_is_drawn(
 def test_a_gallery_is_written_whole_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(gallery, "_entry", lambda title, model, folder: drawn.append(title))
-    monkeypatch.setattr(gallery, "_index", lambda entries, folder: "new")
+    monkeypatch.setattr(gallery, "_index", lambda entries: "new")
     gallery.draw_gallery(tmp_path, ["rnn", "rnn"])
     assert drawn == ["rnn", "rnn, two layers"]
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]

@@ -117,7 +117,7 @@ def test_every_function_is_numpys(name, dtype):
 sizes = st.integers(1, 40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(m=sizes, n=sizes, k=st.integers(1, 70), t=st.integers(1, 4), form=st.sampled_from([
     ("mn", "mk", "kn"), ("nm", "mk", "kn"), ("mn", "km", "kn"), ("mn", "km", "nk"), ("tmn", "mk", "tkn"),
     ("mn", "tmk", "tnk"), ("mn", "tmk", "tkn"), ("m", "mk", "k"), ("n", "k", "kn"), ("", "mk", "mk"),
@@ -156,7 +156,7 @@ def lies_across(x, y):
     return np.shares_memory(x, y) and (x.ctypes.data, x.strides) != (y.ctypes.data, y.strides)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(program=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 7), st.integers(0, 7), st.integers(0, 5)),
                         min_size=1, max_size=9), backward=st.booleans())
 def test_fused_passes_compute_what_the_calls_do_one_by_one(program, backward):
@@ -218,8 +218,9 @@ def test_sums_of_products_over_the_batch_are_one_pass(labels, examples, far, mon
     monkeypatch.setattr(assemble, "FAR", far)
     units = units_of(labels, 1e-12, t=5, s=4, f=7, n=examples)
     if examples > 1:
-        start, both = units
-        assert [type(item).__name__ for unit in (start, both) for item in unit.items] == ["Map", "Map", "Fold"]
+        kinds = [[type(item).__name__ for item in unit.items] for unit in units]
+        in_two = examples == 3 and labels != "tfn,fn->tf"  # over time by whole vectors, then over the few examples
+        assert kinds == ([["Map"], ["Map"], ["Map", "Fold"], ["Fold"]] if in_two else [["Map"], ["Map", "Fold"]])
 
 
 @pytest.mark.parametrize("labels", ["mk,k->m", "mk,kn->mn"])
@@ -321,15 +322,15 @@ def test_a_kernel_is_kept_on_disk_and_made_anew_if_damaged(tmp_path):
                               env={**os.environ, "TINYGRAD_RNN_CACHE": str(tmp_path), "TINYGRAD_RNN_JIT": "1"})
         return done.stdout
 
-    first = run(5)
+    first = run(40)
     kernels = set(tmp_path.iterdir())
     assert kernels
-    assert run(5) == first
+    assert run(40) == first
     run(50)  # another length is not another kernel
     assert set(tmp_path.iterdir()) == kernels
     for path in kernels:
         path.write_bytes(path.read_bytes()[:100])
-    assert run(5) == first
+    assert run(40) == first
     assert all(len(Path(p).read_bytes()) > 100 for p in kernels)
 
 

@@ -388,7 +388,7 @@ def compiled(program, dtype, way):
         return found, Program(found.segments, {id(backend.owner(a)) for a in found.public}, backend.owner)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=SLOW)
+@settings(max_examples=150, suppress_health_check=SLOW)
 @given(program=programs(), dtype=st.sampled_from([*BOUNDS]))
 def test_compiled_programs_do_what_their_calls_do(program, dtype):
     expected, made = Recording(program, dtype), [compiled(program, dtype, way) for way in WAYS]

@@ -36,7 +36,7 @@ def contractions(draw):
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(contractions())
 def test_contractions_are_einsum(case):
     (lo, out), (la, a), (lb, b) = case

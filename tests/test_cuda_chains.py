@@ -87,7 +87,7 @@ def body(xp, do, sizes, moving, other, gain, total, mask):
     do.loop(STEPS, step)
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
+@settings(max_examples=2, phases=[Phase.generate],
           suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(some=st.lists(bodies(), min_size=12, max_size=12))
 def test_chains_and_loops_that_stay_compute_what_passes_do_one_by_one(some, device):

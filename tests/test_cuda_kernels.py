@@ -250,7 +250,7 @@ class Case:
         return k if at is None else viewed(xp, buffers[k], self.sizes, self.kinds[k][1], at)
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=SLOW)
+@settings(max_examples=3, phases=[Phase.generate], suppress_health_check=SLOW)
 @given(some=st.lists(cases(), min_size=TOGETHER, max_size=TOGETHER))
 def test_passes_compute_what_the_calls_do_one_by_one(some, device):
     xp, made = backends.current().xp, []
@@ -299,7 +299,7 @@ def record_fold(xp, do, fold, buffer, out, wide):
         do(xp.subtract, a, out, wide)
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=SLOW)
+@settings(max_examples=3, phases=[Phase.generate], suppress_health_check=SLOW)
 @given(some=st.lists(folds(), min_size=TOGETHER, max_size=TOGETHER))
 def test_sums_and_maxima_over_any_axes(some, device):
     xp, made = backends.current().xp, []

@@ -45,7 +45,7 @@ def matrix(xp, buffer, shape, layout):
     return xp.broadcast_to(a, shape) if any(lacking) else a
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate],
+@settings(max_examples=6, phases=[Phase.generate],
           suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(some=st.lists(products(), min_size=20, max_size=20))
 def test_products_in_every_layout(some, device):

@@ -65,7 +65,7 @@ def device():
 
 
 @pytest.mark.parametrize("loops", ["launched", "staying"])
-@search(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
+@search(max_examples=2, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck))
 @given(some=st.lists(st.tuples(programs(), st.sampled_from([*BOUNDS])), min_size=TOGETHER, max_size=TOGETHER))
 def test_programs_do_what_their_calls_do(loops, some, device):

@@ -50,7 +50,8 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         losses = given["history"].loss
         assert len(losses) < 2 or losses[1] < losses[0], block
     assert len(given["test"]["x"]) == 4 and given["out"]["y"].shape == (100, 7, 8)
-    assert data.Vocabulary.load("words.json") == given["words"]
+    assert data.Vocabulary.load("words.json") == given["words"] and given["again"] == given["letters"]
+    assert set(tr.load("model.safetensors").meta) == {"vocabulary"}
 
 
 def test_every_public_name_is_on_the_page_or_in_the_reader_of_files() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tr
@@ -78,7 +78,6 @@ def test_a_padded_loss_is_that_of_the_sequences_alone() -> None:
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 9), st.integers(1, 6))
-@settings(deadline=None)
 def test_every_epoch_holds_every_example_once(lengths: list[int], batch: int, buckets: int) -> None:
     xs = [np.full(n, k) for k, n in enumerate(lengths)]
     data = bucketed({"x": xs, "k": np.arange(len(xs))}, batch, buckets=buckets, fill=-1)
@@ -111,7 +110,6 @@ def test_buckets_save_padding() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12), st.integers(1, 3),
        st.integers(1, 4))
-@settings(deadline=None)
 def test_no_other_borders_pad_less(lengths: list[tuple[int, int]], batch: int, buckets: int) -> None:
     data = {"x": [np.ones(n) for n, _ in lengths], "z": [np.ones(n) for _, n in lengths]}
     found = bucketed(data, batch, buckets=buckets, over={"x": "t", "z": "s"}, seed=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -32,8 +33,16 @@ def fields(parts) -> dict[str, list]:
 # -- on made data ----------------------------------------------------------------------------------
 
 
+def test_archives_are_in_the_checkout_or_once_installed_in_the_current_folder(tmp_path: Path) -> None:
+    assert Path(__file__).parents[1] / "data" == found.ARCHIVES
+    installed = tmp_path / "site-packages" / "tinygrad_rnn" / "examples" / "datasets" / "found.py"
+    installed.parent.mkdir(parents=True)
+    installed.write_text(Path(found.__file__).read_text())
+    assert runpy.run_path(str(installed))["ARCHIVES"] == Path("data")
+
+
 def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(tr.Error, match=r"pip install no-such, .*pip install 'tinygrad-rnn\[examples\]'") as caught:
+    with pytest.raises(tr.Error, match=r"pip install no-such, .*pip install '\.\[examples\]'") as caught:
         found.package("no_such_package", "no-such")
     assert isinstance(caught.value, ImportError) and "\n" not in str(caught.value)
     script = tmp_path / "example.py"

@@ -39,7 +39,8 @@ def test_sizes_on_the_command_line(cell: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["draw", str(cell), "-o", out, "--size", "x=5", "--size", "V=2,3"]) == 0
     assert main(["draw", "lstm", "-o", out, "--size", "hidden=5"]) == 0
     capsys.readouterr()
-    for wrong, said in ((["x=5"], "is not determined"), (["x"], "--size is a name and a size"), (["x=a"], "--size is"),
+    for wrong, said in ((["x=5"], "or beside the command: --size NAME=SIZE"),
+                        (["x"], "--size is a name and a size"), (["x=a"], "--size is"),
                         (["x=5", "V=2,3", "z=4"], "'z', which is not in the equations")):
         sizes = [part for size in wrong for part in ("--size", size)]
         assert main(["draw", str(cell), "-o", out, *sizes]) == 2

@@ -95,7 +95,7 @@ def test_shares_are_those_of_the_distribution(choice, expected):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 1, exclude_max=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_class_that_cannot_be_is_never_drawn(p, u):
     hot = drawn_class(np, np.array([p]), np.array([u]), 1)[0]
     if sum(p) == 0:
@@ -259,6 +259,20 @@ def test_a_stop_ends_an_example(name):
     assert "loss" not in out
 
 
+def test_a_stop_along_one_index_leaves_the_lengths_of_another():
+    model = tr.equations("""
+        h[t] = tanh(W @ x[t] + A @ h[t-1])
+        k[u] = tanh(R @ k[u-1] + E @ w[u-1])
+        k[0] = h[T]
+        w[u] = categorical(softmax(V @ k[u]))""", x=2, h=3, k=3, w=4)
+    x = np.random.default_rng(0).standard_normal((2, 5, 2))
+    out = model.run(x=x, lengths=[1, 5], steps={"u": 8}, stop=0, seed=3, want=["w", "h"])
+    named = model.run(x=x, lengths={"t": [1, 5]}, steps={"u": 8}, stop=0, seed=3, want=["w", "h"])
+    assert not out["h"][0, 1:].any() and out["h"][1].all()
+    for name in ("w", "h"):
+        np.testing.assert_array_equal(out[name], named[name])
+
+
 def test_temperature_and_choice_reach_the_draws():
     model = chain()
     p = tr.equations(CHAIN.replace("w[t] = categorical(softmax(V @ h[t] + c))", "p[t] = softmax(V @ h[t] + c)"),
@@ -385,7 +399,7 @@ def test_positions_count_on_after_a_state():
     (lambda: chain().run(steps=3, temperature=-1), "temperature must be at least 0"),
     (lambda: chain().run(steps=3, top_k=0), "top_k must be at least 1"),
     (lambda: chain().run(steps=3, top_p=2.0), "top_p is a share"),
-    (lambda: chain().run(steps=3, stop=5), "stop= of w is a class from 0 to 4, not 5"),
+    (lambda: chain().run(steps=3, stop=5), "stop= of w, a class, must be from 0 to 4, not 5"),
     (lambda: chain().run(steps=3, stop={"v": 1}), "stop= names 'v'"),
     (lambda: voices().run(steps=3, stop=1), "stop= is ambiguous"),
     (lambda: chain().run(steps=3, batch=0), "batch must be at least 1"),

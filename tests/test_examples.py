@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import tinygrad_rnn as tr
 from tinygrad_rnn import showcase
 from tinygrad_rnn.cli import main as command_line
 from tinygrad_rnn.errors import BadFile
+from tinygrad_rnn.examples import harness
 from tinygrad_rnn.examples.datasets import NotInstalled
 from tinygrad_rnn.examples.harness import Run, example
 
@@ -132,3 +134,18 @@ def test_equations_that_extend_a_model_may_be_indented() -> None:
         loss = sum(v ** 2)
     """)
     assert model.value_and_grad(x=np.ones((1, 2, 2)))[0] > 0
+
+
+@pytest.mark.parametrize("name", ["lstm_equations", "diagrams", "gradient_flow"])
+def test_a_script_of_pictures_tells_what_it_takes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                  capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = str(Path(harness.__file__).with_name(f"{name}.py"))
+    for argument, status in (("--help", 0), ("taken", 2)):
+        monkeypatch.setattr(sys, "argv", [script, argument])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(script, run_name="__main__")
+        assert caught.value.code == status
+        said = capsys.readouterr()
+        assert "folder" in said.out + said.err and not [p for p in tmp_path.iterdir() if p.name != "taken"]
+        (tmp_path / "taken").touch()

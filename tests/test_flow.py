@@ -51,6 +51,18 @@ def lstm_loss(m: tr.Model, d: dict[str, np.ndarray], at: int, nudge: np.ndarray)
 # -- norms -----------------------------------------------------------------------------------------
 
 
+def test_lengths_without_an_index_are_of_t() -> None:
+    m = tr.equations("""
+        k[s] = tanh(A @ w[s] + B @ k[s-1])
+        h[t] = tanh(W @ x[t] + U @ h[t-1])
+        h[0] = k[S]
+        loss = mean(h[t] ** 2)""", x=2, w=2, h=3, dtype="float64")
+    d = {"x": np.ones((2, 4, 2)), "w": np.ones((2, 6, 2))}
+    found = gradient_norms(m, {**d, "lengths": [2, 4]}, state="k")
+    assert found.shape == (6,)
+    assert np.allclose(found, gradient_norms(m, {**d, "lengths": {"t": [2, 4]}}, state="k"))
+
+
 def test_norms_of_an_rnn_are_those_of_a_loop() -> None:
     m, d = model(RNN), data()
     by_hand = rnn_norms(m, d, [T] * N)

@@ -15,8 +15,7 @@ from tinygrad_rnn import jit
 from tinygrad_rnn.functions import IN_TEXT
 from tinygrad_rnn.ops import TABLE
 
-CAREFUL = settings(max_examples=400, deadline=None, derandomize=True,
-                   suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+CAREFUL = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 NAMES = ["h", "x", "W", "t", "s", "n", "T", "S", "N", "loss", "y", "inf", "nan", "__class__", "é"]
 NUMBERS = ["0", "1", "2", "-1", "1000", "1001", "10**9", "1e400", "1e39", "0.5", "1j", "0x10", "True", "None", '"t"']
 SIGNS = ["+", "-", "*", "/", "**", "@", "<", "<=", "==", "!=", "&", "|", "~", "not", "and", "or", "//", "%", "<<", ".",
@@ -97,7 +96,7 @@ def same_graph(one: tr.Model, text: str) -> tr.Model:
     return again
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, suppress_health_check=list(HealthCheck))
 @given(EXPRESSIONS, EXPRESSIONS, st.sampled_from(["mean", "sum", "max"]), st.booleans(), st.integers(0, 3))
 def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged, compiled):
     """Scheduled and unrolled agree, in values and gradients, and both texts say the same graph.

@@ -93,7 +93,7 @@ def test_ready_models(name: str) -> None:
 # -- random models ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(declared(), st.sampled_from([1, 2, 4, 20]), st.booleans())
 def test_random_models(text: str, steps: int, derived: bool) -> None:
     model = built(text)

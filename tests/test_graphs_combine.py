@@ -70,6 +70,20 @@ def test_combinators_combine():
     model.check_gradient(x=X, target=target, lengths=LENGTHS)
 
 
+@pytest.mark.parametrize("made", [
+    lambda cell: graphs.stack(cell, 3, 4), lambda cell: graphs.stack([cell, cell], 3, 4),
+    lambda cell: graphs.stack(graphs.both_ways(cell), 3, 4), lambda cell: graphs.bidirectional(3, 4, cell=cell),
+    lambda cell: graphs.stack(graphs.residual(cell), 4, 4), lambda cell: graphs.seq2seq(3, 4, cell=cell),
+])
+def test_a_cell_is_named_or_given_or_written_out(made):
+    given = graphs.CELLS["mgu"]
+    assert str(made("mgu")) == str(made(given)) == str(made(given.text))
+    with pytest.raises(tr.Error, match="did you mean 'mgu'"):
+        made("mgo")
+    with pytest.raises(tr.Error, match="unknown cell 3;"):
+        made(3)
+
+
 def test_mistakes():
     with pytest.raises(tr.Error, match="lack h"):
         graphs.both_ways(graphs.Cell("odd", "k[t] = W @ x[t]"))

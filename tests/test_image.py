@@ -57,7 +57,7 @@ def both_ways(call: str, images: np.ndarray, **weights: np.ndarray) -> list[np.n
     return [eval(call, {**vars(tr), **weights}, {"x": images}).numpy(), model.run(x=images)["y"]]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(windows(), st.integers(1, 3), st.integers(1, 3))
 def test_convolution_is_a_product_of_transforms(window, channels, outputs):
     image, size, stride, padding = window
@@ -71,7 +71,7 @@ def test_convolution_is_a_product_of_transforms(window, channels, outputs):
         np.testing.assert_allclose(y, whole[(..., *inside)], atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(windows(), st.sampled_from(["Conv", "ConvTranspose", "MaxPool", "AveragePool"]))
 def test_as_onnx_says(window, kind):
     onnx = pytest.importorskip("onnx")

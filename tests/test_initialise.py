@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_rnn import Error
@@ -55,7 +55,6 @@ def test_mean_spread_and_limit(law, std: float, limit: float | None, stack: tupl
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 3), st.floats(0.1, 3))
-@settings(deadline=None)
 def test_orthogonal_rows_or_columns(outputs: int, inputs: int, stack: int, gain: float) -> None:
     shape = (stack, outputs, inputs) if stack else (outputs, inputs)
     value = Orthogonal(gain)(rng(), shape)

@@ -184,7 +184,7 @@ def systems(draw):
     return "\n".join(lines), {**sizes, **weights}
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(system=systems(), steps=st.integers(1, 3), batch=st.integers(1, 3), ragged=st.booleans(), compiled=st.booleans(),
        training=st.sampled_from(["float64", "float32"]))
 def test_random_systems(system, steps, batch, ragged, compiled, training):

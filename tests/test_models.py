@@ -125,7 +125,7 @@ def test_attention_against_a_plain_loop():
             np.testing.assert_allclose(out["c"][n, t], c, **CLOSE)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.data())
 def test_any_shift_any_lengths(draw):
     back, ahead = draw.draw(st.integers(1, 4)), draw.draw(st.integers(1, 4))
@@ -198,3 +198,20 @@ def test_the_loss_is_computed_from_what_goes_into_softmax():
     loss, grads = tr.equations(text, x=2).value_and_grad(x=x, k=np.array([[0]]), wrt=["x"])
     assert loss == 1000
     np.testing.assert_allclose(grads["x"], [[[-1, 1]]])
+
+
+def test_the_summary_lists_inputs_quantities_and_weights():
+    model = tr.equations("""
+        h[l,t] = tanh(W[l] @ h[l-1,t] + U[l] @ h[l,t-1] + b)
+        h[0,t] = E @ x[t]
+        loss = mean(h[2,T])""", l=2, h=40, x=3, dtype="float64")
+    assert model.summary() == """\
+name  role     indices  shape     numbers
+x     input    t        (3,)
+h     defined  l,t      (40,)
+loss  defined           ()
+W     weight   l        (40, 40)  3,200
+U     weight   l        (40, 40)  3,200
+b     weight            (40,)     40
+E     weight            (40, 3)   120
+6,560 weights in all, float64"""

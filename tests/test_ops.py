@@ -86,7 +86,7 @@ def on_tensors(expr: str, values: dict[str, np.ndarray]) -> tuple[tr.Tensor, lis
 
 
 @pytest.mark.parametrize("name,k", ON_TENSORS)
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_tensors(name, k, seed):
     case = CASES[name][k]
@@ -144,7 +144,7 @@ def expected_value(case: Case, values: dict[str, np.ndarray]) -> np.ndarray:
 
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "called"])
 @pytest.mark.parametrize("name,k", PARAMETERS)
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_models(name, k, compiled, seed):
     with compiling(compiled):

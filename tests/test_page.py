@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pages import ALL, EXAMPLE, Reader, long_page, model_of, run_of, scene_of, string
-from test_viz import HOSTILE, renamed
+from pictured import HOSTILE, renamed
 
 from tinygrad_rnn.viz.lines import path
 from tinygrad_rnn.viz.page import PROGRAM, SHEET, page

@@ -72,6 +72,13 @@ def test_values_are_found_by_mark():
         assert values.at(nowhere) is None
 
 
+@pytest.mark.parametrize("index", ["t", "s"])
+def test_lengths_are_of_the_only_index(index):
+    model = tr.equations(f"h[{index}] = tanh(W @ x[{index}] + U @ h[{index}-1])", x=2, h=3)
+    found = model.run(x=np.ones((2, 5, 2)), lengths=[3, 5])
+    assert [Values(model.system, found, example=k).sizes for k in (0, 1)] == [{index: 3}, {index: 5}]
+
+
 def test_values_that_do_not_fit_are_refused(tmp_path):
     model = lstm()
     found = trace(model)
@@ -83,7 +90,7 @@ def test_values_that_do_not_fit_are_refused(tmp_path):
             model.draw(tmp_path / "a.svg", view="unrolled", values=values)
     with pytest.raises(tr.Error, match="colour='gradient' needs values="):
         model.draw(tmp_path / "a.svg", colour="gradient")
-    for options, said in (({"example": 2}, "example is one of 0 to 1"), ({"example": 1.5}, "is a whole number"),
+    for options, said in (({"example": 2}, "must be from 0 to 1, not 2"), ({"example": 1.5}, "is a whole number"),
                           ({"colour": "red"}, "colour is 'value' or"),
                           ({"focus": 1}, "focus= goes with the view 'attention'")):
         with pytest.raises(tr.Error, match=said):

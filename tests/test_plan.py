@@ -219,7 +219,7 @@ build("lstm", "float32").fit(examples(), optimizer=tr.Adam(1e-2), epochs=100000,
 """
     process = subprocess.Popen([sys.executable, "-c", code])
     try:
-        for _ in range(600):
+        for _ in range(2400):
             if (tmp_path / "c.safetensors").exists():
                 break
             time.sleep(0.05)

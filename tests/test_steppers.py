@@ -134,8 +134,8 @@ def writer():
 @pytest.mark.parametrize("use", [lambda m, w: m.run(w=w, steps=4), lambda m, w: m.beam_search(w=w, steps=4),
                                  lambda m, w: list(m.stream(w=w, steps=4))])
 @pytest.mark.parametrize(("prefix", "message"), [
-    ([[1], [4]], r"w\[1, 0\] is class 4; the classes are 0 to 3"),
-    ([[-1]], r"w\[0, 0\] is class -1"),
+    ([[1], [4]], "w is class 4 at example 1, t = 1; the classes are 0 to 3"),
+    ([[-1]], "w is class -1 at example 0, t = 1"),
     ([[0.5]], "w has shape .* or integers from 0 to 3"),
     ([1, 2], "w has shape"),
     (np.zeros((0, 2), int), "the batch is empty: w has shape"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import architectures
 import numpy as np
 import pytest
+from compiling import answer
 
 from tinygrad_rnn import jit
 from tinygrad_rnn.backends import numpy as backend
@@ -40,13 +41,6 @@ def runs(monkeypatch):
 
     monkeypatch.setattr(strips, "_strips", noted)
     return found
-
-
-def answer(model, data, compiled, **options):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(jit._switch, "on", compiled)
-        loss, gradients = model.value_and_grad(data, **options)
-    return {"loss": loss, **gradients}
 
 
 @pytest.mark.parametrize(("name", "options"), architectures.FORMS, ids=architectures.IDS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import numpy as np
 import pytest
+from effort import at_most
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.functions import IN_TEXT
@@ -166,11 +166,10 @@ def test_python_that_is_not_of_the_notation_is_refused(text):
     "#" * 2_000_000,
 ], ids=lambda text: text[:20])
 def test_a_bomb_is_refused_at_once(text):
-    start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert refused(text, x=3)
-    assert time.perf_counter() - start < 3
+        with at_most(50_000):  # however long it is
+            assert refused(text, x=3)
 
 
 @pytest.mark.parametrize("text", ["h[t] = x[t]" + "[0:1]" * 10_000, "h[t] = " + " * ".join(["x[t]"] * 20_000),
@@ -183,16 +182,15 @@ def test_what_some_pythons_parse_is_read_or_refused(text):
 
 
 @pytest.mark.parametrize("text,equations", [
-    ("h[t] = concat(" + "x[t],\n" * 10_000 + "axis=0)", 1),
-    ("h[t] = concat(" + "x[t], " * 10_000 + "axis=0)", 1),
+    ("h[t] = concat(" + "x[t],\n" * 4_000 + "axis=0)", 1),
+    ("h[t] = concat(" + "x[t], " * 4_000 + "axis=0)", 1),
     ("h[t] = " + " or ".join(["x[t] > 0"] * 2_000), 1),
     ("".join(f"h{k}[t] = h{k - 1}[t] + x[t]\n" if k else "h0[t] = x[t]\n" for k in range(1_000)), 1_000),
     ("h" * 100_000 + "[t] = x[t]", 1),
 ])
-def test_much_text_takes_little_time(text, equations):
-    start = time.perf_counter()
-    assert len(tr.equations(text, x=3).system.equations) == equations
-    assert time.perf_counter() - start < 10
+def test_much_text_takes_work_in_proportion(text, equations):
+    with at_most(200 * len(text)):
+        assert len(tr.equations(text, x=3).system.equations) == equations
 
 
 def test_a_sum_of_2500_different_terms_is_read_run_and_read_back():

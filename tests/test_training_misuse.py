@@ -24,7 +24,7 @@ def tagger():
 @pytest.mark.parametrize(("options", "kind", "message"), [
     ({"wrt": ["x"]}, KeyError, "wrt names 'x', which is no weight of the model; its weights are U_hh, W_xh, b, V"),
     ({"wrt": ["W_hx"]}, KeyError, "did you mean 'W_xh'"),
-    ({"wrt": 5}, TypeError, "wrt names the weights to train"),
+    ({"wrt": 5}, TypeError, "wrt is a name or a list of names"),
     ({"wrt": []}, ValueError, "there is no weight to train"),
     ({"of": 3}, KeyError, "no quantity 3"),
     ({"clip": tr.ClipNorm}, TypeError, "clip is a number, ClipNorm or ClipValue"),

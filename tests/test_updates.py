@@ -59,7 +59,7 @@ def test_a_loss_that_is_not_finite_leaves_all_as_it_was_before(backend, tmp_path
         np.testing.assert_array_equal(found[1][name], weight, err_msg=name)
     arrays, _ = load_checkpoint(path)
     assert int(arrays["optimizer.step"]) == 2
-    assert all(np.isfinite(a).all() for a in arrays.values())
+    assert all(np.isfinite(a).all() for name, a in arrays.items() if not name.startswith("history."))
 
 
 def test_the_global_norm_of_large_gradients(backend):

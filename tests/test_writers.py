@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +12,8 @@ import networkx as nx
 import numpy as np
 import pytest
 import zoo
-from test_viz import HOSTILE, renamed
+from effort import at_most
+from pictured import HOSTILE, renamed
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import viz
@@ -251,14 +251,13 @@ def test_a_loop_is_drawn_once() -> None:
     assert f"  {loop} -> {loop} " in dot
 
 
-def test_a_hundred_thousand_operations_take_seconds(tmp_path) -> None:
+def test_many_operations_take_work_in_proportion() -> None:
     x = h = tr.Tensor(np.ones(3))
-    for _ in range(25_000):
+    for _ in range(5_000):
         h = (h * x).tanh() + h
-    start = time.perf_counter()
-    dot = op_dot([h.node], None, 1500)
-    assert time.perf_counter() - start < 30
-    assert "75,001 operations in" in dot and len(dot) < 10_000
+    with at_most(250 * 15_001):
+        dot = op_dot([h.node], None, 1500)
+    assert "15,001 operations in" in dot and len(dot) < 10_000
 
 
 @needs_dot
@@ -296,10 +295,10 @@ def test_hostile_scopes_and_titles(tmp_path) -> None:
 
 def test_mistakes_in_op_graphs(tmp_path) -> None:
     roots, _ = unrolled("rnn", 2)
-    with pytest.raises(BadValue, match="at least 1 box, not 0"):
+    with pytest.raises(BadValue, match="collapse must be at least 1, not 0"):
         viz.op_graph(roots, tmp_path / "a.dot", collapse=0)
     for wrong in (2.5, True, "3"):
-        with pytest.raises(BadType, match="a whole number of boxes"):
+        with pytest.raises(BadType, match="collapse is a whole number"):
             viz.op_graph(roots, tmp_path / "a.dot", collapse=wrong)  # type: ignore[arg-type]
     with pytest.raises(BadType, match="scopes are names by node"):
         viz.op_graph(roots, tmp_path / "a.dot", scopes=["h"])  # type: ignore[arg-type]

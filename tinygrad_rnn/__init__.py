@@ -1,6 +1,7 @@
 """Recurrent networks as equations: their diagrams, gradients and training from one graph."""
 
 from importlib import import_module as _import_module
+from pathlib import Path as _Path
 from typing import Any as _Any
 
 from .arrays import asarray, broadcast_to, expand_dims, ones, permute_dims, squeeze, to_numpy, zeros
@@ -23,11 +24,22 @@ T, S = last(t), last(s)
 globals().update(_FUNCTIONS)
 
 
+if not _Path(__file__).with_name("graphs").is_dir():  # a checkout has graphs, viz and examples beside this folder
+    __path__.append(str(_Path(__file__).parents[1]))
+
+_LATER = ("data", "graphs", "viz")  # they stand over the engine and are imported when they are first used
+
+
 def __getattr__(name: str) -> _Any:
-    """graphs, viz and data stand over the engine and are imported when they are first used."""
-    if name in ("graphs", "viz", "data"):
+    if name in _LATER:
         return _import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        return _import_module("importlib.metadata").version(__name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LATER, *(name for name in globals() if name.startswith("__"))])
 
 
 __all__ = ["SGD", "Adam", "AdamW", "ClipNorm", "ClipValue", "Constant", "Cosine", "Error", "Exponential", "Glorot",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,18 +36,25 @@ def real(
     return number
 
 
-def whole(what: str, value: Any, *, at_least: int) -> int:
-    """`value` as a Python int of at least `at_least`. Raises BadType and BadValue as `real` does."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+def whole(what: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    """`value` as a Python int within the bounds given. Raises BadType and BadValue as `real` does."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
         raise BadType(f"{what} is a whole number, not {value!r}")
-    if value < at_least:
-        raise BadValue(f"{what} must be at least {at_least}, not {value}")
-    return int(value)
+    if number < at_least or (at_most is not None and number > at_most):
+        bounds = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+        raise BadValue(f"{what} must be {bounds}, not {number}")
+    return number
 
 
-def named(given: str | Iterable[str]) -> tuple[str, ...]:
-    """Names, of which one may be given as it is."""
-    return (given,) if isinstance(given, str) else tuple(given)
+def named(what: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    """Names, each once, of which one may be given as it is. Raises BadType where they are none."""
+    if not isinstance(given, Iterable):
+        raise BadType(f"{what} is a name or a list of names, not {given!r}")
+    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
 
 
 def first_true(mask: Any) -> tuple[int, ...] | None:

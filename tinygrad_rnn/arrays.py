@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from . import backends
 from .arguments import whole
 from .broadcast import joint, stretched
@@ -30,10 +32,10 @@ def asarray(data: Any, dtype: Any = None) -> Any:
     return array
 
 
-def to_numpy(data: Any) -> Any:
+def to_numpy(data: Any) -> np.ndarray:
     """data, which may be anything that `asarray` takes, as a NumPy array, whatever the backend in use."""
     with backends.using("numpy"):
-        return asarray(data)
+        return np.asarray(asarray(data))
 
 
 def zeros(shape: Any, dtype: Any = "float32") -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .errors import BadValue
@@ -53,14 +53,26 @@ def vjp(node: Node, y: Node, g: Node) -> Iterator[tuple[Node, Node]]:
                 yield arg, adjoint
 
 
-def fitted(g: Node, result: Node, arg: Node) -> Node:
-    """g, an adjoint over result's indices and shape, summed to the argument's."""
+def fitted(g: Node, result: Node, arg: Node, ragged: Collection[str] = ()) -> Node:
+    """g, an adjoint over result's indices and shape, summed to the argument's. ragged: indices that end by example."""
     over = tuple(i for i in result.indices if i not in arg.indices)
     stretched = TABLE[result.op].kind == "elementwise"
     axis = tuple(range(result.rank if stretched else g.rank)) if arg.shape == () else ()
     if not set(over) <= set(g.indices) or g.rank < len(axis):
         g = g * f.ones_like(result)
+    ends = [i for i in over if i in ragged]
+    if ends and BATCH not in g.indices:
+        g, over = _shared_out(g, ends), ordered([*over, BATCH])
     return f.sum(g, over=over, axis=axis) if over or axis else g
+
+
+def _shared_out(g: Node, ends: Iterable[str]) -> Node:
+    """g, the same for all examples, in equal parts among those that reach a position: a sum over positions is one over
+    each example's own."""
+    reached = [f.less_equal(f.position(index=i), f.last(index=i)) for i in ends]
+    for more in reached[1:]:
+        reached[0] = f.logical_and(reached[0], more)
+    return f.where(reached[0], g / f.sum(f.where(reached[0], 1.0, 0.0), over=(BATCH,), axis=()), 0.0)
 
 
 def spread(g: Node, like: Node) -> Node:
@@ -68,7 +80,8 @@ def spread(g: Node, like: Node) -> Node:
     return g * f.ones_like(like) if g.shape != like.shape else g
 
 
-def backward(root: Node, seed: Node, active: set[Node], value: Node | None = None) -> dict[Node, Node]:
+def backward(root: Node, seed: Node, active: set[Node], value: Node | None = None,
+             ragged: Collection[str] = ()) -> dict[Node, Node]:
     """The adjoints of every active node under root, given root's; `value` stands for root in the formulas."""
     adjoint = {root: seed}
     for node in reversed(list(walk([root]))):
@@ -80,7 +93,7 @@ def backward(root: Node, seed: Node, active: set[Node], value: Node | None = Non
             g = spread(g, node)
         for arg, part in vjp(node, y, g):
             if arg in active:
-                part = fitted(part, node, arg)
+                part = fitted(part, node, arg, ragged)
                 adjoint[arg] = adjoint[arg] + part if arg in adjoint else part
     return adjoint
 
@@ -94,19 +107,23 @@ class _Arrow:
     adjoint: Node
 
 
+def check_scalar(system: System, of: str, wrt: Iterable[str]) -> None:
+    """Raise where `of` is not a single number that is computed, or something in `wrt` is no quantity."""
+    system.require([of], "; a gradient is of a scalar, such as loss = mean(...), that of= names")
+    system.require(wrt)
+    q = system.quantities[of]
+    if q.role != "defined":
+        raise BadValue(f"{of!r} is not defined by an equation; a gradient is of a scalar such as loss = ...")
+    if q.type.indices or q.type.shape:
+        left = of + (f"[{','.join(q.slots)}]" if q.slots else "")
+        raise BadValue(f"a gradient is of a single number, but {left} has shape {q.type.shape} and varies over "
+                       f"{', '.join(q.type.indices) or 'nothing'}; take a sum or mean of it")
+
+
 class _Gradient:
     def __init__(self, system: System, of: str, wrt: list[str]):
+        check_scalar(system, of, wrt)
         self.base, self.of, self.wrt = system, of, wrt
-        q = system.quantities.get(of)
-        if q is None or q.role != "defined":
-            raise BadValue(f"{of!r} is not defined by an equation; a gradient is of a scalar such as loss = ...")
-        if q.type.indices or q.type.shape:
-            left = of + (f"[{','.join(q.slots)}]" if q.slots else "")
-            raise BadValue(f"a gradient is of a single number, but {left} has shape {q.type.shape} and varies over "
-                           f"{', '.join(q.type.indices) or 'nothing'}; take a sum or mean of it")
-        for name in wrt:
-            if name not in system.quantities:
-                raise BadValue(f"the model has no quantity {name!r}")
         self.by_name = system.by_name
         self.active = self._active()
         self.taken = set(system.quantities) | set(system.ranges)
@@ -181,7 +198,8 @@ class _Gradient:
         seed = self._seed(eq)
         if seed is not ONE:
             seed = fitted(seed, value, eq.rhs)  # a boundary value may vary over less than its quantity
-        adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None)
+        adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None,
+                           [i for i in self.base.ranges if i not in self.base.static])
         leaves = [r for r in refs([eq.rhs]) if r in adjoint and r in active]
         simple = simplified(adjoint.values(), self.named_values, self.written)
         self.labels = {simple[g]: self.preactivations[node] for node, g in adjoint.items()
@@ -273,22 +291,28 @@ class _Gradient:
         products with weights: the adjoint itself is zero there, and the others are numbers. Names with boundaries of
         their own may be anything there.
         """
-        if value.op == "ref":
-            name = value.attr("name")
-            own = {s.index for s in value.attr("slots") if s.anchor == "free" and s.offset == 0}
+        found: set[Node] = set()
+        for node in walk([value]):
+            if self._vanishes(node, found, away):
+                found.add(node)
+        return value in found
+
+    def _vanishes(self, node: Node, others: set[Node], away: dict[str, At]) -> bool:
+        """The same of a term, once it is known of its arguments."""
+        if node.op == "ref":
+            name = node.attr("name")
+            own = {s.index for s in node.attr("slots") if s.anchor == "free" and s.offset == 0}
             known = name in self.quantities and name not in self.base.quantities
             forward = next((n for n, d in self.names.items() if d == name), "")
             return known and not self._is_bounded(forward) and set(away) <= own
-        if value.op == "negative":
-            return self._vanishes_outside(value.args[0], away)
-        if value.op in ("add", "subtract"):
-            return all(self._vanishes_outside(x, away) for x in value.args)
-        if value.op == "multiply":
-            a, b = value.args
-            return any(self._vanishes_outside(x, away) and self._is_number_outside(y) for x, y in ((a, b), (b, a)))
-        if value.op == "matmul":
-            left, right = value.args
-            return not left.indices and self._vanishes_outside(right, away)
+        if node.op in ("negative", "add", "subtract"):
+            return others.issuperset(node.args)
+        if node.op == "multiply":
+            a, b = node.args
+            return any(x in others and self._is_number_outside(y) for x, y in ((a, b), (b, a)))
+        if node.op == "matmul":
+            left, right = node.args
+            return not left.indices and right in others
         return False
 
     def _is_bounded(self, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import whole
 from .data.buckets import Bucketed
 from .data.rows import examples, is_ragged
 from .data.sequences import are_sequences
@@ -21,9 +22,8 @@ class Batches:
     """Batches of `size` examples from a dict of arrays, in a new order every epoch."""
 
     def __init__(self, data: Mapping[str, Any], size: int, shuffle: bool, seed: int):
-        if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
-            raise BadValue(f"batch_size is a whole number, at least 1, not {size!r}")
-        self.data, self.size, self.shuffle, self.seed = dict(data), size.__index__(), shuffle, seed
+        self.data, self.shuffle, self.seed = dict(data), shuffle, seed
+        self.size = whole("batch_size", size, at_least=1)
         self.examples = examples(data)
 
     def count(self) -> int:
@@ -99,8 +99,7 @@ def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]
     if steps is None:
         yield batch
         return
-    if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1:
-        raise BadValue(f"truncate is a whole number of steps, at least 1, not {steps!r}")
+    steps = whole("truncate", steps, at_least=1)
     if "lengths" in batch:
         raise BadValue("truncate= cuts streams of one length; it does not go with lengths")
     axes = {name: 1 + q.slots.index("t") for name, q in system.quantities.items()

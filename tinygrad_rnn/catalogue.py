@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .above import graphs
 from .data import read_text
-from .errors import BadValue
+from .errors import BadValue, near
 from .model import Model, equations, load
-from .ops.table import near
 
 
 def models() -> dict[str, Callable[..., Model]]:
     """Every ready model by name."""
-    found: dict[str, Callable[..., Model]] = importlib.import_module("tinygrad_rnn.graphs").MODELS
+    found: dict[str, Callable[..., Model]] = graphs().MODELS
     return found
 
 
 def first() -> tuple[str, ...]:
     """The names of the plainest, where all would be too many."""
-    found: tuple[str, ...] = importlib.import_module("tinygrad_rnn.graphs").FIRST
+    found: tuple[str, ...] = graphs().FIRST
     return found
 
 
 def choices(name: str) -> dict[str, tuple[Any, ...]]:
     """The options of a ready model that change its equations, each with its values."""
-    found: dict[str, dict[str, tuple[Any, ...]]] = importlib.import_module("tinygrad_rnn.graphs").CHOICES
+    found: dict[str, dict[str, tuple[Any, ...]]] = graphs().CHOICES
     return found.get(name, {})
 
 

@@ -19,7 +19,8 @@ def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of
                    lengths: Any = None, steps: Any = None, **inputs: Any) -> dict[str, float]:
     """For each weight, |g.v - (f(w + e v) - f(w - e v)) / 2e| relative to its size, along a random v of norm 1.
 
-    Computed on a float64 copy of the model. Raises where an error exceeds the tolerance, naming the weight.
+    Computed on a float64 copy of the model. wrt: the weights to check, all by default. step: e; seed: of v. data and
+    inputs, lengths, steps: as in `Model.run`. Raises where an error exceeds the tolerance, naming the weight.
     """
     from .model import equations
 

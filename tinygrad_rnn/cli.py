@@ -10,7 +10,7 @@ from typing import Any
 
 from . import catalogue, data, showcase, text_model
 from .backends.options import add_options, use_options
-from .errors import BadFile, BadValue, Error
+from .errors import BadFile, BadValue, Error, Undetermined
 from .model import Model, equations
 
 EXAMPLES = """examples:
@@ -43,10 +43,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_arguments(_command(commands, "train", "train a character model on a text and draw it", _train))
     sample = _command(commands, "sample", "draw text from a trained model", _sample)
-    sample.add_argument("checkpoint", type=Path)
+    sample.add_argument("checkpoint", type=Path, help="model.safetensors, which `tinygrad-rnn train` leaves")
     sample.add_argument("--length", type=int, default=300, help="characters to draw (default: 300)")
     sample.add_argument("--temperature", type=float, default=0.7, help="0 draws the likeliest (default: 0.7)")
-    sample.add_argument("--seed", type=int, default=0)
+    sample.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     sample.add_argument("--prime", help="text that the model reads first")
     _draw_arguments(_command(commands, "draw", "draw a model", _draw))
     gallery = _command(commands, "gallery", "draw models in every view, with an index page", _gallery)
@@ -108,15 +108,18 @@ def _draw_arguments(draw: argparse.ArgumentParser) -> None:
 def _train_arguments(train: argparse.ArgumentParser) -> None:
     standard = text_model.Settings()
     train.add_argument("textfile", nargs="?", type=Path, help="UTF-8 text; default: the English of Python's docs")
-    train.add_argument("--cell", choices=catalogue.layered(), default="lstm")
+    train.add_argument("--cell", choices=catalogue.layered(), default="lstm", help="(default: lstm)")
     train.add_argument("--hidden", type=int, default=128, help="units of each layer (default: 128)")
-    train.add_argument("--layers", type=int, default=1)
-    train.add_argument("--epochs", type=int, default=standard.epochs, help=f"(default: {standard.epochs})")
-    train.add_argument("--batch", type=int, default=standard.batch, help=f"streams (default: {standard.batch})")
+    train.add_argument("--layers", type=int, default=1, help="one above another (default: 1)")
+    train.add_argument("--epochs", type=int, default=standard.epochs,
+                       help=f"how often to go through the text (default: {standard.epochs})")
+    train.add_argument("--batch", type=int, default=standard.batch,
+                       help=f"streams side by side (default: {standard.batch})")
     train.add_argument("--steps", type=int, default=standard.steps,
-                       help=f"truncated backpropagation through time (default: {standard.steps})")
-    train.add_argument("--lr", type=float, default=standard.lr, help=f"Adam, falling (default: {standard.lr})")
-    train.add_argument("--seed", type=int, default=standard.seed)
+                       help=f"of truncated backpropagation through time (default: {standard.steps})")
+    train.add_argument("--lr", type=float, default=standard.lr,
+                       help=f"the rate of Adam, which falls (default: {standard.lr})")
+    train.add_argument("--seed", type=int, default=standard.seed, help="of weights and samples (default: 0)")
     train.add_argument("--out", type=Path, default=Path("out"), help="folder for all that is left (default: out)")
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, with the model "
                        "and the settings that it was begun with")
@@ -167,10 +170,8 @@ def _sized(name: str, given: Sequence[str]) -> Model:
     sizes = dict(map(_size, given))
     try:
         return _of_sizes(name, sizes)
-    except BadValue as error:
-        if "not determined" not in str(error):
-            raise
-        raise BadValue(f"{error}\n  or beside the command: --size NAME=SIZE") from error
+    except Undetermined as error:
+        raise Undetermined(f"{error}\n  or beside the command: --size NAME=SIZE") from error
 
 
 def _of_sizes(name: str, sizes: Mapping[str, Any]) -> Model:

@@ -12,9 +12,10 @@ class Config:
     """What a plan is made for; its cache key.
 
     sizes: range -> longest length; lengths: ranges whose length differs by example; coded: inputs given as
-    integer classes; carried: whether earlier values come from a state instead of boundary equations; check: whether
-    every quantity is to be kept, to be looked through for NaN; memory: "sqrt" where only the states at the borders of
-    segments of time are kept, and the rest is computed again; cut: ranges of which the sizes are only a segment.
+    integer classes; carried: ranges of which earlier values come from a state instead of boundary equations; check:
+    whether every quantity is to be kept, to be looked through for NaN; memory: "sqrt" where only the states at the
+    borders of segments of time are kept, and the rest is computed again; cut: ranges of which the sizes are only a
+    segment.
     """
 
     want: tuple[str, ...]
@@ -23,7 +24,7 @@ class Config:
     lengths: frozenset[str] = frozenset()
     coded: frozenset[str] = frozenset()
     training: bool = False
-    carried: bool = False
+    carried: frozenset[str] = frozenset()
     check: bool = False
     memory: str | None = None
     cut: frozenset[str] = frozenset()

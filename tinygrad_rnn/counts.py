@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .feeds import on_host, only_index
+from .feeds import lengths_by_index, on_host
 from .node import BATCH, Node
 from .system import System
 
@@ -47,9 +47,7 @@ def _means(system: System, of: str) -> list[Node]:
 
 def positions(system: System, over: frozenset[str], data: Batch, lengths: Any = None) -> int:
     """How many valid positions of these ranges a batch has, in all its examples."""
-    ends = on_host(lengths)
-    named = ends if isinstance(ends, dict) else {} if ends is None else {only_index(system, "lengths"): ends}
-    ends = {system.range_of(i): n.astype("int64") for i, n in named.items()}
+    ends = {system.range_of(i): n.astype("int64") for i, n in lengths_by_index(system, on_host(lengths)).items()}
     sizes: dict[str, int] = {}
     examples = 1
     for name, value in data.items():

@@ -18,7 +18,7 @@ from .feeds import apart
 from .generate import check_prefix, kind_of, one_by_one, stop_classes, stop_index
 from .places import entering
 from .schedule import needed
-from .stepper import Stepper, check_causal, time_of
+from .stepper import Stepper, check_causal, one_step, time_axis, time_of
 
 if TYPE_CHECKING:
     from .model import Model
@@ -84,11 +84,16 @@ class _Parts:
 
     def last(self, steps: int | None) -> int | None:
         """How many steps there are at most."""
-        ends = [v.shape[1] for v in self.steps.values()]
+        ends = [v.shape[self._axis(n)] for n, v in self.steps.items()]
         last = min([*ends, *([] if steps is None else [steps])], default=None)
         if last is not None and self.begun > last:
             raise BadValue(f"{', '.join(self.prefix)} has {self.begun} steps, more than the {last} that there are")
         return last
+
+    def _axis(self, name: str) -> int:
+        """Along which axis of what is given its steps lie."""
+        system = self.model.system
+        return 1 + (time_axis(system, system.quantities[name], self.index) or 0)
 
     def causal(self, names: list[str]) -> bool:
         """Can the names be computed step by step?"""
@@ -101,7 +106,7 @@ class _Parts:
 
     def at(self, k: int) -> dict[str, Any]:
         """What a step is given, counted from 0."""
-        return {**{n: v[:, k] for n, v in self.steps.items()},
+        return {**{n: v[(*[slice(None)] * self._axis(n), k)] for n, v in self.steps.items()},
                 **{n: v[:, k] for n, v in self.prefix.items() if k < v.shape[1]}}
 
 
@@ -182,7 +187,8 @@ class _Carried:
         """(batch * width, classes) of the next step."""
         system, score = self.model.system, self.model.score
         assert score is not None
-        now = {n: v[:, None] for n, v in _repeated(self.parts.at(self.k), self.width).items()}
+        now = {n: one_step(system, self.parts.model.system.quantities[n], v, self.stepper.index)
+               for n, v in _repeated(self.parts.at(self.k), self.width).items()}
         data = {**self.stepper.given_ahead(), **now, self.name: self.dummy[:, None]}
         needs = demand(system, (score,)).inputs
         out, _ = self.model._ran({n: data[n] for n in needs if n in data}, (score,), state=self.state,

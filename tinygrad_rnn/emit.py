@@ -155,7 +155,8 @@ class Emitter:
 
     def _counted_on(self, local: Any, index: str, by_example: bool) -> Any:
         """In a segment of time positions count on from where it begins, and those of examples from the state."""
-        if not self.layout.config.carried and self.layout.system.range_of(index) not in self.layout.config.cut:
+        config = self.layout.config
+        if self.layout.system.range_of(index) not in config.carried | config.cut:
             return local
         positions = self.xp.array(local)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 class Error(Exception):
@@ -17,6 +17,10 @@ class Error(Exception):
 
 class BadValue(Error, ValueError):
     """A value that cannot be right: a size, a name, an equation."""
+
+
+class Undetermined(BadValue):
+    """A size that neither the equations nor the person say."""
 
 
 class BadType(Error, TypeError):
@@ -40,6 +44,15 @@ class BadName(Error, KeyError):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+
+
+def near(name: object, known: Iterable[object]) -> str:
+    """'; did you mean ...?' where a known name is close."""
+    import difflib  # which only errors need
+
+    small = {str(one).lower(): one for one in known}
+    close = difflib.get_close_matches(str(name).lower(), list(small), 1)
+    return f"; did you mean {small[close[0]]!r}?" if close else ""
 
 
 GIB, MIB = 2**30, 2**20

@@ -9,11 +9,11 @@ import numpy as np
 
 from . import backends
 from .arguments import first_true, whole
+from .carried import along, position_key
 from .config import Config, Feed
 from .demand import demand
-from .errors import BadName, BadType, BadValue
-from .ops.table import near
-from .places import check_place, entering
+from .errors import BadName, BadType, BadValue, near
+from .places import check_place, entering, numbers
 from .system import Quantity, System
 
 
@@ -32,13 +32,6 @@ def check_names(system: System, data: Mapping[str, Any], declared: Iterable[str]
                 raise BadName(f"{name} is a weight, set by model.weights[...], not an input; an input has an index: "
                               f"{name}[t], or {name}[n]")
             raise BadName(f"{name} is defined by an equation, not an input")
-
-
-def check_quantities(system: System, names: Iterable[str]) -> None:
-    """Raise for what is no quantity of the model."""
-    for name in names:
-        if name not in system.quantities:
-            raise BadName(f"the model has no quantity {name!r}{near(name, system.quantities)}")
 
 
 def apart(system: System, data: Mapping[str, Any] | None, lengths: Any) -> tuple[Mapping[str, Any] | None, Any]:
@@ -82,14 +75,14 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     """
     check_memory(memory, check)
     seed, state = whole("seed", seed, at_least=0), _entered(state)
-    check_quantities(system, want)
+    system.require(want)
     what = demand(system, want)
     names = what.inputs
     check_names(system, data)
     missing = [n for n in names if n not in data]
     if missing:
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
-    arrays = {name: _array(name, data[name]) for name in names}
+    arrays = {name: numbers(name, data[name]) for name in names}
     lengths = on_host(lengths)
     coded = frozenset(n for n in names if is_coded(system, system.quantities[n], arrays[n]))
     beside = {name: value for name, value in data.items() if name not in arrays and name in system.quantities}
@@ -103,27 +96,14 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     if check:
         for name in names:
             _check_finite(system.quantities[name], arrays[name], system, by_range)
-    config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training, state is not None,
-                    check, memory)
+    config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training,
+                    frozenset() if state is None else along(system, want, state), check, memory)
     state = state or {}
     _check_state(system, state, batch)
     at = backends.current().asarray
     behind = {i: at(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
     by_range = {r: at(values) for r, values in by_range.items()}
     return config, Feed(arrays, by_range, state, seed, step, behind=behind)
-
-
-def position_key(index: str) -> str:
-    """Under which a state says how many positions of an index are behind it, per example."""
-    return f"[{index}]"
-
-
-def indices_of(system: System, state: Mapping[str, Any]) -> list[str] | None:
-    """The indices along which a state goes on; None where it is empty and does not say."""
-    if not state:
-        return None
-    return [i for i in system.ranges if position_key(i) in state
-            or any(name in system.quantities and system.runs_over(name, i) for name in state)]
 
 
 def _entered(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -151,13 +131,6 @@ def _check_state(system: System, state: Mapping[str, Any], batch: int) -> None:
             axes = [examples, *(f"the last in {i}" for i in (q.slots if q is not None else ())), *sizes]
             raise BadValue(f"the state of {name} has shape {tuple(array.shape)}, expected "
                            f"({', '.join(map(str, axes))})")
-
-
-def _array(name: str, value: Any) -> Any:
-    array = entering(name, value)
-    if array.dtype.kind not in "biuf":
-        raise BadType(f"{name} has dtype {array.dtype}; numbers are expected, or integers for classes")
-    return array
 
 
 def _expected(system: System, q: Quantity) -> str:
@@ -206,11 +179,9 @@ def _sizes(system: System, arrays: Mapping[str, Any], beside: Mapping[str, Any],
         batch = np.size(values) if batch is None else batch
     for index, count in steps_by_index(system, steps).items():
         r = system.range_of(index)
-        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
-            raise BadValue(f"steps is a whole number, at least 1, not {count!r}")
         if r in sizes and sizes[r] != count:
             raise BadValue(f"steps={count}, but {given[r]}")
-        sizes[r] = count.__index__()
+        sizes[r] = count
     for name, value in beside.items():  # an index has one range per model: what is given but not read tells it too
         shape = np.shape(value)
         batch = shape[0] if batch is None and shape else batch
@@ -219,15 +190,22 @@ def _sizes(system: System, arrays: Mapping[str, Any], beside: Mapping[str, Any],
     return 1 if batch is None else batch, sizes
 
 
-def steps_by_index(system: System, steps: Any) -> dict[str, Any]:
-    """steps= as the number of positions by index."""
+def steps_by_index(system: System, steps: Any) -> dict[str, int]:
+    """steps= as the number of positions by index. Raises where an index or a number is none."""
     if steps is None:
         return {}
-    if isinstance(steps, Mapping):
-        for index in steps:
-            _index(system, index, "steps")
-        return dict(steps)
-    return {only_index(system, "steps"): steps}
+    if not isinstance(steps, Mapping):
+        return {only_index(system, "steps"): whole("steps", steps, at_least=1)}
+    for index in steps:
+        _index(system, index, "steps")
+    return {index: whole(f"steps of {index}", count, at_least=1) for index, count in steps.items()}
+
+
+def lengths_by_index(system: System, lengths: Any) -> dict[str, Any]:
+    """lengths= as the arrays by index: a single one is of t, or of the only index whose range is not fixed."""
+    if lengths is None:
+        return {}
+    return dict(lengths) if isinstance(lengths, Mapping) else {only_index(system, "lengths"): lengths}
 
 
 def dynamic_slots(system: System, name: str) -> list[str]:
@@ -253,11 +231,8 @@ def only_index(system: System, what: str) -> str:
 
 
 def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int) -> dict[str, Any]:
-    if lengths is None:
-        return {}
-    named = lengths if isinstance(lengths, Mapping) else {only_index(system, "lengths"): lengths}
     found: dict[str, Any] = {}
-    for index, array in named.items():
+    for index, array in lengths_by_index(system, lengths).items():
         _index(system, index, "lengths")
         r = system.range_of(index)
         if index in system.static:
@@ -296,8 +271,7 @@ def check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, A
             continue
         at = first_true(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
         if at is not None:
-            raise BadValue(f"{name}[{', '.join(map(str, at))}] is class {array[at]}; the classes are 0 to "
-                           f"{q.type.shape[0] - 1}")
+            raise BadValue(f"{name} is class {array[at]} at {q.place(at)}; the classes are 0 to {q.type.shape[0] - 1}")
 
 
 def _check_finite(q: Quantity, array: Any, system: System, lengths: Mapping[str, Any]) -> None:
@@ -306,8 +280,7 @@ def _check_finite(q: Quantity, array: Any, system: System, lengths: Mapping[str,
     valid = _valid(q, system, lengths, array).reshape([*array.shape[: 1 + len(q.slots)], *[1] * len(q.type.shape)])
     at = first_true((array != array) & valid)
     if at is not None:
-        where = [f"example {at[0]}", *(f"{i} = {p + 1}" for i, p in zip(q.slots, at[1:], strict=False))]
-        raise BadValue(f"the input {q.name} is NaN first at [{', '.join(map(str, at))}] ({', '.join(where)})")
+        raise BadValue(f"the input {q.name} is NaN, first at {q.place(at)}")
 
 
 def _module_of(array: Any) -> Any:

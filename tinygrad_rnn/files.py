@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     """A name to write to, in the same folder and with the same ending, which becomes `path` at the end.
 
     Raised inside, an exception leaves the target as it was and nothing beside it. Links are followed.
-    Raises BadFile where the folder or the file cannot be written, saying why.
+    Raises BadFile where the folder or the file cannot be written, saying why, and else as `as_path` does.
     """
     with _beside(path) as (part, target):
         yield part
@@ -44,7 +44,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
 def writable(path: PathLike) -> Path:
     """The path of a file that `replacing` can write: asked before the work whose result it is to hold.
 
-    Raises BadFile and BadType as `replacing` does, and writes nothing.
+    Raises as `replacing` does, and writes nothing.
     """
     with _beside(path):
         return as_path(path)
@@ -54,7 +54,7 @@ def writable(path: PathLike) -> Path:
 def _beside(path: PathLike) -> Iterator[tuple[Path, Path]]:
     """An empty file in the folder of `path`, gone afterwards, and where `path` leads."""
     target = Path(os.path.realpath(as_path(path)))
-    part = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    part = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix}")
     try:
         if target.is_dir():
             raise BadFile(f"cannot write {path}: it is a folder")
@@ -72,21 +72,40 @@ def _beside(path: PathLike) -> Iterator[tuple[Path, Path]]:
 
 
 def as_path(path: PathLike) -> Path:
-    """The path of a file. Raises BadType where it is no string and no Path."""
+    """The path of a file. Raises BadType where it is no string and no Path, BadValue where no file can be named so."""
     if not isinstance(path, (str, os.PathLike)):
         raise BadType(f"a file is named by a string or a Path, not by {path!r:.80}")
+    try:
+        with contextlib.suppress(OSError):
+            os.lstat(path)
+    except ValueError as error:  # of a zero byte, or half of a surrogate pair
+        raise BadValue(f"no file can be named {os.fspath(path)!r:.80}: {error}") from None
     return Path(path)
 
 
-def write_atomic(path: PathLike, data: bytes) -> None:
-    """The file `path` with these bytes, whole or not at all. Raises BadFile as `replacing` does."""
+def with_ending(what: str, path: PathLike, endings: Sequence[str]) -> tuple[Path, str]:
+    """The path of a file and its ending in small letters, one of those given.
+
+    what: such as "a picture", for the error. Raises as `as_path` does, and BadValue for another ending.
+    """
+    file = as_path(path)
+    ending = file.suffix.lower()
+    if ending not in endings:
+        given = f"ends in {file.suffix}" if file.suffix else "has no ending"
+        raise BadValue(f"{str(file)!r} {given}; {what} ends in {', '.join(endings[:-1])} or {endings[-1]}")
+    return file, ending
+
+
+def write_atomic(path: PathLike, data: bytes) -> Path:
+    """The file `path` with these bytes, whole or not at all; returns its path. Raises as `replacing` does."""
     with replacing(path) as part:
         part.write_bytes(data)
+    return Path(path)
 
 
 def writable_folder(path: PathLike) -> Path:
     """The folder `path`, made where it is missing. Raises BadFile where it cannot be made or written in."""
-    folder = Path(path)
+    folder = as_path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".{secrets.token_hex(4)}.part"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -15,17 +16,17 @@ from tqdm import tqdm
 from . import backends
 from .arguments import named, real, whole
 from .batches import Batch, Batches, Stream, as_batches, segments
+from .carried import along
 from .clipping import ClipNorm
 from .counts import counted, positions
 from .demand import check_carried
-from .errors import BadFile, BadName, BadType, BadValue
+from .errors import BadFile, BadName, BadType, BadValue, Error, near
 from .feeding import Feeding
 from .feeds import apart, check_memory, on_host, prepared
 from .files import described, load_checkpoint, save_checkpoint, writable
-from .history import COLUMNS, History
+from .history import History, Log, Table, rows_of
 from .interrupts import Interrupts
 from .node import refs
-from .ops.table import near
 from .optim import Adam, Optimizer
 from .places import on_device
 from .rates import rate_at, schedule
@@ -42,34 +43,38 @@ SHOWN_EVERY = 0.1  # seconds between two looks at the loss while training goes o
 def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: int = 1, of: str = "loss",
         wrt: Iterable[str] | None = None, valid: Any = None, clip: Any = None, carry_state: bool = False,
         truncate: int | None = None, memory: str | None = None, scheduled_sampling: Any = None, batch_size: int = 32,
-        shuffle: bool = True,
-        patience: int | None = None, seed: int = 0, progress: bool = True, log: str | os.PathLike[str] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None, save_every: float = 30.0, resume: bool = False,
+        shuffle: bool = True, patience: int | None = None, seed: int = 0, progress: bool = True,
+        log: str | os.PathLike[str] | None = None, checkpoint: str | os.PathLike[str] | None = None,
+        save_every: float = 30.0, resume: bool = False,
         meta: Mapping[str, str] | None = None, on_epoch: Callable[[dict[str, float]], None] | None = None) -> History:
-    """Minimise `of` over the data; the weights change in place.
+    """Minimise `of` over the data; the weights change in place. Returns the losses and more, by epoch and update.
 
-    data: a dict of arrays (and "lengths"), cut into shuffled batches of `batch_size`; or of lists of sequences, sorted
-    into buckets by length and padded; or an iterable of such dicts.
-    optimizer: Adam(1e-3) by default. clip: a number (global norm), ClipNorm or ClipValue. wrt: the weights to
-    train, all by default. carry_state: each batch goes on from the state that the one before it left (no gradient
-    passes). truncate: cut batches into segments of so many steps with the state carried between them (truncated
-    BPTT). memory: "sqrt" for long sequences: only the states between segments of about sqrt(T) steps are kept, and each
-    segment is computed again on the way back; the same gradients in memory in proportion to sqrt(T), for one more pass
-    forward. It takes models that read no future. scheduled_sampling: the share of declared data, such as
-    w[t] = categorical(p[t]), that is fed back as drawn by the model rather than as given: a number, or a function of
-    the number of updates done (Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural
-    Networks", section 2.4); the loss is of the given data always. valid: data whose loss is taken after each epoch.
-    patience: stop after so many epochs without a better loss, and put the best weights back. log: a CSV file, one row
-    per update. checkpoint: a safetensors file, written beside and renamed, every `save_every` seconds and after each
-    epoch, and with meta=, texts of your own; resume: go on from it exactly. Ctrl-C stops between two updates and leaves
-    a checkpoint. on_epoch: called with the row of each epoch.
+    data: a dict of arrays (and "lengths"), cut into batches of `batch_size`, in an order drawn anew for each epoch but
+    for shuffle=False; or of lists of sequences, sorted into buckets by length and padded; or an iterable of such dicts.
+    valid: data whose loss is taken after each epoch. of: the scalar to minimise. wrt: the weights to train, all by
+    default. optimizer: Adam(1e-3) by default; its rate is a number or a function of the number of updates done.
+    clip: a number (global norm), ClipNorm or ClipValue. epochs: how often to go through the data. patience: stop after
+    so many epochs without a better loss (of `valid` where there is one), and put the best weights back. seed: of the
+    order of the data, dropout and draws. progress: show a bar. on_epoch: called with the row of each epoch.
+
+    carry_state: each batch goes on from the state that the one before it left (no gradient passes). truncate: cut
+    batches into segments of so many steps with the state carried between them (truncated BPTT). memory: "sqrt" for long
+    sequences: only the states between segments of about sqrt(T) steps are kept, and each segment is computed again on
+    the way back; the same gradients in memory in proportion to sqrt(T), for one more pass forward. It takes models that
+    read no future. scheduled_sampling: the share of declared data, such as w[t] = categorical(p[t]), that is fed back
+    as drawn by the model rather than as given: a number, or a function of the number of updates done (Bengio et al.
+    2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks", section 2.4); the loss is of the
+    given data always.
+
+    log: a CSV file, one row per update. checkpoint: a safetensors file, written beside and renamed, every `save_every`
+    seconds and after each epoch, and with meta=, texts of your own; resume: go on from it exactly. Ctrl-C stops between
+    two updates and leaves a checkpoint.
     Raises `Error` for data that do not fit the model, and where the loss is no longer finite.
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
         raise BadType(f"optimizer is one of SGD, RMSProp, Adam, AdamW, not {optimizer!r}")
-    if isinstance(epochs, bool) or not hasattr(epochs, "__index__") or epochs < 0:
-        raise BadValue(f"epochs is a whole number, at least 0, not {epochs!r}")
+    epochs = whole("epochs", epochs, at_least=0)
     for name, flag in (("shuffle", shuffle), ("carry_state", carry_state), ("resume", resume), ("progress", progress)):
         if not isinstance(flag, bool):
             raise BadType(f"{name} is True or False, not {flag!r}")
@@ -84,11 +89,12 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed, model.system)
     trainer.files = _Files(model, checkpoint, save_every, log, meta)
     trainer.carry_over = carry_state
+    trainer.look_at_valid()
     trainer.look_ahead()
     if resume:
         trainer.resume()
     with trainer.interrupts.awaited():
-        return trainer.train(int(epochs), patience, progress, on_epoch)
+        return trainer.train(epochs, patience, progress, on_epoch)
 
 
 class _Files:
@@ -96,7 +102,7 @@ class _Files:
 
     def __init__(self, model: Model, checkpoint: Any, save_every: float, log: Any, meta: Mapping[str, str] | None):
         self.checkpoint = None if checkpoint is None else writable(checkpoint)
-        self.log = None if log is None else writable(log)
+        self.log = None if log is None else Log(writable(log))
         self.save_every = real("save_every", save_every, at_least=0)
         self.about = described({**model.description(), "fit": ""}, meta)
         self.saved = time.monotonic()
@@ -120,7 +126,8 @@ class _Trainer:
         self.names = model.weights.in_order(_trained(model, wrt))
         self.seen = model.observing()
         self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
-        self.derived = (self.seen if self.feeding is None else self.feeding.model).grad(of, self.names)
+        base = self.seen if self.feeding is None else self.feeding.model
+        self.derived, self.alone = base.grad(of, self.names), base._plans.alone
         self.carries, self.truncate = carries, truncate
         if carries:
             _check_carries(self.seen, of)
@@ -140,12 +147,25 @@ class _Trainer:
         self.epoch, self.done, self.part, self.step = 0, 0, 0, 0
         self.state: dict[str, Any] | None = None
         self.totals = [0.0, 0]
-        self.history = History()
+        self.history, self.tables = History(), {"rows": Table(), "steps": Table()}
         self.interrupts = Interrupts()
         self.best: tuple[float, int, dict[str, Any]] | None = None
         self.last: dict[str, Any] = {}  # the weights to go on from, where the best have been put back
         self.started = self.shown = time.monotonic()
         self.before = 0.0  # seconds spent before a resume
+
+    def look_at_valid(self) -> None:
+        """Tell validation data that do not fit now, and not after the first epoch."""
+        if not isinstance(self.valid, Batches):
+            return  # looking at a stream may use it up
+        try:
+            for batch in itertools.islice(self.valid.epoch(0), 1):
+                inputs, lengths = apart(self.seen.system, batch, None)
+                assert inputs is not None
+                prepared(self.seen.system, (self.of,), inputs, lengths=lengths)
+        except Error as error:
+            error.args = (f"the validation data: {error.args[0]}", *error.args[1:])
+            raise
 
     def look_ahead(self) -> None:
         """Check the classes of data that lie on a GPU as a whole, so that no batch has to be waited for."""
@@ -246,10 +266,11 @@ class _Trainer:
             data = self.feeding.mixed(data, self.step)
         config, feed = prepared(derived.system, want, data, lengths=lengths, state=self.state, training=True,
                                 seed=self.seed, step=self.step, memory=self.memory, classes=not self.checked)
-        plan = derived._plans.get(derived.system, config, self.model.weights)
-        self.updates(plan, feed)
-        if self.carries:
-            self.state = plan.state()
+        with self.alone:
+            plan = derived._plans.get(derived.system, config, self.model.weights)
+            self.updates(plan, feed)
+            if self.carries:
+                self.state = plan.state()
 
     def _row(self) -> dict[str, float]:
         return {"step": self.step, "epoch": self.epoch + 1, "loss": math.nan, "valid_loss": math.nan,
@@ -293,7 +314,7 @@ class _Trainer:
         self._settle()
         self.files.saved = time.monotonic()
         if self.files.log is not None:
-            self.history.write(self.files.log)
+            self.files.log.write(self.history.steps)
         if self.files.checkpoint is None:
             return
         to_host = backends.current().to_host
@@ -307,8 +328,9 @@ class _Trainer:
         progress = {"threads": threads, "backend": backends.backend(), "choices": backends.current().choices(),
                     "totals": self.totals, "epoch": self.epoch, "done": self.done, "part": self.part, "step": self.step,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
-                    "rows": self.history.rows, "seconds": self.before + time.monotonic() - self.started,
-                    "steps": [list(row.values()) for row in self.history.steps]}
+                    "seconds": self.before + time.monotonic() - self.started}
+        # As arrays: the text about a file is limited, and written anew each time.
+        arrays |= {f"history.{k}": table.of(getattr(self.history, k)) for k, table in self.tables.items()}
         save_checkpoint(self.files.checkpoint, arrays, {**self.files.about, "fit": json.dumps(progress)})
 
     def resume(self) -> None:
@@ -343,16 +365,17 @@ class _Trainer:
         if progress.get("backend", "numpy") == backends.backend():  # what another one chose means nothing here
             self.derived._plans.threads = progress.get("threads")
             backends.current().choices().update(progress.get("choices", {}))
-        self.history = History(progress["rows"], [dict(zip(COLUMNS, row, strict=True)) for row in progress["steps"]])
+        if "steps" in progress:  # older files
+            self.history = History(progress["rows"], rows_of(progress["steps"]))
+        else:
+            self.history = History(*(rows_of(arrays[f"history.{k}"].tolist()) for k in self.tables))
         if progress["best"] is not None:
             self.best = (*progress["best"], part("best."))
 
 
 def _trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
     """The weights to train. Raises where a name is none, or there are none."""
-    if wrt is not None and not isinstance(wrt, Iterable):
-        raise BadType(f"wrt names the weights to train, such as ['W', 'b'], not {wrt!r}")
-    names = list(dict.fromkeys(model.weights if wrt is None else named(wrt)))
+    names = list(named("wrt", model.weights if wrt is None else wrt))
     for name in names:
         if name not in model.weights.shapes:
             raise BadName(f"wrt names {name!r}{near(name, model.weights.shapes)}, which is no weight of the model; its "
@@ -364,9 +387,11 @@ def _trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
 
 def _check_carries(model: Model, of: str) -> None:
     """A state can be carried on only where nothing reads the future, or positions counted from the beginning."""
-    check_carried(model.system, (of,))
-    for eq in needed(model.system, [of]):
+    system = model.system
+    carried = along(system, (of,))
+    check_carried(system, (of,), carried)
+    for eq in needed(system, [of]):
         for node in refs([eq.rhs]):
-            if any(s.anchor == "free" and s.offset > 0 and s.index not in model.system.static
+            if any(s.anchor == "free" and s.offset > 0 and system.range_of(s.index) in carried
                    for s in node.attr("slots")):
                 raise BadValue(f"{eq.left} reads the future, so no state can be carried on\n{eq.show(node)}")

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .arguments import whole
-from .errors import BadType, BadValue
+from .errors import BadType, BadValue, near
 from .meaning import MEANING
 from .node import Node, Operators
 from .ops import TABLE, Op, apply
 from .ops.linear import split_spec
-from .ops.table import near
 from .shapes import normal_axis
 
 

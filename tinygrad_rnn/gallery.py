@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from .catalogue import first, make, takes
-from .errors import BadFile, BadValue
-from .files import replacing, writable
+from .errors import BadValue
+from .files import replacing, with_ending, writable, writable_folder, write_atomic
 from .model import Model
 from .tasks import given
 
@@ -46,16 +46,12 @@ class Entry:
 def draw_gallery(folder: Path, names: Iterable[str] = ()) -> list[Entry]:
     """Draw models into the folder, which is made where it is missing: those of the names, else the plainest.
 
-    Raises `BadFile` where the folder cannot be made, `BadValue` for a name that no model has.
+    Raises `BadFile` where the folder cannot be made or written in, `BadValue` for a name that no model has.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadFile(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+    folder = writable_folder(folder)
     wanted = tuple(dict.fromkeys(names)) or first()
     entries = [_entry(title, model, folder) for title, model in _models(wanted)]
-    with replacing(folder / "index.html") as part:
-        part.write_text(_index(entries, folder), encoding="utf-8")
+    write_atomic(folder / "index.html", _index(entries).encode())
     return entries
 
 
@@ -91,7 +87,7 @@ def _inputs(model: Model) -> dict[str, Any]:
     return found
 
 
-def _index(entries: list[Entry], folder: Path) -> str:
+def _index(entries: list[Entry]) -> str:
     parts = ["<!doctype html><html lang='en'><meta charset='utf-8'><title>Gallery</title>", f"<style>{STYLE}</style>",
              "<h1>Gallery</h1>"]
     for e in entries:
@@ -106,9 +102,7 @@ def _index(entries: list[Entry], folder: Path) -> str:
 def sheet_file(path: Path) -> Path:
     """The path of a contact sheet. Raises `BadValue` for an ending that it cannot have, `BadFile` where it cannot be
     written."""
-    if path.suffix.lower() not in SHEETS:
-        raise BadValue(f"a contact sheet ends in {' or '.join(SHEETS)}, not {path.name!r}")
-    return writable(path)
+    return writable(with_ending("a contact sheet", path, SHEETS)[0])
 
 
 def contact_sheet(entries: list[Entry], path: Path) -> Path:

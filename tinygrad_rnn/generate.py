@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from . import backends
+from .arguments import whole as whole_number
 from .declared import Pose, Sampling
-from .errors import BadName, BadValue
-from .feeds import check_classes, dynamic_slots, is_coded, only_index, steps_by_index
-from .ops.table import near
+from .errors import BadName, BadValue, near
+from .feeds import check_classes, dynamic_slots, is_coded, lengths_by_index, steps_by_index
 from .places import entering
 from .result import Result
 from .system import System
@@ -60,9 +60,8 @@ def check_prefix(model: Model, name: str, array: Any, lengths: Any = None) -> No
     if not len(array):
         raise BadValue(f"the batch is empty: {name} has shape {tuple(array.shape)}")
     if coded and array.size:
-        named = lengths if isinstance(lengths, Mapping) else {} if lengths is None else {
-            only_index(system, "lengths"): lengths}
-        ends = {system.range_of(i): n for i, n in named.items() if n.shape == array.shape[:1]}
+        by_index = lengths_by_index(system, lengths)
+        ends = {system.range_of(i): n for i, n in by_index.items() if n.shape == array.shape[:1]}
         check_classes(system, [name], {name: array}, ends)
 
 
@@ -72,7 +71,7 @@ def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], f
     found, lengths = dict(first), options["lengths"]
     if stops:
         index = stop_index(model, next(iter(stops)))
-        lengths = _ends(first, stops, begun, index, options["lengths"])
+        lengths = _ends(first, stops, begun, index, lengths_by_index(model.system, lengths))
         found = {name: _cut(model, name, value, index, lengths[index]) for name, value in first.items()}
     rest = tuple(n for n in names if n not in found)
     result = Result({n: found[n] for n in names if n in found})
@@ -87,17 +86,16 @@ def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], f
 
 
 def _ends(first: Mapping[str, Any], stops: Mapping[str, int], begun: Mapping[str, int], index: str,
-          given: Any) -> dict[str, Any]:
+          given: Mapping[str, Any]) -> dict[str, Any]:
     """Lengths by index: up to the first stop that was drawn; a prefix is kept whatever is in it."""
-    by_index = dict(given) if isinstance(given, Mapping) else {} if given is None else {index: given}
     steps, backend = first[next(iter(stops))].shape[1], backends.current()
     xp = backend.xp
-    ends = backend.asarray(by_index.get(index, xp.full(len(first[next(iter(stops))]), steps)))
+    ends = backend.asarray(given.get(index, xp.full(len(first[next(iter(stops))]), steps)))
     for name, stop in stops.items():
         hit = first[name] == stop
         hit[:, : begun.get(name, 0)] = False
         ends = xp.minimum(ends, xp.where(hit.any(1), hit.argmax(1) + 1, steps))
-    return {**by_index, index: ends}
+    return {**given, index: ends}
 
 
 def _cut(model: Model, name: str, value: Any, index: str, ends: Any) -> Any:
@@ -153,12 +151,10 @@ def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Any],
         yield now
 
 
-def _up_to(lengths: Any, system: System, r: str, steps: int) -> Any:
+def _up_to(lengths: Any, system: System, r: str, steps: int) -> dict[str, Any]:
     """The lengths of indices other than that of time, and of time as far as it has come."""
-    if lengths is None:
-        return None
-    named = dict(lengths) if isinstance(lengths, Mapping) else {r: lengths}
-    return {i: np.minimum(n, steps) if system.range_of(i) == r else n for i, n in named.items()}
+    by_index = lengths_by_index(system, lengths)
+    return {i: np.minimum(n, steps) if system.range_of(i) == r else n for i, n in by_index.items()}
 
 
 def _nothing(model: Model, name: str, examples: int, steps: int) -> Any:
@@ -194,9 +190,7 @@ def stop_classes(model: Model, stop: Any, data: Mapping[str, Any]) -> dict[str, 
             raise BadName(f"stop= names {name!r}{near(str(name), open_names)}; sequences of classes are "
                           f"{', '.join(open_names) or 'none'}")
         size = model.system.quantities[name].type.shape[0]
-        if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= value < size:
-            raise BadValue(f"stop= of {name} is a class from 0 to {size - 1}, not {value!r}")
-        found[name] = value.__index__()
+        found[name] = whole_number(f"stop= of {name}, a class,", value, at_least=0, at_most=size - 1)
     indices = {model.system.range_of(stop_index(model, name)) for name in found}
     if len(indices) > 1:
         raise BadValue("stop= names data over different indices")

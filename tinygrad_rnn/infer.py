@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from .errors import BadValue, Error, located
+from .errors import BadValue, Error, Undetermined, located
 from .node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
-from .ops import TABLE
+from .ops import TABLE, f
 from .ops.positional import check_rate
 from .ops.table import make
 from .printer import text
-from .roles import Declarations, Roles
+from .roles import Declarations, Roles, shared_ranges
 from .shapes import Cell, Solver
 from .system import Equation, Quantity, System
+from .worklist import Worklist
 
-ONE_NUMBER, UNSET = "one number does not fill a vector", "; what no equation sets is zero"
+ONE_NUMBER, UNSET = "one number does not fill a vector, as expand(z, 0, size) does", "; what no equation sets is zero"
+BARE = ("sum", "mean", "max", "logsumexp")  # what reduces everything where it says nothing else
 SHORT = 40  # characters of a term that is shown with its shape
 LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
 
@@ -42,7 +44,6 @@ class _Resolver:
     # -- shapes ------------------------------------------------------------------------------------
 
     def _shapes(self) -> dict[str, Cell]:
-        u = Solver()
         names = {n: Cell(self.d.sizes.get(n) if n in self.roles else None) for n in self.roles}
         masks = {eq.name for eq in self.equations if eq.rhs.op == "dropout_mask"}
         for name, cell in names.items():
@@ -55,52 +56,22 @@ class _Resolver:
         for eq in self.equations:
             if eq.rhs.op == "dropout_mask":
                 nodes[eq.rhs] = names[eq.name]
-        work = [(eq, node) for eq in self.equations for node in walk([eq.rhs])
-                if node.args]
-        while True:
-            u.changed = False
-            for guess in (False, True):
-                u.guess = guess
-                self._pass(u, work, names, nodes, stop=guess)
-                if u.changed:
-                    break
-            if not u.changed:
-                break
+        terms = [(eq, node) for eq in self.equations for node in walk([eq.rhs]) if node.args]
+        rules: list[tuple[Equation, Node | None]] = [*terms, *((eq, None) for eq in self.equations)]
+        u = Worklist([[names[eq.name], nodes[eq.rhs]] if node is None else
+                      [nodes[node], *(nodes[a] for a in node.args)] for eq, node in rules])
+
+        def apply(number: int) -> None:
+            eq, node = rules[number]
+            with located(eq.show):
+                if node is None:
+                    _both_sides(u, eq, names, nodes)
+                else:
+                    _term(u, node, nodes)
+
+        u.settle(apply, lambda: _a_number(u, names.values()))
         self._complete(names, nodes, u)
         return names
-
-    def _pass(self, u: Solver, work: list[tuple[Equation, Node]], names: dict[str, Cell], nodes: dict[Node, Cell],
-              stop: bool) -> None:
-        """Apply every rule once; with stop, only until one of them learns something."""
-        for eq, node in work:
-            with located(eq.show):
-                try:
-                    row = TABLE[node.op]
-                    row.shape(u, [nodes[a] for a in node.args], nodes[node], dict(node.attrs))
-                except Error as error:
-                    error.node = node if error.node is None else error.node
-                    error.args = (f"{error.args[0]}{_operands(node, nodes)}{_product(node, nodes)}", *error.args[1:])
-                    raise
-            if stop and u.changed:
-                return
-        for eq in self.equations:
-            with located(eq.show):
-                try:
-                    u.same(names[eq.name], nodes[eq.rhs])
-                except Error as error:
-                    number = nodes[eq.rhs].rank == 0
-                    why = ONE_NUMBER + UNSET * eq.is_boundary if number else f"{error.args[0]}{_product(eq.rhs, nodes)}"
-                    error.args = (f"{eq.left} has shape {names[eq.name]}, its right side {nodes[eq.rhs]}: {why}",
-                                  *error.args[1:])
-                    raise
-        if stop and not u.changed:
-            open_inputs = any(cell.undeclared == "input" and cell.dims is None for cell in names.values())
-            for role in ("weight",) if open_inputs else ("weight", ""):  # c[t] = c[t-1] + 1 is a number
-                for cell in names.values():
-                    if cell.undeclared == role and cell.dims is None:
-                        cell.dims = []
-                        u.changed = True
-                        return
 
     def _complete(self, names: dict[str, Cell], nodes: dict[Node, Cell], u: Solver) -> None:
         unknown = [n for n, c in names.items() if c.dims is None or None in c.sizes()]
@@ -114,8 +85,8 @@ class _Resolver:
         shape = tuple(8 if s is None else s for s in names[first].sizes())
         size = shape if len(shape) > 1 else 8
         line = f"{first}[{slots}]: {size}" if slots else f"{first}: {size}"
-        raise BadValue(f"the size of {', '.join(unknown)} is not determined; give it: {first}=..., or in the text a "
-                       f"line such as {line}\n{eq.show(node)}")
+        raise Undetermined(f"the size of {', '.join(unknown)} is not determined; give it: {first}=..., or in the text "
+                           f"a line such as {line}\n{eq.show(node)}")
 
     # -- typed -------------------------------------------------------------------------------------
 
@@ -137,6 +108,7 @@ class _Resolver:
 
         def change(node: Node, args: tuple[Node, ...]) -> Node:
             try:
+                args = _by_example(node, args, self.static)
                 absent = [i for i in dict(node.attrs).get("over") or () if node.args and i not in args[0].indices]
                 if absent:
                     raise BadValue(f"over={absent[0]}: the value has no index {absent[0]}")
@@ -153,12 +125,24 @@ class _Resolver:
         rhs = rebuild([eq.rhs], change)[eq.rhs]
         for node in walk([eq.rhs]):
             attrs = dict(node.attrs)
-            reduces = node.op in ("sum", "mean", "max", "logsumexp")
-            if reduces and attrs["over"] is None and attrs["axis"] is None and left.slots:
+            if node.op in BARE and attrs["over"] is None and attrs["axis"] is None and left.slots:
                 where = eq.left
                 raise BadValue(f"a bare {node.op} reduces everything, the batch too, and stands only where the left "
                                f"side has no index; in {where} write {node.op}(..., over=t) or axis=...", node)
         return replace(eq, rhs=rhs)
+
+
+def _by_example(node: Node, args: tuple[Node, ...], static: Collection[str]) -> tuple[Node, ...]:
+    """What is worked over positions that every example has a number of its own of varies by example, if nothing else
+    does: mean(mean(h[t], over=n) ** 2) is that of m[t] ** 2 with m[t] = mean(h[t], over=n)."""
+    attrs = dict(node.attrs)
+    if not args or "over" not in attrs or "axis" not in attrs:
+        return args
+    bare = attrs["over"] is None and attrs["axis"] is None and node.op in BARE
+    for index in shared_ranges(args[0].indices if bare else attrs["over"], args[0].indices, static):
+        valid = f.less_equal(f.position(index=index), f.last(index=index))
+        args = (f.where(valid, args[0], 0.0), *args[1:])
+    return args
 
 
 def _check_slice(node: Node, args: tuple[Node, ...]) -> None:
@@ -171,9 +155,41 @@ def _check_slice(node: Node, args: tuple[Node, ...]) -> None:
             raise BadValue(f"a slice up to {edge} reaches beyond a feature axis of size {size}")
 
 
+def _term(u: Solver, node: Node, nodes: Mapping[Node, Cell]) -> None:
+    """The rule of an operation."""
+    try:
+        TABLE[node.op].shape(u, [nodes[a] for a in node.args], nodes[node], dict(node.attrs))
+    except Error as error:
+        error.node = node if error.node is None else error.node
+        error.args = (f"{error.args[0]}{_operands(node, nodes)}{_product(node, nodes)}", *error.args[1:])
+        raise
+
+
+def _both_sides(u: Solver, eq: Equation, names: Mapping[str, Cell], nodes: Mapping[Node, Cell]) -> None:
+    """The left side has the shape of the right one."""
+    try:
+        u.same(names[eq.name], nodes[eq.rhs])
+    except Error as error:
+        number = nodes[eq.rhs].rank == 0
+        why = ONE_NUMBER + UNSET * eq.is_boundary if number else f"{error.args[0]}{_product(eq.rhs, nodes)}"
+        error.args = (f"{eq.left} has shape {names[eq.name]}, its right side {nodes[eq.rhs]}: {why}", *error.args[1:])
+        raise
+
+
+def _a_number(u: Solver, cells: Collection[Cell]) -> None:
+    """Make the first name of open rank a number: a weight, else, as in c[t] = c[t-1] + 1, what is defined."""
+    open_inputs = any(cell.undeclared == "input" and cell.dims is None for cell in cells)
+    for role in ("weight",) if open_inputs else ("weight", ""):
+        for cell in cells:
+            if cell.undeclared == role and cell.dims is None:
+                u.rank(cell, 0)
+                return
+
+
 def _operands(node: Node, nodes: Mapping[Node, Cell]) -> str:
     """The shapes of short operands, as far as they are known."""
-    shown = {text(a): nodes[a] for a in node.args if nodes[a].dims is not None and a.op != "const"}
+    shown = {text(a) + (f" (the last position of {a.attr('index')})" if a.op == "last" else ""): nodes[a]
+             for a in node.args if nodes[a].dims is not None and a.op != "const"}
     known = [f"{term} has shape {cell}" for term, cell in shown.items() if len(term) <= SHORT]
     return f"; {', '.join(known)}" if known else ""
 

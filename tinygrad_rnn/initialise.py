@@ -17,8 +17,7 @@ import numpy as np
 
 from . import backends
 from .arguments import real, whole
-from .errors import BadName, BadType, BadValue
-from .ops.table import near
+from .errors import BadName, BadType, BadValue, near
 from .places import check_place
 
 Shape = tuple[int, ...]

@@ -33,8 +33,8 @@ class Layout:
         self.order = self._index_order(items)
         self.lifetimes = Lifetimes(equations, items)
         nodes = self.lifetimes.nodes
-        self.read_back = {n.attr("name") for n in nodes if n.op == "ref" and any(
-            s.anchor != "first" and s.offset < 0 and not self.is_static(s.index) for s in n.attr("slots"))}
+        self.read_back = {(n.attr("name"), k) for n in nodes if n.op == "ref" for k, s in enumerate(n.attr("slots"))
+                          if s.anchor != "first" and s.offset < 0}  # with the place of the index
         self.used = {n.attr("name") for n in nodes if n.op == "ref"} | {eq.name for eq in equations} | set(config.want)
         self.rooms = self._rooms(nodes)
         self.late: dict[str, list[str]] = {}  # name -> indices at whose last position a boundary equation stands

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .node import BATCH, Node
-from .schedule import Item, Loop, Vertex
-from .system import Equation, sources
+from .schedule import Item, Loop, Vertex, vertices
+from .system import Equation, grouped, sources
 
 SUMS = ("sum", "contract", "scatter_class")
 LEAVES = ("count",)
@@ -31,21 +31,19 @@ def _over_batch(vertex: Vertex) -> bool:
 
 def levels(items: Sequence[Item], equations: Iterable[Equation]) -> list[Level] | None:
     """The levels of a schedule; None where its examples cannot be told apart (a softmax over the batch, say)."""
-    by_name: dict[str, list[Equation]] = {}
-    for eq in equations:
-        by_name.setdefault(eq.name, []).append(eq)
+    by_name = grouped(equations)
     known: dict[Vertex, int] = {}  # the level from which on a vertex is there
     found = [Level()]
     for item in items:
-        vertices = list(item.vertices()) if isinstance(item, Loop) else [item]
-        joined = [v for v in vertices if _over_batch(v)]
+        inside = list(vertices(item))
+        joined = [v for v in inside if _over_batch(v)]
         if any(isinstance(item, Loop) or (isinstance(v, Node) and v.op not in SUMS) for v in joined):
             return None
-        level = max((known.get(d, 0) for v in vertices for d in _needs(v, by_name)), default=0)
+        level = max((known.get(d, 0) for v in inside for d in needs(v, by_name)), default=0)
         while len(found) <= level:
             found.append(Level())
         found[level].items.append(item)
-        for v in vertices:
+        for v in inside:
             known[v] = level
         for v in joined:
             assert isinstance(v, Node)
@@ -54,7 +52,8 @@ def levels(items: Sequence[Item], equations: Iterable[Equation]) -> list[Level] 
     return found
 
 
-def _needs(vertex: Vertex, by_name: dict[str, list[Equation]]) -> list[Vertex]:
+def needs(vertex: Vertex, by_name: dict[str, list[Equation]]) -> list[Vertex]:
+    """What is computed before a vertex: by_name holds all equations of each quantity."""
     if isinstance(vertex, Equation):
         return [vertex.rhs]
     if vertex.op == "ref":

@@ -95,10 +95,34 @@ def contraction(a: Node, b: Node, labels: tuple[str, str, str], over: Iterable[s
             made = _by_class(table, rows, one_hot.args[0], label, out, over, one_hot.shape[0])
             if made is not None:
                 return made
+    for outer, there, other, here in ((b, right, a, left), (a, left, b, right)):
+        made = _one_by_one(other, here, outer, there, out, over)
+        if made is not None:
+            return made
     indices = ordered((set(a.indices) | set(b.indices)) - set(over))
     dtype = floating(promote([a.dtype, b.dtype]))
     kind = Type(indices, tuple(sizes[c] for c in out), dtype)
     return Node("contract", (a, b), (("labels", (left, right, out)), ("over", over)), kind)
+
+
+def _one_by_one(x: Node, letters: str, outer: Node, own: str, out: str, over: tuple[str, ...]) -> Node | None:
+    """A product with an outer product of p and q: first with q, which leaves less, then with p."""
+    if outer.op != "contract" or not sums_nothing(outer):
+        return None
+    lp, lq, goal = outer.attr("labels")
+    named = dict(zip(goal, own, strict=True))
+    sides = [(arg, "".join(named[c] for c in text)) for arg, text in zip(outer.args, (lp, lq), strict=True)]
+    for (p, of_p), (q, of_q) in (sides, sides[::-1]):
+        if of_q and set(of_q) <= set(letters) - {*of_p, *out}:
+            rest = "".join(c for c in letters if c not in of_q)
+            return contraction(contraction(x, q, (letters, of_q, rest)), p, (rest, of_p, out), over)
+    return None
+
+
+def sums_nothing(node: Node) -> bool:
+    """Is a product one number times another for each of its results?"""
+    left, right, out = node.attr("labels")
+    return not node.attr("over") and set(left) | set(right) == set(out)
 
 
 def is_coded(node: Node) -> bool:

@@ -23,8 +23,8 @@ from .flat import address, stacked
 from .lower import lowered
 from .node import BATCH, Node, Type, rebuild, walk
 from .ops import f
-from .schedule import Item, Loop, Vertex, schedule
-from .system import Equation, System
+from .schedule import Item, Loop, Vertex, schedule, vertices
+from .system import Equation, System, grouped
 
 # Multiplications up to which a product that is called is quick: OpenBLAS then reads both matrices as they lie, where
 # above it lays them out anew first. Products from below are merged up to here, those beyond with each other.
@@ -157,13 +157,11 @@ class _Merger:
         """How far from the end each term outside loops is needed: no two of one level need each other."""
         level: dict[object, int] = {}
         used: dict[object, int] = {}
-        by_name: dict[str, list[Equation]] = {}
-        for eq in self.equations:
-            by_name.setdefault(eq.name, []).append(eq)
+        by_name = grouped(self.equations)
         for item in reversed(items):
-            vertices = list(item.vertices()) if isinstance(item, Loop) else [item]
-            own = 1 + max((used.get(v, -1) for v in vertices), default=-1)
-            for v in vertices:
+            inside = list(vertices(item))
+            own = 1 + max((used.get(v, -1) for v in inside), default=-1)
+            for v in inside:
                 level[v] = own
                 for other in _read(v, by_name):
                     used[other] = max(used.get(other, -1), own)

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import backends, latex
+from .above import viz
 from .arguments import named
 from .autodiff import gradient
+from .carried import along
+from .checking import check_gradient
 from .declared import Pose, Sampling, observed, posed
 from .declaring import Declaring
-from .demand import check_carried, demand
-from .errors import BadFile, BadName, BadType, BadValue
-from .feeds import apart, check_names, indices_of, prepared
+from .decode import beam_search, stream
+from .demand import check_carried, computable
+from .errors import BadFile, BadType, BadValue
+from .feeds import apart, check_names, prepared
 from .files import described, load_checkpoint, save_checkpoint
+from .fit import fit
 from .generate import generated
-from .ops.table import near
 from .plan import Plan
 from .plans import PlanCache
 from .printer import system_text
 from .reader import read
-from .replay import MOST, Replay, signature
+from .replay import Replay, signature
 from .result import Result, Trace, trace
 from .schedule import needed, schedule
+from .stepper import Stepper
+from .summary import summary
 from .system import System
 from .weights import Weights, shapes
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from .profile import Profile
+    from .unrolled import UnrolledModel
 
 
 class Model(Declaring):
@@ -50,6 +59,7 @@ class Model(Declaring):
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
         super().__init__(name, dtype, **sizes)
         self.adjoints: dict[str, str] = {}  # of a derived model: name -> the name of its adjoint
+        self.meta: dict[str, str] = {}  # of a loaded model: the texts that were kept in the file
 
     @classmethod
     def of_system(cls, system: System, weights: Weights | None = None) -> Model:
@@ -74,6 +84,10 @@ class Model(Declaring):
             if bigger.weights.shapes.get(name) == shape:
                 bigger.weights[name] = self.weights[name]
         return bigger
+
+    def __reduce__(self) -> Any:
+        """For copy and pickle: the same equations with weights of their own."""
+        return _copied, (self.description(), self._on_host(), self.adjoints)
 
     # -- what it is --------------------------------------------------------------------------------
 
@@ -120,20 +134,7 @@ class Model(Declaring):
 
     def summary(self) -> str:
         """Inputs, quantities and weights with their indices, shapes and numbers, as a table."""
-        rows = [("name", "role", "indices", "shape", "numbers")]
-        total = 0
-        for name, q in self.system.quantities.items():
-            count = 1
-            for s in self.weights.shapes.get(name, ()):
-                count *= s
-            total += count if q.role == "weight" else 0
-            numbers = f"{count:,}" if q.role == "weight" else ""
-            rows.append((name, q.role, ",".join(q.slots), str(q.type.shape), numbers))
-        order = {"input": 1, "defined": 2, "weight": 3}
-        rows[1:] = sorted(rows[1:], key=lambda r: order[r[1]])
-        widths = [max(len(r[k]) for r in rows) for k in range(5)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-        return "\n".join([*lines, f"{total:,} weights in all, {self.dtype}"])
+        return summary(self.system)
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -154,6 +155,7 @@ class Model(Declaring):
         stop: a class (or a dict of them by name) that ends an example, inclusive; `lengths` of the result say where.
         temperature: of the draws, 0 for the likeliest; top_k, top_p: only the k likeliest classes, or those that
         together have that share, are drawn from.
+        Raises `Error` where what is given does not fit the model.
         """
         data, lengths = apart(self.system, data, lengths)
         data = self._inputs(data, inputs)
@@ -168,9 +170,10 @@ class Model(Declaring):
         return self._ran(data, self.asked_for(want, data), **options)[0]
 
     def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
-        plan = self._computed(names, data, **options)
-        result = Result({name: plan.result(name) for name in names})
-        result.state = plan.state()
+        with self._plans.alone:
+            plan = self._computed(names, data, **options)
+            result = Result({name: plan.result(name) for name in names})
+            result.state = plan.state()
         result.lengths = options.get("lengths")
         return result, plan
 
@@ -178,7 +181,7 @@ class Model(Declaring):
         """A plan that has just been run; `options` are those of `prepared`."""
         config, feed = prepared(self.system, names, data, **options)
         if config.carried and not self.adjoints:
-            check_carried(self.system, names, indices_of(self.system, feed.state))
+            check_carried(self.system, names, config.carried)
         plan = self._plans.get(self.system, config, self.weights)
         plan.run(feed)
         if config.check:
@@ -195,9 +198,8 @@ class Model(Declaring):
     def asked_for(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
         """The names of `want`; by default what the data determine."""
         if want is not None:
-            return tuple(dict.fromkeys(named(want)))
-        found = [name for name in self.system.of_role("defined")
-                 if set(demand(self.system, [name]).inputs) <= set(data)]
+            return named("want", want)
+        found = computable(self.system, data)
         if not found:
             first = self.system.of_role("input")
             raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; the model's inputs are "
@@ -212,7 +214,8 @@ class Model(Declaring):
         """The scalar `of` and its gradient with respect to every weight, or the names of `wrt`.
 
         Gradients have the shapes of what they are gradients of. memory: "sqrt" keeps only the states between
-        segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`.
+        segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`; raises
+        as `run` does.
         """
         data, lengths = apart(self.system, data, lengths)
         merged = inputs if data is None else self._inputs(data, inputs)
@@ -220,26 +223,32 @@ class Model(Declaring):
             return self.observing(merged).value_and_grad(
                 merged, of=of, wrt=wrt, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
                 check=check, memory=memory)
+        with self._plans.alone:
+            return self._differentiated(merged, of, wrt, lengths, steps, state, training, seed, check, memory)
+
+    def _differentiated(self, merged: Mapping[str, Any], of: str, wrt: Iterable[str] | None, lengths: Any, steps: Any,
+                        state: Mapping[str, Any] | None, training: bool, seed: int, check: bool, memory: str | None
+                        ) -> tuple[Any, dict[str, Any]]:
+        wrt = None if wrt is None else named("wrt", wrt)
         plain = lengths is None and steps is None and state is None and memory is None and not check
         again = signature(merged) if plain else None
         if again is not None:
-            again = (of, wrt if wrt is None or isinstance(wrt, str) else (wrt := tuple(wrt)), training, again)
+            again = (of, wrt, training, again)
             replay = self._replays.get(again)
             if replay is not None and replay.weights is self.weights.arrays and backends.current().compiles():
                 grads = replay(merged)
                 return grads.pop("")[()], grads
-        names = named(self.system.of_role("weight") if wrt is None else wrt)
+        names = tuple(self.system.of_role("weight")) if wrt is None else wrt
         derived = self.grad(of, names)
         if isinstance(state, Mapping):
-            check_carried(self.system, (of,), indices_of(self.system, state))
+            check_carried(self.system, (of,), along(self.system, (of,), state))
         wanted = {name: derived.adjoints[name] for name in names}
         plan = derived._computed((of, *(wanted[name] for name in self.weights.in_order(names))),
                                  self._inputs(None, merged), lengths=lengths, steps=steps, state=state,
                                  training=training, seed=seed, check=check, memory=memory)
+        self._replays = {key: replay for key, replay in self._replays.items() if replay.lasts()}
         if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
-            self._replays[again] = Replay(plan, merged, {"": of, **wanted})
-            if len(self._replays) > MOST:
-                del self._replays[next(iter(self._replays))]
+            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(derived._plans.holds, plan))
         return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
 
     def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
@@ -260,11 +269,7 @@ class Model(Declaring):
         """
         if self.declared:
             return self.observing().grad(of, wrt)
-        names = named(self.system.of_role("weight") if wrt is None else wrt)
-        for name in (of, *names):
-            if name not in self.system.quantities:
-                hint = "; a gradient is of a scalar, such as loss = mean(...), that of= names" * (name == of)
-                raise BadName(f"the model has no quantity {name!r}{near(name, self.system.quantities)}{hint}")
+        names = named("wrt", self.system.of_role("weight") if wrt is None else wrt)
         if (of, names) not in self._gradients:
             system, adjoints = gradient(self.system, of, names)
             derived = Model.of_system(system, self.weights)
@@ -273,46 +278,27 @@ class Model(Declaring):
             self._gradients[of, names] = derived
         return self._gradients[of, names]
 
-    def unroll(self, steps: Any) -> Any:
+    def unroll(self, steps: Any) -> UnrolledModel:
         """A graph without loops, for `steps` positions (or a dict of them by index): run it, draw it, to_networkx()."""
         from .unrolled import UnrolledModel
 
         return UnrolledModel(self, steps)
 
-    def stepper(self, batch: int = 1, want: Iterable[str] | None = None, **options: Any) -> Any:
+    def stepper(self, batch: int = 1, want: Iterable[str] | None = None, *, lengths: Any = None, seed: int = 0,
+                temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None,
+                **inputs: Any) -> Stepper:
         """For online use, the state kept inside: `step(x=x1)["y"]` computes one step; x1 is (batch, features).
 
-        Inputs that have no index of time, such as the sentence to translate, are given here: `stepper(batch=8, x=X)`.
-        Declared data that a step is not given are drawn. Options as of `tinygrad_rnn.stepper.Stepper`.
+        batch: how many examples go side by side. want: names; by default all whose only open index is time.
+        inputs: those without an index of time, such as the sentence to translate, `stepper(batch=8, x=X)`, and lengths
+        of their indices. Declared data that a step is not given are drawn, by seed, temperature, top_k and top_p as in
+        `run`. `reset()` begins a new sequence, `state` is what the next step goes on from.
         """
-        from .stepper import Stepper
+        return Stepper(self, batch, want, inputs, lengths=lengths, seed=seed, temperature=temperature, top_k=top_k,
+                       top_p=top_p)
 
-        return Stepper(self, batch, want, **options)
-
-    def stream(self, data: Mapping[str, Any] | None = None, /, **options: Any) -> Iterator[dict[str, Any]]:
-        """Draw declared data step by step: see `tinygrad_rnn.decode.stream`, whose arguments these are."""
-        from .decode import stream
-
-        return stream(self, data, **options)
-
-    def beam_search(self, data: Mapping[str, Any] | None = None, /, **options: Any) -> Any:
-        """The likeliest declared data by beam search: see `tinygrad_rnn.decode.beam_search`."""
-        from .decode import beam_search
-
-        return beam_search(self, data, **options)
-
-    def fit(self, data: Any, **options: Any) -> Any:
-        """Train: see `tinygrad_rnn.fit.fit`, whose arguments these are."""
-        from .fit import fit
-
-        return fit(self, data, **options)
-
-    def check_gradient(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
-                       wrt: Iterable[str] | None = None, seed: int = 0, **options: Any) -> dict[str, float]:
-        """The relative error of each gradient against central differences along a random direction, in float64."""
-        from .checking import check_gradient
-
-        return check_gradient(self, data, of=of, wrt=wrt, seed=seed, **options)
+    # Methods with all their arguments, for whoever asks a prompt for help.
+    stream, beam_search, fit, check_gradient = stream, beam_search, fit, check_gradient
 
     def profile(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", wrt: Iterable[str] | None = None,
                 gradient: bool = True, repeat: int = 5, lengths: Any = None, steps: Any = None, training: bool = False,
@@ -335,12 +321,15 @@ class Model(Declaring):
     def save(self, path: str | os.PathLike[str], meta: Mapping[str, str] | None = None) -> Path:
         """Write equations and weights to one safetensors file, beside and renamed; `tr.load` reads it back.
 
-        meta: texts of your own by name, kept in the file. Raises BadFile where it cannot be written, BadType and
-        BadValue for other meta.
+        meta: texts of your own by name, kept in the file, `meta` of the model that is loaded. Raises BadFile where it
+        cannot be written, BadType and BadValue for other meta.
         """
-        arrays = {f"weight.{k}": backends.current().to_host(v) for k, v in self.weights.arrays.items()}
+        arrays = {f"weight.{k}": v for k, v in self._on_host().items()}
         save_checkpoint(path, arrays, described(self.description(), meta))
         return Path(path)
+
+    def _on_host(self) -> dict[str, Any]:
+        return {name: backends.current().to_host(value) for name, value in self.weights.arrays.items()}
 
     def description(self) -> dict[str, str]:
         """What a file needs to build this model again."""
@@ -358,17 +347,18 @@ class Model(Declaring):
         values = options.get("values")
         observed = view == "backward" or (isinstance(values, Mapping) and "loss" in values)
         seen = self.observing() if observed else self  # a loss and its gradient are of what was observed
-        return _viz().draw(seen, path, view=view, steps=steps, **options)
+        return viz().draw(seen, path, view=view, steps=steps, **options)
 
-    def to_networkx(self) -> Any:
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
         """The folded graph: quantities, and arrows with their shifts, as a networkx.MultiDiGraph."""
-        return _viz().to_networkx(self.system)
+        found: nx.MultiDiGraph[str] = viz().to_networkx(self.system)
+        return found
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """In a notebook: the folded diagram beside the equations."""
         from html import escape
 
-        page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{_viz().svg(self)}'
+        page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{viz().svg(self)}'
                 f"<pre>{escape(str(self))}</pre></div>")
         return {"text/html": page, "text/plain": str(self), "text/latex": self.latex()}
 
@@ -400,11 +390,6 @@ class PosedModel(Model):
         return made
 
 
-def _viz() -> Any:
-    """The diagrams stand over the engine, so they are looked up only when asked for."""
-    return importlib.import_module("tinygrad_rnn.viz")
-
-
 def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **sizes: Any) -> Model:
     """A model from equations as text.
 
@@ -418,17 +403,33 @@ def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **si
     return model
 
 
+def _described(about: Mapping[str, str]) -> Model:
+    """The model of a description."""
+    return equations(about["equations"], name=about["name"], dtype=about["dtype"])
+
+
+def _copied(about: Mapping[str, str], weights: Mapping[str, Any], adjoints: Mapping[str, str]) -> Model:
+    """The model of a description, with weights and, of a derived one, adjoints."""
+    model = _described(about)
+    model.weights.fill(weights)
+    model.adjoints = dict(adjoints)
+    return model
+
+
 def load(path: str | os.PathLike[str]) -> Model:
-    """The model of a file that `Model.save` or `fit` wrote: it describes itself."""
+    """The model of a file that `Model.save` or `fit` wrote: it describes itself. Its `meta` are the texts kept there.
+
+    Raises BadFile where the file cannot be read or is another one.
+    """
     arrays, meta = load_checkpoint(path)
     for key in ("equations", "name", "dtype"):
         if key not in meta:
             raise BadFile(f"{os.fspath(path)} has no {key}: it was not written by Model.save")
-    model = equations(meta["equations"], name=meta["name"], dtype=meta["dtype"])
+    model = _described(meta)
     weights = {k.removeprefix("weight."): v for k, v in arrays.items() if k.startswith("weight.")}
     missing = [n for n in model.weights if n not in weights]
     if missing:
         raise BadFile(f"{os.fspath(path)} lacks the weight {missing[0]}")
-    for key in model.weights:
-        model.weights[key] = weights[key]
+    model.weights.fill(weights)
+    model.meta = {key: text for key, text in meta.items() if key not in {*model.description(), "fit"}}
     return model

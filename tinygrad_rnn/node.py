@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from .errors import BadType
+
 BATCH = "n"
 
 
@@ -127,18 +129,12 @@ class Node(Operators):
         return f"<{self.op} {dict(self.attrs)} {self.type}>"
 
     def __bool__(self) -> bool:
-        from .errors import BadType
-
         raise BadType("an expression has no truth value; write where(condition, a, b)")
 
     def __iter__(self) -> Any:
-        from .errors import BadType
-
         raise BadType("an expression has no elements to go through; sum(q[t], axis=...) reduces it, q[t][0] is one")
 
     def __contains__(self, value: object) -> bool:
-        from .errors import BadType
-
         raise BadType("an expression is not searched; sum(equal(q[t], value), axis=...) counts")
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **_: Any) -> Any:
@@ -183,15 +179,12 @@ class Node(Operators):
 
     def _typed(self) -> Type:
         if self.type is None:
-            from .errors import BadType
-
             raise BadType("an expression of a model has no shape and no values outside of its model; run the model")
         return self.type
 
 
 def from_numpy(function: Any, method: str, inputs: tuple[Any, ...]) -> Any:
     """What NumPy was asked to compute of a quantity, as an expression: np.float32(2) * x[t], np.tanh(x[t])."""
-    from .errors import BadType
     from .ops import TABLE, apply
 
     name = {"true_divide": "divide"}.get(function.__name__, function.__name__)
@@ -203,8 +196,6 @@ def from_numpy(function: Any, method: str, inputs: tuple[Any, ...]) -> Any:
 
 def without_truth(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Operands, of which none is true or false: in Python `t == T` compares objects, and is never a condition."""
-    from .errors import BadType
-
     for a in args:
         if isinstance(a, bool):
             raise BadType(f"{a} is no quantity; == between quantities is written tr.equal(a, b) in Python, != "

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import catalogue, training_figure
-from .errors import BadFile, BadValue
-from .files import replacing
+from .errors import BadValue
+from .files import writable_folder, write_atomic
 from .model import Model
 from .optim import Adam
 from .printer import equation_text
@@ -44,20 +44,16 @@ def write_pages(folder: Path, names: list[str] | None = None,
     """Write a page for each model, and with all of them the index; returns the index's path, or the one page's.
 
     Each model is drawn, trained on the small task of its kind, and described. Raises `BadFile` where the folder cannot
-    be made, `BadValue` for a name that no model has.
+    be made or written in, `BadValue` for a name that no model has.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadFile(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+    folder = writable_folder(folder)
     pages = []
     for name in names or catalogue.models():
         pages.append(_page(name, folder))
         say(f"{name:<14} {pages[-1].weights:>8,} weights, loss {pages[-1].loss:.3g}")
     if names:
         return pages[-1].file
-    _write(folder / "README.md", _index(pages))
-    return folder / "README.md"
+    return write_atomic(folder / "README.md", _index(pages).encode())
 
 
 def variants(name: str) -> Iterator[tuple[str, str, Any]]:
@@ -94,7 +90,7 @@ def _page(name: str, folder: Path) -> Page:
         drawn_too = _drawn(other, folder, _stem(name, option, value))
         parts += [f"## {title}", *_pictures(f"{name}, {title}", drawn_too), *_equations(other)]
     parts.append("[All models](README.md)")
-    file = _write(folder / f"{name}.md", "\n\n".join(parts) + "\n")
+    file = write_atomic(folder / f"{name}.md", ("\n\n".join(parts) + "\n").encode())
     return Page(name, file, drawn["folded"], weights, loss, task)
 
 
@@ -178,9 +174,3 @@ def _index(pages: list[Page]) -> str:
                      f"{p.task.what} |")
     return "\n".join([*lines, "", "Weights are those of the model as it is made without arguments; the loss is that of "
                       f"the task after {EPOCHS} epochs on {EXAMPLES} examples.", ""])
-
-
-def _write(path: Path, text: str) -> Path:
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return path

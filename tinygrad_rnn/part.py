@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .carried import along, fitted, loaded, open_axes, others, position_key, rooms
 from .chains import Chains
 from .config import Config, Feed
 from .emit import Emitter
-from .errors import BadValue
-from .feeds import position_key
 from .layout import Layout
 from .levels import Level
 from .program import Interpreted
-from .system import Equation, System
+from .system import Equation, Quantity, System
 
 
 class Part:
@@ -33,6 +32,8 @@ class Part:
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self.bytes = emitter.bytes()
         self._plain: dict[str, Any] = {}
+        self.carried = self._carried(config.carried or along(system, config.want))
+        self._kept = {name: others(rooms(system, name), axis) for name, axis, _ in self.carried}  # the room in a state
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
         self.program: Any = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
 
@@ -113,12 +114,10 @@ class Part:
         """(batch, steps, other indices, features): the values at ..., -1, 0."""
         if name not in self.layout.used:
             return
-        source = self.backend.asarray(array)
-        for axis, low in [(axis, low) for other, axis, low in self.carried() if other == name]:
-            source = self._coded_alike(name, source)
-            if low > source.shape[1]:
-                raise BadValue(f"the state of {name} holds {source.shape[1]} steps, {low} are needed")
-            self.xp.copyto(self.by_step(name, axis)[:, :low], source[:, source.shape[1] - low :], "unsafe")
+        for axis, low in [(axis, low) for other, axis, low in self.carried if other == name]:
+            source, target = self._coded_alike(name, self.backend.asarray(array)), self.by_step(name, axis)[:, :low]
+            source = loaded(self.layout.system, self.xp, name, axis, source, low, target, self.layout.rooms[name])
+            self.xp.copyto(target, source, "unsafe")
 
     def _coded_alike(self, name: str, state: Any) -> Any:
         """A state of classes as the buffer holds them, by number or as one-hot vectors; -1 is the zero vector."""
@@ -130,14 +129,15 @@ class Part:
             return state[..., None] == xp.arange(q.type.shape[0])
         return state
 
-    def carried(self) -> list[tuple[str, int, int]]:
-        """Quantities that are read at earlier steps: the name, the axis of time, how many steps back."""
+    def _carried(self, ranges: Collection[str]) -> list[tuple[str, int, int]]:
+        """What is read at earlier steps of those ranges: the name, the axis of time, how many steps back."""
         found = []
-        for name, rooms in self.layout.rooms.items():
-            q = self.layout.system.quantities[name]
-            axes = [k for k, index in enumerate(q.slots) if not self.layout.is_static(index)]
-            if q.role != "weight" and len(axes) == 1 and rooms[axes[0]][0] and name in self.layout.read_back:
-                found.append((name, axes[0], rooms[axes[0]][0]))
+        for name, room in self.layout.rooms.items():
+            q, system = self.layout.system.quantities[name], self.layout.system
+            axes = [k for k in open_axes(system, name) if system.range_of(q.slots[k]) in ranges
+                    and room[k][0] and (name, k) in self.layout.read_back]
+            if q.role != "weight" and len(axes) == 1:
+                found.append((name, axes[0], room[axes[0]][0]))
         return found
 
     def by_step(self, name: str, axis: int) -> Any:
@@ -151,18 +151,23 @@ class Part:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
         found = {}
         indices = set()
-        for name, axis, low in self.carried():
-            indices.add(self.layout.system.quantities[name].slots[axis])
-            q, values = self.layout.system.quantities[name], self.by_step(name, axis)
-            if not q.batched:
-                found[name] = self.xp.array(values[:, self.layout.size(q.slots[axis]) :][:, :low])
-                continue
-            lengths = self.layout.per_example[self.layout.system.range_of(q.slots[axis])]
-            found[name] = self.xp.stack([values[self.layout.examples, lengths + k] for k in range(low)], axis=1)
+        for name, axis, low in self.carried:
+            q = self.layout.system.quantities[name]
+            indices.add(q.slots[axis])
+            found[name] = fitted(self.xp, self._last(q, axis, low), others(self.layout.rooms[name], axis),
+                                 self._kept[name])
         for index in indices:
             lengths = self.layout.per_example[self.layout.system.range_of(index)]
             found[position_key(index)] = lengths + self.behind.get(index, 0)
         return found
+
+    def _last(self, q: Quantity, axis: int, low: int) -> Any:
+        """A copy of a quantity's last steps, each example's own."""
+        values = self.by_step(q.name, axis)
+        if not q.batched:
+            return self.xp.array(values[:, self.layout.size(q.slots[axis]) :][:, :low])
+        lengths = self.layout.per_example[self.layout.system.range_of(q.slots[axis])]
+        return self.xp.stack([values[self.layout.examples, lengths + k] for k in range(low)], axis=1)
 
     def result(self, name: str) -> Any:
         """A copy of a quantity: (batch, indices in left-hand order, features)."""

@@ -52,10 +52,20 @@ def entering(what: str, a: Any) -> Any:
         if backend.name != "numpy":
             return backend.asarray(a)
     except ValueError as error:
-        raise BadValue(f"{what} is not an array: {error}") from None
+        ragged = "its rows differ in length; tr.data.padded makes arrays of sequences, and gives their lengths"
+        why = ragged if "inhomogeneous" in str(error) else error
+        raise BadValue(f"{what} is not an array: {why}") from None
     except (TypeError, RuntimeError, BufferError) as error:  # such as PyTorch's of a tensor that wants a gradient
         raise BadType(f"{what} cannot be taken as an array: {error}") from None
     raise _elsewhere(what, a)
+
+
+def numbers(what: str, a: Any) -> Any:
+    """a, an array of numbers or truth values, as `entering` takes it. Raises BadType for another dtype."""
+    array = entering(what, a)
+    if array.dtype.kind not in "biuf":
+        raise BadType(f"{what} has dtype {array.dtype}; numbers are expected")
+    return array
 
 
 def check_place(what: str, a: Any) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from . import cores
+from .absorb import absorbed
 from .arguments import first_true
 from .config import Config, Feed
 from .errors import BadValue
@@ -23,7 +24,7 @@ from .rewrite import stabilised
 from .schedule import Item, Loop, needed, schedule
 from .sink import sunk
 from .system import Equation, System
-from .work import Work
+from .work import Work, extents
 
 LONGEST = 4000  # terms of a program that is worth compiling; an unrolled graph may have many more
 SMALL = 2**24  # multiplications of a product in a loop, below which one thread is enough
@@ -41,14 +42,17 @@ class Plan:
         self.config, self.backend, self.xp, self.system = config, backend, backend.xp, stabilised(system)
         equations = needed(self.system, config.want)
         if config.carried:
-            equations = [eq for eq in equations if not _is_initial(self.system, eq)]
+            equations = [eq for eq in equations if not _is_initial(self.system, eq, config.carried)]
         self.compiled = (backend.compiles()
                          and sum(1 for _ in walk(eq.rhs for eq in equations)) < LONGEST)
         equations = lowered(self.system, equations, config.coded, config.training, self.compiled)
         found = merged(self.system, config, equations, schedule(equations), weights,
                        always=self.compiled or backend.name != "numpy")
         equations, self.schedule = found.equations, schedule(found.equations)
-        items = sunk(self.schedule) if self.compiled else self.schedule
+        items = self.schedule
+        if self.compiled and backend.name == "numpy":  # elsewhere each pass of a step is a launch
+            items = absorbed(items, equations, extents(self.system, config))
+        items = sunk(items) if self.compiled else items
         cut = levels(items, equations)
         self.levels = [Level(list(items))] if cut is None else cut
         work = Work(items, self.system, config)
@@ -123,9 +127,7 @@ class Plan:
             q, value = self.system.quantities[eq.name], self.backend.to_host(self.result(eq.name))
             at = first_true(value != value)
             if at is not None:
-                axes = [*(["example"] * q.batched), *q.slots]
-                places = [f"{a} {p}" if a == "example" else f"{a} = {p + 1}" for a, p in zip(axes, at, strict=False)]
-                raise BadValue(f"{eq.name} is NaN, first at {', '.join(places) or 'its only value'}\n{eq.show()}")
+                raise BadValue(f"{eq.name} is NaN, first at {q.place(at)}\n{eq.show()}")
 
     def _in_order(self, items: Sequence[Item]) -> list[Equation]:
         found: list[Equation] = []
@@ -153,7 +155,7 @@ class Plan:
         return self.xp.concatenate(arrays)
 
 
-def _is_initial(system: System, eq: Equation) -> bool:
+def _is_initial(system: System, eq: Equation, carried: Collection[str]) -> bool:
     """Does the equation set a position before the first, which a carried state replaces?"""
     own = system.quantities[eq.name].slots
-    return any(s.anchor == "first" and i not in system.static for s, i in zip(eq.slots, own, strict=True))
+    return any(s.anchor == "first" and system.range_of(i) in carried for s, i in zip(eq.slots, own, strict=True))

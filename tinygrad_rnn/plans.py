@@ -1,9 +1,10 @@
-"""A bounded cache of plans: one for each set of shapes, the oldest unused one goes first."""
+"""A bounded cache of plans: one for each set of shapes, the one not used for longest goes first."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -27,11 +28,13 @@ class PlanCache:
 
     threads: into how many parts the batch may be cut; None: as many as may work. Sums over the batch are added part
     by part, so that a run repeats its bits only with the same number: a checkpoint keeps it.
+    alone: held from the start of a run until its results are copied, since a plan has one set of buffers.
     """
 
     def __init__(self) -> None:
         self._plans: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self.threads: int | None = None
+        self.alone = threading.RLock()
 
     def get(self, system: System, config: Config, weights: Weights) -> Any:
         """The plan for config on the backend in use, or `Segments` in its place, made if it is not there."""
@@ -46,9 +49,19 @@ class PlanCache:
 
     def _keep(self, key: tuple[Any, ...], plan: Any) -> None:
         self._plans[key] = plan
-        if len(self._plans) > MOST:
-            self._plans.popitem(last=False)
-            gc.collect()  # a program and its graphs hold each other, and the device's memory
+        while len(self._plans) > 1 and (len(self._plans) > MOST or self._crowding()):
+            _, gone = self._plans.popitem(last=False)
+            if gone.backend.collects:
+                gc.collect()
+
+    def _crowding(self) -> bool:
+        """Do the plans take more memory than they leave free?"""
+        free = backends.current().free_memory()
+        return free is not None and sum(plan.bytes for plan in self._plans.values()) > free
+
+    def holds(self, plan: Any) -> bool:
+        """Is the plan still kept?"""
+        return any(kept is plan for kept in self._plans.values())
 
     def lend(self, plan: Any, to: object) -> None:
         """Leave the plan to one user, who goes on from what is in its buffers; when `to` is gone it comes back."""

@@ -6,9 +6,8 @@ import ast
 from dataclasses import dataclass, field
 
 from .brackets import wrong_left, wrong_name, wrong_read
-from .errors import located
+from .errors import located, near
 from .node import BATCH, At, Node, refs
-from .ops.table import near
 from .slips import SEVERAL_LINES
 from .syntax import Written
 from .system import Equation, Source

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from . import backends
 from .part import Part
 from .plan import Plan
-
-MOST = 16
 
 
 def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -25,14 +23,17 @@ def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
 
 
 class Replay:
-    """A plan without draws: copy the inputs in, run, copy results out."""
+    """A plan without draws: copy the inputs in, run, copy results out.
 
-    def __init__(self, plan: Plan, inputs: Mapping[str, Any], results: Mapping[str, str]):
-        self.plan, self.weights = plan, plan.parts[0].weights
-        self._arrays: Mapping[str, Any] = {}
+    lasts: is the plan still kept? When it is not, a replay must go too, for it holds the plan's memory.
+    """
+
+    def __init__(self, plan: Plan, inputs: Mapping[str, Any], results: Mapping[str, str], lasts: Callable[[], bool]):
+        self.lasts, self.plan, self.weights = lasts, plan, plan.parts[0].weights
+        self._arrays: dict[str, Any] = {}  # what is given, while it runs
         used = [name for name in inputs if name in plan.parts[0].layout.used]
         last_first = partial(plan.xp.moveaxis, source=-1, destination=0)
-        self._starts = [partial(self._start, part, [(name, last_first(part.interior(name))) for name in used])
+        self._starts = [partial(_start, self._arrays, part, [(name, last_first(part.interior(name))) for name in used])
                         for part in plan.parts]
         self._results = {name: plan.interior(wanted) for name, wanted in results.items()}
 
@@ -43,13 +44,15 @@ class Replay:
         return (plan.compiled and not part.drawn and not part.late and not part.layout.pads
                 and not part.layout.copied_weights() and not plan.config.coded)
 
-    def _start(self, part: Part, targets: list[tuple[str, Any]]) -> None:
-        for name, target in targets:
-            part.backend.rearrange(target, self._arrays[name][part.first : part.last])
-        part.program.run(0)
-
     def __call__(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The results by name; those that have no batch, as they are."""
-        self._arrays = arrays
+        self._arrays.update(arrays)
         self.plan.replay(self._starts)
+        self._arrays.clear()
         return self.plan.backend.copies(self._results)
+
+
+def _start(arrays: Mapping[str, Any], part: Part, targets: list[tuple[str, Any]]) -> None:
+    for name, target in targets:
+        part.backend.rearrange(target, arrays[name][part.first : part.last])
+    part.program.run(0)

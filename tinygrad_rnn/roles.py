@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from .errors import BadValue, located
+from .errors import BadValue, located, near
 from .node import BATCH, Node, rebuild, ref, refs, walk
 from .ops import TABLE
 from .ops.draws import DECLARED
 from .ops.positional import check_rate
-from .ops.table import near
 from .shapes import reduction
 from .system import Equation, fresh
 
@@ -110,12 +109,14 @@ class Roles:
                     self.union(slot.index, index)
 
     def find(self, index: str) -> str:
+        """The index that stands for all that share this one's range."""
         self.parent.setdefault(index, index)
         while self.parent[index] != index:
             index = self.parent[index]
         return index
 
     def union(self, a: str, b: str) -> None:
+        """Let two indices share a range."""
         a, b = self.find(a), self.find(b)
         if a != b:
             self.parent[b] = a
@@ -252,14 +253,22 @@ class Roles:
             over, axis = attrs["over"], attrs["axis"]
             bare = over is None and axis is None
             self._check_over(node, over, bare)
-            if row.shape is reduction:
-                return frozenset() if bare else joint - frozenset(over or ())
+            if bare and row.shape is reduction:
+                return frozenset()
+            if shared_ranges(over, joint, self.static):
+                joint |= {BATCH}
+            return joint - frozenset(over or ()) if row.shape is reduction else joint
         return joint
 
     def _check_over(self, node: Node, over: tuple[str, ...] | None, bare: bool) -> None:
         for index in over or ():
             if index != BATCH and index not in self.parent:
                 raise BadValue(f"over={index}: the model has no index {index}\n{self._shown(node)}")
+
+
+def shared_ranges(over: Iterable[str] | None, indices: Collection[str], static: Collection[str]) -> list[str]:
+    """Those of the indices worked over of a value without examples, such as mean(h[t], over=n), that end by example."""
+    return [i for i in over or () if i in indices and i not in static] if BATCH not in indices else []
 
 
 def _with(count: int) -> str:

@@ -15,7 +15,7 @@ import networkx as nx
 
 from .errors import BadValue
 from .node import Node, walk
-from .system import Equation, System, sources
+from .system import Equation, System, grouped, sources
 
 Vertex: TypeAlias = "Node | Equation"
 
@@ -44,6 +44,11 @@ class Loop:
 Item: TypeAlias = "Node | Equation | Loop"
 
 
+def vertices(item: Item) -> Iterable[Vertex]:
+    """The terms and equations of an item, in order."""
+    return item.vertices() if isinstance(item, Loop) else (item,)
+
+
 def needed(system: System, want: Iterable[str]) -> list[Equation]:
     """The equations from which the wanted names follow, in the order of the system."""
     by_name = system.by_name
@@ -63,9 +68,7 @@ def needed(system: System, want: Iterable[str]) -> list[Equation]:
 def schedule(equations: Iterable[Equation]) -> tuple[Item, ...]:
     """The order of computation of the equations. Raises where a cycle cannot be ordered, naming it."""
     equations = list(equations)
-    by_name: dict[str, list[Equation]] = {}
-    for eq in equations:
-        by_name.setdefault(eq.name, []).append(eq)
+    by_name = grouped(equations)
     graph: nx.DiGraph[Vertex] = nx.DiGraph()
     for node in walk(eq.rhs for eq in equations):
         graph.add_node(node)

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .carried import Room, fitted, loaded, others, position_key, rooms
 from .config import Config, Feed
-from .errors import BadValue
-from .feeds import position_key
 from .frames import Borders, Frames
 from .part import Part
 from .plan import Plan
@@ -56,12 +55,12 @@ class Segments:
     def __init__(self, system: System, config: Config, weights: Mapping[str, Any], backend: Any, threads: int = 1):
         self.config, self.backend, self.xp, self.system = config, backend, backend.xp, stabilised(system)
         self.range = r = system.range_of(cut_index(system))
-        check_cut(self.system, config.want[0], config.carried)
-        self.stages = staged(self.system, config.want, config.carried)
+        check_cut(self.system, config.want[0], bool(config.carried))
+        self.stages = staged(self.system, config.want, bool(config.carried))
         self.quantities, self.axes = self.stages.torn.quantities, self.stages.torn.axes
         self.steps = dict(config.sizes)[r]
         self.spans = spans(self.steps)
-        whole = replace(config, carried=False, memory=None)
+        whole = replace(config, carried=frozenset(), memory=None)
 
         def plan(stage: Stage, size: int | None = None) -> Plan:
             own = replace(whole, want=stage.want)
@@ -80,9 +79,16 @@ class Segments:
         self.borders = Borders(self.system, config, plans, r, self.quantities, self.axes)
         self.states = [n for n in self.borders.rooms if self.quantities[n].role != "input" and self.borders.low(n)]
         self.values: Frames = {}  # what has been computed, as buffers have it: without time, or wanted
+        self.beyond: dict[str, tuple[Any, list[Room]]] = {}  # the same, with what boundary equations set, and how far
         self.before: Frames = {}  # what is read before the first step
         self.last: Frames = {}  # the state after the last one
         self.behind: dict[str, Any] = {}  # and how many positions are behind it
+
+    @property
+    def bytes(self) -> int:
+        """What the arrays of its plans take, without the weights."""
+        plans = [*(plan for _, plan in self.whole), *self.forward.values(), *self.backward.values()]
+        return sum(plan.bytes for plan in plans if plan is not None)
 
     # -- running -------------------------------------------------------------------------------------
 
@@ -110,6 +116,10 @@ class Segments:
         if plan is not None:
             plan.run(replace(feed, state={}, fill=lambda part: self._give(part, stage)))
             self.values |= {name: self._joined(plan, name) for name in stage.want}
+            for name in stage.want:
+                room = rooms(stage.system, name)
+                if any(map(any, room)):
+                    self.beyond[name] = self._with_room(plan, name, room), room
 
     def _forward(self, feed: Feed) -> list[Frames]:
         """The state at the start of each segment; totals that the way back needs are added up."""
@@ -167,10 +177,22 @@ class Segments:
         for name in stage.given:
             if name in part.layout.used:
                 value, own = self.values[name], slice(part.first, part.last)
-                self.xp.copyto(part.interior(name), value[..., own] if self.quantities[name].batched else value)
+                target = part.interior(name)
+                if name in self.beyond:
+                    (value, room), layout = self.beyond[name], part.layout
+                    value, target = fitted(self.xp, value, room, layout.rooms[name], first=0), layout.buffers[name]
+                self.xp.copyto(target, value[..., own] if self.quantities[name].batched else value)
 
     def _joined(self, plan: Plan, name: str) -> Any:
-        arrays = [part.interior(name) for part in plan.parts]
+        return self._of_all(name, [part.interior(name) for part in plan.parts])
+
+    def _with_room(self, plan: Plan, name: str, room: list[Room]) -> Any:
+        """The values of a quantity, as far as boundary equations set it."""
+        return self._of_all(name, [fitted(self.xp, part.layout.buffers[name], part.layout.rooms[name], room, first=0)
+                                   for part in plan.parts])
+
+    def _of_all(self, name: str, arrays: list[Any]) -> Any:
+        """A copy of what each part of the batch has of a quantity."""
         return self.xp.concatenate(arrays, -1) if self.quantities[name].batched else self.xp.array(arrays[0])
 
     def _add(self, plan: Plan, totals: Iterable[str]) -> None:
@@ -194,10 +216,9 @@ class Segments:
                     row = borders.inside(name, borders.rows(name, frame, steps + offset - 1, steps + offset))
                     self.xp.copyto(row, self.xp.expand_dims(self.values[start], axis))
             if name in feed.state:
-                state = self.backend.asarray(feed.state[name])
-                if state.shape[1] < steps:
-                    raise BadValue(f"the state of {name} holds {state.shape[1]} steps, {steps} are needed")
-                self.xp.copyto(borders.by_step(name, frame), state[:, state.shape[1] - steps :], "unsafe")
+                state, target = self.backend.asarray(feed.state[name]), borders.by_step(name, frame)
+                state = loaded(self.system, self.xp, name, axis, state, steps, target, borders.rooms[name])
+                self.xp.copyto(target, state, "unsafe")
         return frames
 
     def _ended(self, plan: Plan, feed: Feed, span: Span, past: Frames) -> Frames:
@@ -268,5 +289,8 @@ class Segments:
 
     def state(self) -> dict[str, Any]:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
-        found = {name: self.borders.by_step(name, frame) for name, frame in self.last.items()}
+        found = {name: fitted(self.xp, self.borders.by_step(name, frame),
+                              others(self.borders.rooms[name], self.borders.axes[name]),
+                              others(rooms(self.system, name), self.borders.axes[name]))
+                 for name, frame in self.last.items()}
         return {**found, **self.behind} if found else found

@@ -7,8 +7,7 @@ import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import BadValue
-from .ops.table import near
+from .errors import BadValue, near
 
 PACKAGE = "tinygrad_rnn.examples"
 

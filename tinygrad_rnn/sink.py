@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .lower import sums_nothing
 from .node import Node
 from .ops import TABLE
-from .schedule import Item, Loop, Vertex
+from .schedule import Item, Loop, Vertex, vertices
 from .system import Equation
 
 
@@ -20,7 +21,7 @@ def sunk(items: Sequence[Item]) -> tuple[Item, ...]:
     users: dict[Node, set[int]] = {}
     place: dict[Vertex, int] = {}
     for k, item in enumerate(items):
-        for v in item.vertices() if isinstance(item, Loop) else [item]:
+        for v in vertices(item):
             place[v] = k
             for arg in (v.rhs,) if isinstance(v, Equation) else v.args:
                 users.setdefault(arg, set()).add(k)
@@ -43,7 +44,7 @@ def sunk(items: Sequence[Item]) -> tuple[Item, ...]:
 
 def _loop(item: Item, items: Sequence[Item], users: dict[Node, set[int]]) -> int | None:
     """The place of the loop that alone needs a term."""
-    if not isinstance(item, Node) or item.op not in TABLE or TABLE[item.op].kind != "elementwise":
+    if not isinstance(item, Node) or not _is_elementwise(item):
         return None
     places = users.get(item, set())
     if len(places) != 1:
@@ -51,3 +52,9 @@ def _loop(item: Item, items: Sequence[Item], users: dict[Node, set[int]]) -> int
     (k,) = places
     loop = items[k]
     return k if isinstance(loop, Loop) and loop.index in item.indices else None
+
+
+def _is_elementwise(node: Node) -> bool:
+    if node.op == "contract":
+        return sums_nothing(node)
+    return node.op in TABLE and TABLE[node.op].kind == "elementwise"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .errors import BadValue
 from .node import Node, refs
 from .schedule import needed
-from .system import Equation, System, sources
+from .system import Equation, System
 from .tear import Torn, refused, torn
 
 
@@ -214,12 +214,5 @@ class _Sorting:
             for node in refs([eq.rhs]):
                 name = node.attr("name")
                 if name in self.computed - names:
-                    self._check_given(eq, node)
                     given[name] = None
         return Stage(system, want, tuple(given))
-
-    def _check_given(self, eq: Equation, node: Node) -> None:
-        """What is handed over has its values inside the range only."""
-        set_here = [e for e in self.tear.equations if e.name == node.attr("name") and e.is_boundary]
-        if sources(set_here, node):
-            raise refused(eq, node, f"reads a boundary of {node.attr('name')}")

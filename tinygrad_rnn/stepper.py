@@ -10,11 +10,12 @@ import numpy as np
 
 from . import backends
 from .arguments import named, whole
+from .carried import position_key
 from .config import Feed
 from .declared import Pose, Sampling, computable_ahead
-from .demand import check_carried, demand
+from .demand import check_carried, computable, demand
 from .errors import BadType, BadValue
-from .feeds import check_names, check_quantities, position_key
+from .feeds import check_names
 from .generate import codes
 from .node import walk
 from .places import entering
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Stepper:
     """`step(x=x1)` computes the next step of every quantity over the time index; x1 is (batch, features).
 
-    want: names; by default all that have the index of time alone. data: inputs without time, such as the sentence to
+    want: names; by default all whose only open index is time. data: inputs without time, such as the sentence to
     translate, given once; what follows from them alone is computed once. lengths: of their indices. Declared data that
     a step is not given are drawn, by seed, temperature, top_k and top_p as in `Model.run`. Results are (batch, indices
     other than time, features).
@@ -44,7 +45,8 @@ class Stepper:
                  temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, **inputs: Any):
         self.batch = whole("batch", batch, at_least=1)
         self.model, self.index = model, time_of(model.system)
-        self.want = None if want is None else _wanted(model.system, want)
+        self.want = None if want is None else named("want", want)
+        model.system.require(self.want or ())
         self.lengths, self.seed, self.sampling = lengths, seed, Sampling(temperature, top_k, top_p)
         self._whole = {name: entering(name, value) for name, value in model._inputs(data, inputs).items()}
         for name in self._whole:
@@ -78,11 +80,14 @@ class Stepper:
         model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
         system, state = model.system, self.state if self.state is None else _moved(self.state)
         data = {**self.given_ahead(), **self._with_time(inputs)}
-        want = self.want or tuple(
-            name for name in self.model.system.of_role("defined")
-            if system.quantities[name].role == "defined" and system.quantities[name].slots == (self.index,)
-            and set(demand(system, [name]).inputs) <= set(data))
+        follows = {*computable(system, data)}
+        want = self.want or tuple(name for name in self.model.system.of_role("defined")
+                                  if name in follows and self._is_of_time(system.quantities[name]))
         if not want:
+            others = [n for n in system.of_role("defined") if n in follows and system.runs_over(n, self.index)]
+            if others:
+                raise BadValue(f"only quantities with another open index than {self.index} follow from "
+                               f"{', '.join(data) or 'no input'}; name those that are wanted: want={others[:3]}")
             raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; a step of this model takes "
                            f"{', '.join(n for n in system.of_role('input') if system.runs_over(n, self.index))}")
         check_causal(system, want, self.index)
@@ -95,6 +100,10 @@ class Stepper:
             model._plans.lend(plan, self._live)
         found = {name: _only_step(value, system, system.quantities[name], self.index) for name, value in out.items()}
         return self._done(found, inputs)
+
+    def _is_of_time(self, q: Quantity) -> bool:
+        """Has it no open index but that of time?"""
+        return [i for i in q.slots if i not in self.model.system.static] == [self.index]
 
     def _done(self, found: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         drawn = [name for name in self.model.declared if name in found and name not in inputs]
@@ -115,9 +124,9 @@ class Stepper:
         if self._ahead is None:
             self._ahead = self._whole
             posed = self.model.posed(Pose(frozenset(n for n in self.model.declared if n in self._whole)))
+            follows = {*computable(posed.system, self._whole)}
             names = [n for n in computable_ahead(posed.system, posed.system.equations, self.index)
-                     if n not in posed.hidden and n != "loss"
-                     and set(demand(posed.system, [n]).inputs) <= set(self._whole)] if self._whole else []
+                     if n not in posed.hidden and n != "loss" and n in follows] if self._whole else []
             if names:
                 out = posed.run({n: self._whole[n] for n in demand(posed.system, names).inputs}, want=names,
                                 lengths=self.lengths_of(posed.system, names))
@@ -147,14 +156,14 @@ class Stepper:
 
     def _with_time(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as `run` takes them, one position long."""
-        data = {}
+        data, system = {}, self.model.system
         for name, value in inputs.items():
-            q = self.model.system.quantities.get(name)
+            q = system.quantities.get(name)
             array = entering(name, value)
             if array.shape[:1] != (self.batch,):
                 raise BadValue(f"{name} has shape {array.shape}; this stepper takes {self.batch} examples: "
                                f"({self.batch}, features)")
-            data[name] = array[:, None] if q is not None and self.index in q.slots else array
+            data[name] = array if q is None else one_step(system, q, array, self.index)
         return data
 
 
@@ -175,7 +184,7 @@ class _Live:
                         if name in part.layout.used]
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
         self._rolls = [(part.by_step(name, axis)[:, :low], part.by_step(name, axis)[:, 1 : 1 + low])
-                       for name, axis, low in part.carried()]
+                       for name, axis, low in part.carried]
         self._run, self._compiled, self._prelude = part.program.run, plan.compiled, part.prelude
         self._moving = bool(part.counted)
         self._behind = {i: state[position_key(i)] for i in model.system.ranges if position_key(i) in state}
@@ -220,21 +229,21 @@ class _Live:
         return {name: array.copy() for name, array in self._results}
 
 
-def _wanted(system: System, want: Iterable[str]) -> tuple[str, ...]:
-    """The names, checked."""
-    if not isinstance(want, Iterable):
-        raise BadType(f"want is a name or a list of names, not {want!r}")
-    names = tuple(dict.fromkeys(named(want)))
-    check_quantities(system, names)
-    return names
-
-
 def _only_step(value: Any, system: System, q: Quantity, index: str) -> Any:
     """The value (batch, indices, features) at its only position in time, without that axis."""
-    if not system.runs_over(q.name, index):
-        return value
-    axis = next(k for k, i in enumerate(q.slots) if system.range_of(i) == system.range_of(index))
-    return value[(*[slice(None)] * (axis + q.batched), 0)]
+    axis = time_axis(system, q, index)
+    return value if axis is None else value[(*[slice(None)] * (axis + q.batched), 0)]
+
+
+def one_step(system: System, q: Quantity, array: Any, index: str) -> Any:
+    """One step (batch, other indices, features) of an input as `run` takes it: with an axis for time, if it has one."""
+    axis = time_axis(system, q, index)
+    return array if axis is None or array.ndim < 1 + axis else array[(*[slice(None)] * (1 + axis), None)]
+
+
+def time_axis(system: System, q: Quantity, index: str) -> int | None:
+    """The place of time among the indices of a quantity."""
+    return next((k for k, i in enumerate(q.slots) if system.range_of(i) == system.range_of(index)), None)
 
 
 def _moved(arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -255,7 +264,7 @@ def time_of(system: System) -> str:
 def check_causal(system: System, want: Iterable[str], index: str) -> None:
     """Raise where a wanted quantity needs steps that have not arrived yet, or are behind and not in a state."""
     r = system.range_of(index)
-    check_carried(system, want, [index])
+    check_carried(system, want, [r])
     for eq in needed(system, want):
         for node in walk([eq.rhs]):
             attrs = dict(node.attrs)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import caret
+from .errors import BadName, caret, near
 from .node import BATCH, At, Node, Type
 
 Key = tuple[str, tuple[At, ...]]
@@ -70,8 +70,22 @@ class Quantity:
 
     @property
     def batched(self) -> bool:
-        """Does it vary by example?"""
+        """Does it vary by example? Every input does."""
         return BATCH in self.type.indices
+
+    def place(self, at: Sequence[int]) -> str:
+        """Where an element of its array (batch, indices, features) stands, for an error: "example 0, t = 4"."""
+        example, positions = ([f"example {at[0]}"], at[1:]) if self.batched else ([], at)
+        where = [*example, *(f"{i} = {p + 1}" for i, p in zip(self.slots, positions, strict=False))]
+        return ", ".join(where) or "its only value"
+
+
+def grouped(equations: Iterable[Equation]) -> dict[str, list[Equation]]:
+    """The equations of each name, in their order."""
+    found: dict[str, list[Equation]] = {}
+    for eq in equations:
+        found.setdefault(eq.name, []).append(eq)
+    return found
 
 
 @dataclass(frozen=True)
@@ -94,10 +108,7 @@ class System:
     @property
     def by_name(self) -> dict[str, list[Equation]]:
         """The equations of each name, the main one first."""
-        found: dict[str, list[Equation]] = {}
-        for eq in sorted(self.equations, key=lambda e: e.is_boundary):
-            found.setdefault(eq.name, []).append(eq)
-        return found
+        return grouped(sorted(self.equations, key=lambda e: e.is_boundary))
 
     def of_role(self, role: str) -> list[str]:
         """The names of that role."""
@@ -107,6 +118,12 @@ class System:
     def indices(self) -> tuple[str, ...]:
         """Every index but the batch, in order of first appearance."""
         return tuple(self.ranges)
+
+    def require(self, names: Iterable[object], hint: str = "") -> None:
+        """Raise BadName for what is no quantity, with the name that is nearest to it."""
+        for name in names:
+            if name not in self.quantities:
+                raise BadName(f"the model has no quantity {name!r}{near(name, self.quantities)}{hint}")
 
     def range_of(self, index: str) -> str:
         """The index that stands for all that share this one's range."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from . import backends
+from .above import viz
 from .arguments import whole
 from .autodiff import backward
 from .broadcast import broadcast
@@ -165,7 +165,7 @@ class Tensor(Operators):
             value = backends.load(self.backend).asarray(value, self.dtype)
         return value
 
-    def numpy(self) -> Any:
+    def numpy(self) -> np.ndarray:
         """The value as a NumPy array of the caller's own, copied to the host where it lies on a GPU."""
         return np.array(backends.load(self.backend).to_host(self._value()))
 
@@ -280,11 +280,19 @@ class Tensor(Operators):
     def draw(self, path: str | os.PathLike[str], **options: Any) -> Path:
         """Draw the graph of operations, with shapes; `scope` names parts of it. Options as of `viz.op_graph`."""
         options.setdefault("scopes", scopes_of(walk([self.node])))
-        return importlib.import_module("tinygrad_rnn.viz").op_graph([self.node], path, **options)
+        return viz().op_graph([self.node], path, **options)
 
 
-def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> Any:
-    """d(of)/d(each of wrt), as tensors that can be differentiated again.
+@overload
+def grad(of: Tensor, wrt: Tensor, gradient: Any = None) -> Tensor: ...
+
+
+@overload
+def grad(of: Tensor, wrt: Sequence[Tensor], gradient: Any = None) -> list[Tensor]: ...
+
+
+def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> Tensor | list[Tensor]:
+    """d(of)/d(each of wrt), as tensors that can be differentiated again; of one tensor, one.
 
     Raises where `of` is not a scalar and no `gradient`, its adjoint, is given.
     """
@@ -304,9 +312,9 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> An
             raise BadType(f"only floating-point tensors have gradients, not {t.dtype}")
     new = stable([of.node], kept={t.node for t in wrt})
     root, targets = new[of.node], [new.get(t.node, t.node) for t in wrt]
-    active: set[Node] = set()
+    active, sought = set[Node](), set(targets)
     for node in walk([root]):
-        if node in targets or any(a in active for a in node.args):
+        if node in sought or any(a in active for a in node.args):
             active.add(node)
     adjoint = backward(root, seed, active) if root in active else {}
     wants = any(t.requires_grad for t in wrt)

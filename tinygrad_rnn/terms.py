@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .brackets import wrong_name, wrong_read
-from .errors import Error
+from .errors import Error, near
 from .functions import IN_TEXT, operands_of
 from .node import BATCH, At, Node, ref
-from .ops.table import apply, as_node, near
+from .ops.table import apply, as_node
 from .syntax import Written
 
 BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power",
@@ -28,14 +28,22 @@ DESCRIBED = {ast.Attribute: "an attribute (a dot)", ast.Lambda: "lambda", ast.Li
              ast.JoinedStr: "text", ast.IfExp: "if-else", ast.NamedExpr: ":=", ast.Await: "await",
              ast.Starred: "a star in front"}
 ADVICE = {ast.IfExp: "write where(condition, a, b)", ast.List: "one vector of several is concat(a, b)",
-          ast.Tuple: "one vector of several is concat(a, b), a decimal point a point"}
+          ast.Tuple: "one vector of several is concat(a, b), a decimal point a point",
+          ast.Attribute: "a scalar product is dot(a, b)"}
 # Functions by the names that they have elsewhere.
 ELSEWHERE = {"σ": "sigmoid(...)", "sigm": "sigmoid(...)", "sig": "sigmoid(...)", "logistic": "sigmoid(...)",
-             "ln": "log(...)", "min": "minimum(a, b)", "pow": "a ** b", "cat": "concat(a, b)", "mul": "a * b",
+             "ln": "log(...)", "min": "minimum(a, b), or -max(-z, axis=0) of one value", "pow": "a ** b",
+             "cat": "concat(a, b)", "mul": "a * b",
              "concatenate": "concat(a, b)", "mse": "mean(squared_error(a, b))", "square": "a ** 2",
              "nll": "cross_entropy(p, k)", "ce": "cross_entropy(p, k)", "bce": "binary_cross_entropy(p, k)",
-             "mm": "A @ B", "prod": "a * b", "elu": "where(z > 0, z, exp(z) - 1)",
-             "leaky_relu": "maximum(z, 0.01 * z)", "hardtanh": "clip(z, -1, 1)", "silu": "z * sigmoid(z)"}
+             "mm": "A @ B", "prod": "a * b, or exp(sum(log(z), axis=0)) of one value",
+             "elu": "where(z > 0, z, exp(z) - 1)", "leaky_relu": "maximum(z, 0.01 * z)", "hardtanh": "clip(z, -1, 1)",
+             "silu": "z * sigmoid(z)", "swish": "z * sigmoid(z)",
+             "gelu": "0.5 * z * (1 + tanh(0.79788 * (z + 0.044715 * z ** 3)))",
+             "zeros": "expand(0, 0, 4), a vector of 4 zeros", "ones": "expand(1, 0, 4), a vector of 4 ones",
+             "full": "expand(a, 0, 4), a vector of 4 times a", "norm": "sqrt(dot(z, z))",
+             "var": "mean((z - mean(z, axis=0)) ** 2, axis=0)", "std": "sqrt(mean((z - mean(z, axis=0)) ** 2, axis=0))",
+             "log1p": "log(1 + z)", "expm1": "exp(z) - 1", "tan": "sin(z) / cos(z)"}
 OF_SEVERAL = "the larger of two is maximum(a, b), their sum a + b"
 
 
@@ -56,6 +64,7 @@ class Terms:
         return self._node(root)
 
     def capital(self, name: str) -> str | None:
+        """The index whose last position a name means: t of T. None where it is another name."""
         low = name.lower()
         return low if name != low and name == low.upper() and low in self.indices and low != BATCH else None
 
@@ -146,6 +155,7 @@ class Terms:
         return self.fail(node, _refused(node))
 
     def number(self, node: ast.Constant) -> float | bool:
+        """A constant."""
         value = node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return self.fail(node, _refused(node))
@@ -158,6 +168,7 @@ class Terms:
         return number
 
     def bare(self, node: ast.Name) -> Node:
+        """A name without brackets: inf, an index or its capital, or a quantity without an index."""
         if node.id == "inf":
             return as_node(math.inf)
         if node.id == "nan":
@@ -172,6 +183,7 @@ class Terms:
         return ref(node.id)
 
     def subscript(self, node: ast.Subscript) -> tuple[list[ast.expr], Callable[..., Any]]:
+        """The terms in a bracket expression, and what makes the reference or the slice of them."""
         is_slice = any(isinstance(p, ast.Slice) for p in elements(node.slice))
         if isinstance(node.value, ast.Name) and not is_slice:
             name, wrong = node.value.id, wrong_name(node.value.id)
@@ -180,10 +192,13 @@ class Terms:
             slots = self.slots(node, wrong_read)
             batch = any(s.index == BATCH for s in slots)
             return [], lambda: ref(name, () if batch else slots, batch=batch)
+        if isinstance(node.value, ast.Attribute):  # w . x[t], which binds as (w . x)[t]
+            return self.visit(node.value)
         key = tuple(self.feature_key(p) for p in elements(node.slice))
         return [node.value], lambda x: x[key]
 
     def feature_key(self, part: ast.expr) -> Any:
+        """What stands in a bracket behind features: a whole number or a slice."""
         if isinstance(part, ast.Slice):
             values = []
             for bound in (part.lower, part.upper, part.step):
@@ -198,6 +213,7 @@ class Terms:
     # -- calls -------------------------------------------------------------------------------------
 
     def call(self, node: ast.Call) -> tuple[list[ast.expr], Callable[..., Any]]:
+        """The arguments that are terms, and what makes the call of them."""
         if not isinstance(node.func, ast.Name):
             hint = "; between brackets stands an operator, * or @" if isinstance(node.func, ast.BinOp) else ""
             if isinstance(node.func, ast.Attribute) and node.func.attr in IN_TEXT:
@@ -238,6 +254,7 @@ class Terms:
         return args, lambda *nodes: function(*nodes, **attrs)
 
     def index_name(self, node: ast.expr) -> str:
+        """The index that stands where one must."""
         if not isinstance(node, ast.Name) or (node.id not in self.indices and node.id != BATCH):
             return self.fail(node, "an index of the model is expected here, such as t")
         return node.id
@@ -286,10 +303,12 @@ def _fold(name: str, parts: tuple[Node, ...]) -> Node:
 
 
 def elements(node: ast.expr) -> list[ast.expr]:
+    """The parts of what stands between commas."""
     return list(node.elts) if isinstance(node, ast.Tuple) else [node]
 
 
 def integer(node: ast.expr) -> int | None:
+    """The whole number that is written, or None."""
     sign = 1
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         sign, node = -1, node.operand

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import backends
-from .autodiff import gradient
+from .above import viz
+from .arguments import named
+from .autodiff import check_scalar, gradient
 from .config import Config, Feed
 from .declared import Pose
 from .errors import BadValue
@@ -19,6 +21,8 @@ from .system import System
 from .unroll import Unrolled, unrolled
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from .model import Model
 
 
@@ -30,9 +34,7 @@ class UnrolledModel:
         base = model.system
         self.sizes = {base.range_of(i): size for i, size in base.static.items()}
         for index, count in steps_by_index(base, steps).items():
-            if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
-                raise BadValue(f"steps is a whole number, at least 1, not {count!r}")
-            self.sizes[base.range_of(index)] = count.__index__()
+            self.sizes[base.range_of(index)] = count
         missing = [i for i in base.ranges if base.range_of(i) not in self.sizes]
         if missing:
             raise BadValue(f"unroll needs the number of positions of {missing[0]}: "
@@ -77,7 +79,8 @@ class UnrolledModel:
             given = Pose(frozenset(n for n in self.model.declared if n in data))
             return self._posed(given).value_and_grad(data, of=of, wrt=wrt, lengths=lengths, training=training,
                                                      seed=seed)
-        names = self.model.system.of_role("weight") if wrt is None else list(wrt)
+        names = named("wrt", self.model.system.of_role("weight") if wrt is None else wrt)
+        check_scalar(self.model.system, of, names)
         flat, config, feed = self._prepared((of,), data, lengths, training, seed)
         flat_of = flat.names[of, ()]
         flat_wrt = self._flat_names(flat, names)
@@ -114,18 +117,14 @@ class UnrolledModel:
         """
         if options.get("view") != "ops":
             return self.model.draw(path, **{"view": "unrolled", "steps": self._columns(), **options})
-        from .model import _viz
-
-        roots, scopes = _viz().operations(self.model.system, self._unrolled())
+        roots, scopes = viz().operations(self.model.system, self._unrolled())
         options = {"scopes": scopes, **options}
         del options["view"]
-        return _viz().op_graph(roots, path, **options)
+        return viz().op_graph(roots, path, **options)
 
-    def to_networkx(self) -> Any:
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
         """The flat graph as a networkx.MultiDiGraph; a node says of which quantity it is, and at which positions."""
-        from .model import _viz
-
-        graph = _viz().to_networkx(self.system)
+        graph: nx.MultiDiGraph[str] = viz().to_networkx(self.system)
         for (name, where), flat in self._unrolled().names.items():
             slots = self.model.system.quantities[name].slots
             graph.nodes[flat].update(quantity=name, positions=dict(zip(slots, where, strict=True)))

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from . import backends
-from .errors import BadName, BadType, BadValue
+from .errors import BadName, BadType, BadValue, near
 from .flat import cut
 from .initialise import check_rules, initial
 from .merge import stacks
 from .node import Node, walk
-from .ops.table import near
-from .places import entering
+from .places import numbers
 from .schedule import Loop, needed, schedule
 from .system import System
 
@@ -54,11 +53,11 @@ def _checked(rules: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str,
     return dict(rules)
 
 
-def _in_one(xp: Any, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+def _in_one(backend: ModuleType, arrays: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Copies of the arrays as slices of one, so that clipping and an update are single passes."""
-    found = cut(xp.empty(sum(a.size for a in arrays.values()), dtype), arrays)
+    found = cut(backend.zeros((sum(a.size for a in arrays.values()),), dtype), arrays)
     for name, array in arrays.items():
-        found[name][...] = xp.asarray(array)
+        found[name][...] = backend.xp.asarray(array)
     return found
 
 
@@ -90,7 +89,7 @@ class Weights(MutableMapping[str, Any]):
         if self._backend is not backends.current():
             host = {k: self._backend.to_host(v) for k, v in self._arrays.items()}
             self._backend = backends.current()
-            self._arrays = _in_one(self._backend.xp, host, self._system.dtype)
+            self._arrays = _in_one(self._backend, host, self._system.dtype)
         return self._arrays
 
     def in_order(self, names: Iterable[str]) -> list[str]:
@@ -99,7 +98,6 @@ class Weights(MutableMapping[str, Any]):
         return sorted(names, key=lambda name: place.get(name, len(place)))
 
     def _initial(self, seed: int, rules: Mapping[str, Any]) -> dict[str, Any]:
-        xp = backends.current().xp
         loops = recurrent(self._system)
         quantities = self._system.quantities
         slid = kernels(self._system)
@@ -107,7 +105,16 @@ class Weights(MutableMapping[str, Any]):
         values = {name: initial(name, shape, name in loops, rules, seed, len(quantities[name].slots),
                                 name in slid)
                   for name, shape in shapes.items()}
-        return _in_one(xp, values, self._system.dtype)
+        return _in_one(backends.current(), values, self._system.dtype)
+
+    def fill(self, values: Mapping[str, Any]) -> None:
+        """Set every weight. What nobody has read yet is not drawn first: of large matrices that takes seconds."""
+        if self._arrays is None:
+            blank = {name: np.broadcast_to(np.zeros((), self._system.dtype), self.shapes[name])
+                     for name in stacks(self._system).ordered(self.shapes)}
+            self._arrays, self._backend = _in_one(backends.current(), blank, self._system.dtype), backends.current()
+        for name in self.shapes:
+            self[name] = values[name]
 
     def reset(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> None:
         """Draw every weight anew, in place."""
@@ -127,13 +134,7 @@ class Weights(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         target = self[name]  # raises for an unknown name
-        array = entering(f"the weight {name}", value)
-        if array.dtype.kind not in "biuf":
-            raise BadType(f"the weight {name} takes an array of numbers, not {array.dtype}")
-        try:
-            array = array.astype(self._system.dtype)
-        except (TypeError, ValueError) as error:
-            raise BadType(f"the weight {name} takes an array of numbers: {error}") from None
+        array = numbers(f"the weight {name}", value).astype(self._system.dtype)
         if array.shape not in (target.shape, ()):
             raise BadValue(f"the weight {name} has shape {target.shape}, not {array.shape}")
         self.arrays[name][...] = self._backend.asarray(array)

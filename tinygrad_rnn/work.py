@@ -7,17 +7,23 @@ thread's start has to be earned back) and call by call (where threads also wait 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .config import Config
 from .node import BATCH, Node
 from .ops import TABLE
-from .schedule import Item, Loop
+from .schedule import Item, Loop, vertices
 from .system import System
 
 COMPILED = 8_000_000  # operations of a whole run
 CALLED = 4_000_000  # multiplications of the largest product in one step of a loop
 ELEMENT = 8  # an elementwise operation in multiplications
+
+
+def extents(system: System, config: Config) -> Callable[[Iterable[str]], int]:
+    """How many positions some indices have together."""
+    sizes = {**dict(config.sizes), BATCH: config.batch}
+    return lambda indices: math.prod(sizes[system.range_of(i)] for i in indices)
 
 
 class Work:
@@ -28,17 +34,13 @@ class Work:
     """
 
     def __init__(self, items: Iterable[Item], system: System, config: Config):
-        self._sizes = {**dict(config.sizes), BATCH: config.batch}
-        self._system = system
+        self._extent = extents(system, config)
         self.total = self.step = 0
         for item in items:
             looped = {item.index} if isinstance(item, Loop) else set()
-            for vertex in item.vertices() if isinstance(item, Loop) else [item]:
+            for vertex in vertices(item):
                 if isinstance(vertex, Node):
                     self._count(vertex, looped)
-
-    def _extent(self, indices: Iterable[str]) -> int:
-        return math.prod(self._sizes[self._system.range_of(i)] for i in indices)
 
     def _count(self, node: Node, looped: set[str]) -> None:
         if node.op == "contract":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
-from .inside import ROUND_MOST, Inner, Inside
+from .inside import ROUND_MOST, Inside, Part
 from .text import Label, Span, plain
 
 MOST = 6  # boxes that are alike and are all drawn
@@ -23,44 +23,44 @@ def collapsed(inside: Inside, leaving: Iterable[str]) -> Inside:
     if not many:
         return inside
     stands = {key: first for first, found in many.items() for key in found}
-    inner: dict[str, Inner] = {}
-    for key, box in inside.inner.items():
+    parts: dict[str, Part] = {}
+    for key, box in inside.parts.items():
         if stands.get(key, key) == key:
             sources = list(dict.fromkeys(stands.get(s, s) for s in box.sources))
             box = replace(box, sources=sources)
-            if box.shape == "box" and box.style == "op" and len(sources) <= ROUND_MOST:
+            if box.kind == "box" and box.style == "op" and len(sources) <= ROUND_MOST:
                 box = _round(box)
-            inner[key] = _joint(box, [inside.inner[k] for k in many[key]]) if key in many else box
+            parts[key] = _joint(box, [inside.parts[k] for k in many[key]]) if key in many else box
     gradient = {(stands.get(a, a), stands.get(b, b)) for a, b in inside.gradient}
-    return Inside(inner, inside.ports, {q: stands.get(k, k) for q, k in inside.out.items()}, gradient)
+    return Inside(parts, inside.ports, {q: stands.get(k, k) for q, k in inside.out.items()}, gradient)
 
 
 def _classes(inside: Inside, apart: set[str]) -> dict[str, int]:
     """The coarsest classes of boxes of which none is told from another by what it reads or what reads it."""
-    users: dict[str, list[str]] = {key: [] for key in inside.inner}
-    for key, box in inside.inner.items():
+    users: dict[str, list[str]] = {key: [] for key in inside.parts}
+    for key, box in inside.parts.items():
         for s in box.sources:
             if s in users:
                 users[s].append(key)
     kinds: dict[str, Hashable] = {key: key if key in apart or box.style == "merge" else _kind(box)
-                                  for key, box in inside.inner.items()}
+                                  for key, box in inside.parts.items()}
     found = _numbered(kinds)
     while True:
         finer = _numbered({key: (found[key], tuple(found.get(s, s) for s in box.sources),
                                  tuple(sorted({found[u] for u in users[key]})))
-                           for key, box in inside.inner.items()})
+                           for key, box in inside.parts.items()})
         if len(set(finer.values())) == len(set(found.values())):
             return finer
         found = finer
 
 
-def _kind(box: Inner) -> Hashable:
+def _kind(box: Part) -> Hashable:
     """What a box is, whatever the quantity's name is."""
     symbol = box.label[: _shared_start(box)] if box.name else box.label
-    return box.shape, box.style, box.line, symbol
+    return box.kind, box.style, box.line, symbol
 
 
-def _shared_start(box: Inner) -> int:
+def _shared_start(box: Part) -> int:
     """How many spans of a label come before the quantity's name."""
     return next((k for k, span in enumerate(box.label) if span.italic or span.source == ""), len(box.label))
 
@@ -70,18 +70,18 @@ def _numbered(keys: dict[str, Hashable]) -> dict[str, int]:
     return {name: numbers.setdefault(key, len(numbers)) for name, key in keys.items()}
 
 
-def _round(box: Inner) -> Inner:
+def _round(box: Part) -> Part:
     """A circle again, its name beside it unless the line that leaves tells it."""
     start = _shared_start(box)
     caption = box.label[start:] if box.line == "plain" else ()
-    return replace(box, shape="circle", label=box.label[: max(1, start - 1)], caption=caption)
+    return replace(box, kind="circle", label=box.label[: max(1, start - 1)], caption=caption)
 
 
-def _joint(box: Inner, members: list[Inner]) -> Inner:
+def _joint(box: Part, members: list[Part]) -> Part:
     """The box that stands for all: g1 … g40, and how many they are."""
     first, last = members[0], members[-1]
     count = f"{len(members)} alike"
-    if box.shape == "circle":
+    if box.kind == "circle":
         return replace(box, caption=plain(count), name=count, mark=None)
     label: Label = first.label
     if last.label != first.label:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tinygrad_rnn.arguments import real
-from tinygrad_rnn.errors import BadName, BadType, BadValue
+from tinygrad_rnn.errors import BadType, BadValue
+from tinygrad_rnn.files import replacing, with_ending, write_atomic
 from tinygrad_rnn.system import System
 
 from . import (
@@ -28,7 +29,6 @@ from . import (
 from . import unrolled as unrolledview
 from .arguments import known_only
 from .blocks import DETAILS
-from .files import replaced, target
 from .grid import layout
 from .lines import with_twins
 from .roles import Roles, roles
@@ -36,8 +36,6 @@ from .scene import Scene
 from .segments import USUAL, Totals, counted
 from .values import Values
 from .view import View
-
-Steps = int | Mapping[str, int] | None
 
 
 class HasSystem(Protocol):
@@ -92,7 +90,10 @@ ONLY = {"shares": ("folded",), "focus": ("attention",), "quantity": ("attention"
 
 
 def _written(make: Callable[[Scene], str]) -> Callable[[Scene, Path], None]:
-    return lambda scene, file: _write_text(file, make(scene))
+    def write(scene: Scene, file: Path) -> None:
+        file.write_bytes(make(scene).encode())
+
+    return write
 
 
 def _by_matplotlib(kind: str) -> Callable[[Scene, Path], None]:
@@ -114,28 +115,28 @@ PAGE = ".html"
 ENDINGS = (*SCENES, *TEXTS, PAGE)
 
 
-def make_view(model: HasSystem, view: str = "folded", steps: Steps = None, elide: bool = True,
+def make_view(model: HasSystem, view: str = "folded", steps: Totals | None = None, elide: bool = True,
               **options: Any) -> View:
     """What a view of boxes and links shows, before it is laid out; options as of `draw`."""
     found = roles(_system(model))
     return _view(found, view, _checked(found.system, view, Options(steps, elide, **options)))
 
 
-def make_scene(model: HasSystem, view: str = "folded", steps: Steps = None, elide: bool = True,
+def make_scene(model: HasSystem, view: str = "folded", steps: Totals | None = None, elide: bool = True,
                **options: Any) -> Scene:
     """A view with every box and wire at its place, and coloured by its values; options as of `draw`."""
     found = roles(_system(model))
     return _scene(found, view, _checked(found.system, view, Options(steps, elide, **options)))
 
 
-def svg(model: HasSystem, view: str = "folded", steps: Steps = None, elide: bool = True,
+def svg(model: HasSystem, view: str = "folded", steps: Totals | None = None, elide: bool = True,
         **options: Any) -> str:
     """The picture of a model as the text of an SVG file; options as of `draw`."""
     return write_svg.svg(make_scene(model, view, steps, elide, **options))
 
 
 @known_only
-def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None, steps: Steps = None,
+def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None, steps: Totals | None = None,
          elide: bool | None = None, detail: str | None = None, notation: str = "superscript",
          values: Mapping[str, Any] | None = None, colour: str = "value", example: int = 0, focus: int | None = None,
          quantity: str | None = None, shares: Mapping[str, float] | None = None) -> Path:
@@ -157,7 +158,7 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
 
     Raises `BadValue`, `BadName`, `BadType` or `BadFile` (all `tinygrad_rnn.Error`).
     """
-    file, ending = target(path, ENDINGS)
+    file, ending = with_ending("a picture", path, ENDINGS)
     found = roles(_system(model))
     if view is None:
         view = "unrolled" if ending == PAGE else "folded"
@@ -171,14 +172,15 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     if ending in TEXTS:
         if run is not None:
             raise BadValue(f"values colour a picture, and a {ending} file is text; write an .svg")
-        text = TEXTS[ending](_view(found, view, options))
-        return replaced(file, lambda f: _write_text(f, text))
+        return write_atomic(file, TEXTS[ending](_view(found, view, options)).encode())
     if ending == PAGE:
         bare = replace(options, values=None, steps=options.columns) if view in GRAPHS else options
         text = page.page(_scene(found, view, bare), found.system, run)  # which colours by itself
-        return replaced(file, lambda f: _write_text(f, text))
+        return write_atomic(file, text.encode())
     scene = _scene(found, view, options)
-    return replaced(file, lambda f: SCENES[ending](scene, f))
+    with replacing(file) as part:
+        SCENES[ending](scene, part)
+    return file
 
 
 def _view(found: Roles, view: str, options: Options) -> View:
@@ -231,12 +233,7 @@ def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
 def _check_shares(shares: Any, system: System) -> None:
     if not isinstance(shares, Mapping):
         raise BadType(f"shares are numbers by quantity, {{name: number}}, not {type(shares).__name__}")
+    system.require(shares)
     for name, share in shares.items():
-        if name not in system.quantities:
-            raise BadName(f"the model has no quantity {name!r} to colour")
         if real(f"the share of {name}", share, at_least=0) > 1 + 1e-9:
             raise BadValue(f"the share of {name} must be at most 1, not {share!r}")
-
-
-def _write_text(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8", newline="\n")

@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from tinygrad_rnn.errors import BadType
-from tinygrad_rnn.ops.table import near
+from tinygrad_rnn.errors import BadType, near
 
 P = ParamSpec("P")
 R = TypeVar("R")

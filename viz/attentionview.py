@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from tinygrad_rnn.errors import BadName, BadType, BadValue
+from tinygrad_rnn.arguments import whole
+from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.node import At
 from tinygrad_rnn.printer import equation_text
-from tinygrad_rnn.system import System
 from tinygrad_rnn.typeset import typeset
 
 from .attentionview_choice import Choice, chosen
@@ -23,6 +22,7 @@ from .attentionview_place import Placed, arrivals, beside
 from .attentionview_reach import reachable
 from .roles import Roles
 from .scene import Mark, Note, Point, Scene, Shape, Wire, moved
+from .segments import USUAL, Totals, total
 from .style import FAINT, LINES, MARGIN, PAPER, SMALL
 from .text import Label, Span, formula, plain, quantity, shortened, slot_text, width
 from .values import Values
@@ -39,13 +39,13 @@ ASKING = 1.3  # the width of the dashed lines to the contexts
 WIDE = 520.0  # at least so wide are equations under the picture
 
 
-def attention_scene(roles: Roles, values: Values | None, focus: int | None = None, steps: int | Mapping[str, int] = 4,
+def attention_scene(roles: Roles, values: Values | None, focus: int | None = None, steps: Totals = USUAL,
                     quantity: str | None = None) -> Scene:
     """Draw the attention of a model, for one step that attends in focus.
 
     values: a run, whose weights give the lines their widths and fill the heat map, and whose lengths say how many
     positions there are; without it the lines are equal. focus: the step, from 1, by default the one in the middle;
-    steps: without values, how many positions an index has, or a dict of them by index; quantity: which weights, where
+    steps: without values, how many positions an index has, see `segments.total`; quantity: which weights, where
     the model has several, by default the first. Above 12 positions those of the largest weights, or those around the
     focus, stand for all.
     Raises `BadValue`, `BadType` or `BadName`.
@@ -54,7 +54,8 @@ def attention_scene(roles: Roles, values: Values | None, focus: int | None = Non
 
 
 class _View:
-    def __init__(self, roles: Roles, values: Values | None, choice: Choice, focus: int | None, steps: Any):
+    def __init__(self, roles: Roles, values: Values | None, choice: Choice, focus: int | None,
+                 steps: Totals):
         self.roles, self.system, self.values, self.choice = roles, roles.system, values, choice
         self.attention = attention = choice.attention
         self.others = choice.at
@@ -62,7 +63,7 @@ class _View:
         if self.matrix is not None:
             rows, columns = self.matrix.shape
         else:
-            rows, columns = (_steps(i, steps, self.system) for i in (attention.target, attention.source))
+            rows, columns = (total(i, steps, self.system) for i in (attention.target, attention.source))
         self.reached = self._reached(rows, columns)
         self.focus = _focus(focus, rows, attention)
         given = None if self.matrix is None else [float(v) for v in self.matrix[self.focus - 1]]
@@ -281,28 +282,7 @@ def _top(matrix: np.ndarray) -> float:
     return max(1.0, largest)
 
 
-def _steps(index: str, steps: Any, system: System) -> int:
-    """How many positions an index has without a run."""
-    if index in system.static:
-        return system.static[index]
-    if isinstance(steps, Mapping):
-        unknown = [i for i in steps if i not in system.ranges]
-        if unknown:
-            raise BadName(f"steps names {unknown[0]!r}; the model's indices are {', '.join(system.ranges)}")
-        by_range = {system.range_of(i): n for i, n in steps.items()}
-        steps = by_range.get(system.range_of(index), 4)
-    if isinstance(steps, bool) or not hasattr(steps, "__index__"):
-        raise BadType(f"steps is a whole number, or a dict of them by index, not {steps!r}")
-    if steps.__index__() < 1:
-        raise BadValue(f"steps is at least 1, not {steps}")
-    return int(steps)
-
-
-def _focus(focus: Any, rows: int, attention: Attention) -> int:
+def _focus(focus: int | None, rows: int, attention: Attention) -> int:
     if focus is None:
         return (rows + 1) // 2
-    if isinstance(focus, bool) or not hasattr(focus, "__index__"):
-        raise BadType(f"focus is a whole number, a position of {attention.target}, not {focus!r}")
-    if not 1 <= focus.__index__() <= rows:
-        raise BadValue(f"focus is a position of {attention.target}, 1 to {rows}, not {focus}")
-    return int(focus)
+    return whole(f"focus, a position of {attention.target},", focus, at_least=1, at_most=rows)

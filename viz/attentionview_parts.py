@@ -15,30 +15,14 @@ from .inside import block_mark, block_position
 from .names import Arrow
 from .roles import Block, Roles
 from .scene import Mark
+from .steps import Steps
 from .template import Template, simple
 from .text import COLUMN, ROW, Label, Span, plain, quantity, string
 from .view import FIRST, LAST, Box, Link, View
 
-GAP = "…"
 STYLES = {"attention": "attention", "sum": "attention", "merge": "merge"}
 MOST, HEAVIEST = 12, 6  # positions that are all drawn; of more, those with the largest weights
 MOST_NAMES = 3  # in a box
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Those of an index that are drawn, None for each gap; last: how the last one is written."""
-
-    total: int
-    shown: tuple[int | None, ...]
-    last: str
-
-    @property
-    def positions(self) -> list[int]:
-        return [p for p in self.shown if p is not None]
-
-    def label(self, position: int | None) -> str:
-        return GAP if position is None else self.last if position == self.total else str(position)
 
 
 @dataclass(frozen=True)
@@ -51,7 +35,7 @@ class Half:
     asked: tuple[tuple[str, int, str], ...] = ()
 
 
-def encoder_half(attention: Attention, roles: Roles, positions: Positions, at: Mapping[str, int]) -> Half:
+def encoder_half(attention: Attention, roles: Roles, positions: Steps, at: Mapping[str, int]) -> Half:
     """The rows from the inputs up to what is attended to. at: positions of other indices than that of the columns."""
     names = encoder(attention, roles)
     found = _blocks(names, (), roles, attention.source)
@@ -63,7 +47,7 @@ def encoder_half(attention: Attention, roles: Roles, positions: Positions, at: M
     return maker.half(next(b for b in found if attention.read[0] in b.quantities))
 
 
-def decoder_half(attention: Attention, roles: Roles, positions: Positions, at: Mapping[str, int]) -> Half:
+def decoder_half(attention: Attention, roles: Roles, positions: Steps, at: Mapping[str, int]) -> Half:
     """The row of the contexts, and above it what follows from them or asks for them."""
     names = decoder(attention, roles)
     contexts = attention.contexts
@@ -122,7 +106,7 @@ class _Maker:
     block that stands alone at the bottom.
     """
 
-    def __init__(self, roles: Roles, found: list[Block], asked: Iterable[Arrow], positions: Positions,
+    def __init__(self, roles: Roles, found: list[Block], asked: Iterable[Arrow], positions: Steps,
                  at: Mapping[str, int], floor: Block | None = None):
         self.roles, self.system, self.positions, self.at, self.floor = roles, roles.system, positions, at, floor
         self.blocks = found
@@ -302,8 +286,8 @@ class _Maker:
             return key
         if r.source != r.target:
             return None
-        text = str(at).replace("-", "−") if at < 1 or self.positions.last.isdigit() else (
-            f"{self.positions.last}+{at - self.positions.total}")
+        text = str(at).replace("-", "−") if at < 1 or self.positions.capital.isdigit() else (
+            f"{self.positions.capital}+{at - self.positions.total}")
         label = quantity(r.name, self.place(r.name, r.source).replace(COLUMN, text))
         mark = self.mark(r.name, r.source)
         template = simple("initial", label, string(label), [], [], [r.name], 1 if at < 1 else -1, mark=mark)
@@ -314,13 +298,13 @@ class _Maker:
         return key
 
 
-def drawn(total: int, weights: Iterable[float] | None, focus: int | None, last: str) -> Positions:
+def drawn(total: int, weights: Iterable[float] | None, focus: int | None, last: str) -> Steps:
     """Which positions are drawn: all up to MOST; else the first, the last, and those that count.
 
     weights: the largest of them count; focus: it and its neighbours; neither: the first two.
     """
     if total <= MOST:
-        return Positions(total, tuple(range(1, total + 1)), str(total))
+        return Steps.of(total, False, last)
     kept = {1, total}
     if weights is not None:
         ranked = sorted(enumerate(weights, 1), key=lambda pair: -abs(pair[1]))
@@ -337,4 +321,4 @@ def drawn(total: int, weights: Iterable[float] | None, focus: int | None, last: 
         elif left_out > 1:
             shown.append(None)
         shown.append(p)
-    return Positions(total, tuple(shown), last)
+    return Steps(total, tuple(shown), last)

@@ -27,6 +27,7 @@ class Placed:
         self.find()
 
     def find(self) -> None:
+        """Find the shapes of each box again, in a scene that was moved."""
         shapes = iter(self.scene.shapes)
         self.all = {key: [next(shapes) for _ in box.template.shapes] for key, box in self.half.view.boxes.items()}
         self.boxes = {key: found[0] for key, found in self.all.items()}
@@ -44,11 +45,13 @@ class Placed:
 
     @property
     def middle(self) -> float:
+        """Half way between the first and the last end."""
         places = [s.centre[0] for s in self.ends.values()]
         return (places[0] + places[-1]) / 2
 
     @property
     def right(self) -> float:
+        """How far it reaches to the right."""
         return max([s.x + s.w for s in self.scene.shapes] + [x for w in self.scene.wires for x, _ in w.points])
 
     def left_of(self, t: int) -> float:
@@ -58,6 +61,7 @@ class Placed:
         return min(s.x for s in self.columns[column])
 
     def move(self, dx: float, dy: float) -> None:
+        """Move all."""
         self.scene = moved(self.scene, dx, dy)
         self.find()
 

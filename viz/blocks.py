@@ -34,6 +34,7 @@ def passed(block: Block, roles: Roles) -> list[str]:
 
 
 def fill(block: Block, roles: Roles) -> str:
+    """The style of a block that is drawn closed."""
     style = ROLE_FILL[roles.role[block.quantities[0]]]
     if block.boundary:
         return "plain"
@@ -53,7 +54,7 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
         inside = by_quantities(block, roles, live or frozenset())
     else:
         inside = by_operations(block, roles)
-    if sum(i.style != "merge" for i in inside.inner.values()) < 2:
+    if sum(part.style != "merge" for part in inside.parts.values()) < 2:
         return closed(block, roles)
     states = {key: port.name for key, port in inside.ports.items() if port.state}
     inside = collapsed(inside, [*states.values(), *passed(block, roles)])
@@ -67,6 +68,7 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
 
 
 def carried_names(block: Block, roles: Roles) -> list[str]:
+    """The states of a block; of one without any, all that it computes."""
     return [q for q in block.quantities if roles.role[q] == "state"] or list(block.quantities)
 
 
@@ -165,4 +167,5 @@ def gap(t: Template) -> Template:
 
 
 def layers_left_out() -> Template:
+    """What stands in place of layers: ⋮."""
     return Template(30, 26, shapes=[Shape("box", 0, 0, 30, 26, "none", plain("⋮"), 18)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .inside import Inner, Inside
+from .inside import Inside, Part
 from .plan import Plan
 from .scene import Point, Shape, Wire
 from .style import SMALL, TEXT
@@ -47,7 +47,7 @@ def arrange(inside: Inside, states: dict[str, str], passed: list[str], title: La
 class _Cell:
     def __init__(self, plan: Plan, pitch: Pitch):
         self.plan, self.pitch = plan, pitch
-        self.inside, self.inner = plan.inside, plan.inner
+        self.inside, self.parts = plan.inside, plan.parts
         self.entries: dict[tuple[str, str], tuple[str, float]] = {}  # (source, box) -> side, offset from the row
         self.upright: dict[int, list[tuple[int, int]]] = {}  # rank -> the rows that entries from above or below cross
         for key in plan.order:
@@ -63,10 +63,10 @@ class _Cell:
 
     def enter(self, key: str) -> None:
         """Where each source enters a box: from above or below, or at the left in the order of their rows."""
-        inner, here, rank = self.inner[key], self.plan.row[key], self.plan.rank[key]
+        part, here, rank = self.parts[key], self.plan.row[key], self.plan.rank[key]
         rest: list[tuple[int, str]] = []
         sides: set[str] = set()
-        for s in inner.sources:
+        for s in part.sources:
             row = self.source_row(s)
             side = "top" if row < here else "bottom"
             span = (min(row, here), max(row, here))
@@ -80,7 +80,7 @@ class _Cell:
         rest.sort(key=lambda r: r[0])
         level = next((float(k) for k, (row, _) in enumerate(rest) if row == here), (len(rest) - 1) / 2)
         gap = self.pitch.port
-        if inner.shape == "circle":  # around the middle if they would not meet it else
+        if part.kind == "circle":  # around the middle if they would not meet it else
             gap = min(gap, self.pitch.circle * 0.6 / max(1, len(rest) - 1))
             if gap * max(level, len(rest) - 1 - level) > self.pitch.circle * 0.4:
                 level = (len(rest) - 1) / 2
@@ -89,12 +89,12 @@ class _Cell:
 
     def clear(self, key: str, source: str, side: str) -> bool:
         """May a wire come to the box from above or below, in the box's own rank?"""
-        plan, inner, rank = self.plan, self.inner[key], self.plan.rank[key]
-        if inner.shape == "box" and not (inner.style == "merge" and side == "bottom"):
+        plan, part, rank = self.plan, self.parts[key], self.plan.rank[key]
+        if part.kind == "box" and not (part.style == "merge" and side == "bottom"):
             return False
         here, there = plan.row[key], self.source_row(source)
         low, high = min(here, there), max(here, there)
-        if any(low <= plan.row[k] <= high and k != key for k in self.inner if plan.rank[k] == rank):
+        if any(low <= plan.row[k] <= high and k != key for k in self.parts if plan.rank[k] == rank):
             return False
         if source not in plan.row:
             return [u for u in plan.users[source] if plan.rank[u] == rank] == [key]
@@ -104,20 +104,20 @@ class _Cell:
 
     def extent(self, key: str) -> tuple[float, float]:
         """How far a box reaches above and below its row: around the wires that enter it."""
-        inner = self.inner[key]
-        if inner.shape == "circle":
+        part = self.parts[key]
+        if part.kind == "circle":
             return self.pitch.circle / 2, self.pitch.circle / 2
-        offsets = [o for s in inner.sources for side, o in [self.entries[s, key]] if side == "left"]
+        offsets = [o for s in part.sources for side, o in [self.entries[s, key]] if side == "left"]
         half = 13.0 if self.pitch.text == SMALL else 16.0
         return max(half, 10 - min(offsets, default=0.0)), max(half, 10 + max(offsets, default=0.0))
 
-    def wide(self, inner: Inner) -> float:
-        return self.pitch.circle if inner.shape == "circle" else max(width(inner.label, self.pitch.text) + 16, 34.0)
+    def wide(self, part: Part) -> float:
+        return self.pitch.circle if part.kind == "circle" else max(width(part.label, self.pitch.text) + 16, 34.0)
 
     def rows(self) -> None:
         up = [self.pitch.circle / 2] * self.plan.rows
         down = list(up)
-        for key in self.inner:
+        for key in self.parts:
             row, (above, below) = self.plan.row[key], self.extent(key)
             up[row], down[row] = max(up[row], above), max(down[row], below)
         self.y: list[float] = []
@@ -134,9 +134,9 @@ class _Cell:
         """The tracks of the vertical parts before every rank, and from their number the ranks' x."""
         ranks = self.plan.last + 2
         room = [0.0] * ranks
-        for key, inner in self.inner.items():
-            caption = 2 * (width(inner.caption, CAPTION) + 2) if inner.caption else 0.0
-            room[self.plan.rank[key]] = max(room[self.plan.rank[key]], self.wide(inner) + caption)
+        for key, part in self.parts.items():
+            caption = 2 * (width(part.caption, CAPTION) + 2) if part.caption else 0.0
+            room[self.plan.rank[key]] = max(room[self.plan.rank[key]], self.wide(part) + caption)
         self.half = [r / 2 for r in room]
         self.track: list[dict[str, int]] = [{}]
         self.clashes = 0
@@ -196,15 +196,15 @@ class _Cell:
         t = Template(max(self.w, width(title, SMALL) + 24), self.height)
         self.x[-1] = self.w = t.w
         t.panels.append(Shape("panel", 0, 0, t.w, t.h, panel, title, SMALL))
-        for key, inner in self.inner.items():
-            w, (above, below) = self.wide(inner), self.extent(key)
+        for key, part in self.parts.items():
+            w, (above, below) = self.wide(part), self.extent(key)
             x, y = self.x[self.plan.rank[key]] - w / 2, self.row_y(key) - above
-            size = self.pitch.text if inner.shape == "box" else TEXT if width(inner.label, TEXT) < 16 else SMALL
-            t.shapes.append(Shape(inner.shape, x, y, w, above + below, inner.style, inner.label, size, name=inner.name,
-                                  mark=inner.mark))
-            if inner.caption:
-                room = width(inner.caption, CAPTION)
-                t.shapes.append(Shape("box", x + w, y - 8, room, 12, "none", inner.caption, CAPTION))
+            size = self.pitch.text if part.kind == "box" else TEXT if width(part.label, TEXT) < 16 else SMALL
+            t.shapes.append(Shape(part.kind, x, y, w, above + below, part.style, part.label, size, name=part.name,
+                                  mark=part.mark))
+            if part.caption:
+                room = width(part.caption, CAPTION)
+                t.shapes.append(Shape("box", x + w, y - 8, room, 12, "none", part.caption, CAPTION))
         t.wires += [self.wire(s, user, t) for s, users in self.plan.users.items() for user in users]
         t.wires += [self.exit(q, t) for q in self.plan.leaving]
         return t
@@ -215,8 +215,8 @@ class _Cell:
         above, below = self.extent(user)
         x, y = self.x[rank], self.row_y(user)
         if side == "left":
-            half = self.wide(self.inner[user]) / 2
-            back = (half**2 - offset**2) ** 0.5 if self.inner[user].shape == "circle" else half
+            half = self.wide(self.parts[user]) / 2
+            back = (half**2 - offset**2) ** 0.5 if self.parts[user].kind == "circle" else half
             end = (x - back, y + offset)
         else:
             end = (x, y - above if side == "top" else y + below)
@@ -227,15 +227,15 @@ class _Cell:
             bend = self.track_x(rank, source)
             points += [(bend, points[-1][1]), (bend, end[1])]
         points.append(end)
-        return Wire(tuple(tidy(points)), self.line(source), tail=source in self.inner,
+        return Wire(tuple(tidy(points)), self.line(source), tail=source in self.parts,
                     gradient=(source, user) in self.inside.gradient, name=f"{self.name(source)} -> {self.name(user)}")
 
     def right(self, key: str) -> Point:
-        return self.x[self.plan.rank[key]] + self.wide(self.inner[key]) / 2, self.row_y(key)
+        return self.x[self.plan.rank[key]] + self.wide(self.parts[key]) / 2, self.row_y(key)
 
     def start(self, source: str, rank: int, t: Template) -> list[Point]:
         """The first points of a value's wire towards a rank; where it enters the block, a port is set."""
-        if source in self.inner:
+        if source in self.parts:
             return [self.right(source)]
         if not self.plan.is_feed(source):
             t.ins[source] = Place(0, self.row_y(source), "left", True)
@@ -259,13 +259,13 @@ class _Cell:
                     name=f"{q} ->")
 
     def line(self, source: str) -> str:
-        return self.inner[source].line if source in self.inner else self.inside.ports[source].line
+        return self.parts[source].line if source in self.parts else self.inside.ports[source].line
 
     def name(self, key: str) -> str:
-        return self.inner[key].name or self.name_of(key) if key in self.inner else key
+        return self.parts[key].name or self.name_of(key) if key in self.parts else key
 
     def name_of(self, key: str) -> str:
-        return self.plan.name_of.get(key, "".join(s.text for s in self.inner[key].label))
+        return self.plan.name_of.get(key, "".join(s.text for s in self.parts[key].label))
 
 
 def tidy(points: list[Point]) -> list[Point]:

@@ -11,29 +11,13 @@ from dataclasses import dataclass, field, replace
 import networkx as nx
 
 from .alike import collapsed
-from .inside import Inside, Port, block_position, by_operations
+from .inside import Inside, Part, Port, block_position, by_operations
 from .roles import Block, Roles
-from .scene import Mark
 from .style import LINES
 from .text import Label, filled_text, quantity, slot_text
 
 MOST_ROUND = 3  # values into a circle; it has four sides, and one is for what leaves
 DETOUR = 100  # what a box on a straight state's way counts, in circles
-
-
-@dataclass
-class Part:
-    """A box, a circle, or a dot where two lines join. sources: keys of parts and ports; line: of what leaves it."""
-
-    key: str
-    kind: str  # "box", "circle" or "dot"
-    style: str
-    sources: list[str]
-    label: Label = ()
-    caption: Label = ()
-    line: str = "plain"
-    name: str = ""
-    mark: Mark | None = None
 
 
 @dataclass
@@ -55,9 +39,11 @@ class Inner:
     joins: list[list[str]] = field(default_factory=list)
 
     def users(self, key: str) -> list[str]:
+        """The parts that read a part or a port."""
         return [k for k, p in self.parts.items() if key in p.sources]
 
     def line(self, key: str) -> str:
+        """The style of the line that leaves a part or a port."""
         return self.parts[key].line if key in self.parts else self.ports[key].line
 
 
@@ -81,25 +67,25 @@ def inner_of(block: Block, roles: Roles, passed: list[str]) -> Inner:
 def _parts(inside: Inside, block: Block, roles: Roles) -> dict[str, Part]:
     """The boxes and circles, without those that only say what is read together."""
     parts: dict[str, Part] = {}
-    for key, inner in inside.inner.items():
-        if inner.style == "merge":
+    for key, part in inside.parts.items():
+        if part.style == "merge":
             continue
         sources: list[str] = []
-        for s in inner.sources:
-            merged = s in inside.inner and inside.inner[s].style == "merge"
-            sources += inside.inner[s].sources if merged else [s]
-        label, caption = inner.label, inner.caption
-        if inner.shape == "box" and inner.name in roles.role and label != quantity(inner.name):
-            own = len(quantity(inner.name)) + 1  # the name after the operation: beside the box instead
-            label, caption = label[:-own], quantity(inner.name)
-        if caption and roles.role.get(inner.name) == "state":
+        for s in part.sources:
+            merged = s in inside.parts and inside.parts[s].style == "merge"
+            sources += inside.parts[s].sources if merged else [s]
+        label, caption = part.label, part.caption
+        if part.kind == "box" and part.name in roles.role and label != quantity(part.name):
+            own = len(quantity(part.name)) + 1  # the name after the operation: beside the box instead
+            label, caption = label[:-own], quantity(part.name)
+        if caption and roles.role.get(part.name) == "state":
             caption = ()  # told by the line that leaves
-        elif caption and inner.name in roles.role:
-            caption = own_label(inner.name, block, roles)
-        kind = "box" if inner.shape == "box" or len(set(sources)) > MOST_ROUND else "circle"
-        mark = inner.mark.placed({}) if inner.mark else None
-        parts[key] = Part(key, kind, inner.style, list(dict.fromkeys(sources)), label, caption, inner.line, inner.name,
-                          mark)
+        elif caption and part.name in roles.role:
+            caption = own_label(part.name, block, roles)
+        kind = "box" if part.kind == "box" or len(set(sources)) > MOST_ROUND else "circle"
+        mark = part.mark.placed({}) if part.mark else None
+        parts[key] = replace(part, kind=kind, sources=list(dict.fromkeys(sources)), label=label, caption=caption,
+                             mark=mark)
     return parts
 
 

@@ -55,6 +55,7 @@ class Net:
         return goal not in self.first, goal not in self.early, -far if self.far_first else far
 
     def cells(self) -> set[Cell]:
+        """Where its lines are."""
         return {cell for path in self.paths.values() for cell in path}
 
 
@@ -71,6 +72,7 @@ class Grid:
         self.used: tuple[dict[Cell, str], dict[Cell, str]] = ({}, {})
 
     def block(self, left: int, top: int, right: int, bottom: int) -> None:
+        """Let nothing pass a rectangle of cells."""
         self.blocked |= {(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)}
 
     def route(self, nets: list[Net]) -> bool:
@@ -89,6 +91,7 @@ class Grid:
         return True
 
     def lift(self, net: Net) -> None:
+        """Take a net up again."""
         for used in self.used:
             for cell in [c for c, key in used.items() if key == net.key]:
                 del used[cell]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_rnn.errors import BadValue
+from tinygrad_rnn.files import replacing, with_ending
 from tinygrad_rnn.model import Model
 
-from .files import replaced, target
 from .flow import Flow, flows, worded
 
 ENDINGS = (".gif", ".png", ".apng", ".html")
@@ -28,7 +28,7 @@ def fading(models: Mapping[str, Model], data: Mapping[str, Any], path: str | os.
     Arguments otherwise as in `gradient_flow`, and every model must have as many steps. Raises `BadValue`, `BadName`,
     `BadType` or `BadFile` (all `tinygrad_rnn.Error`), naming the model at fault.
     """
-    file, ending = target(path, ENDINGS)
+    file, ending = with_ending("a picture", path, ENDINGS)
     found = flows(models, data, of, state, example)
     _check_steps(found)
     from . import fading_frames, fading_page, fading_scene  # matplotlib and Pillow take a while to import
@@ -36,7 +36,9 @@ def fading(models: Mapping[str, Model], data: Mapping[str, Any], path: str | os.
     picture = fading_scene.Picture(tuple(found), worded(title))
     write = {".gif": fading_frames.write_gif, ".html": fading_page.write}.get(ending, fading_frames.write_apng)
     times = [FIRST, *[STEP] * (picture.turns - 1), LAST]
-    return replaced(file, lambda f: write(picture, f, times))
+    with replacing(file) as part:
+        write(picture, part, times)
+    return file
 
 
 def _check_steps(found: list[Flow]) -> None:

@@ -52,6 +52,7 @@ class Picture:
 
     @property
     def every(self) -> int:
+        """Of how many steps one is drawn."""
         last = self.flows[0].steps
         return 1 if last <= MOST else round_up(math.ceil((last - 1) / KEPT))
 
@@ -71,6 +72,7 @@ class Picture:
         return top - span - (span % 2 if span > FEW else 0), top
 
     def place(self, ratio: float) -> float:
+        """Where a share of the norm lies on the logarithmic scale of colours, 0 to 1."""
         low, top = self.exponents
         return min(max((math.log10(ratio) - low) / (top - low), 0.0), 1.0) if ratio else 0.0
 
@@ -78,11 +80,13 @@ class Picture:
 
     @cached_property
     def diameter(self) -> float:
+        """Of all circles: so that each state's name fits."""
         widest = max(width(quantity(f.state, str(f.steps)), SMALL) for f in self.flows)
         return min(max(CELL, widest + 9), WIDEST)
 
     @cached_property
     def loss_width(self) -> float:
+        """Of the boxes for the losses: so that each name fits."""
         return min(max(width(named(f.of), TEXT) + 18 for f in self.flows), 2 * WIDEST)
 
     @cached_property
@@ -108,6 +112,7 @@ class Picture:
 
     @cached_property
     def rows(self) -> list[Row]:
+        """A row of cells for each model, from the top down."""
         found, y = [], MARGIN + len(self.headline) * LINE + (4 if self.title else 0)
         for flow, ratios in zip(self.flows, self.ratios, strict=True):
             row = Row(flow, tuple(self._cells(flow, ratios, 0.0)), y)
@@ -132,6 +137,7 @@ class Picture:
 
     @cached_property
     def width(self) -> float:
+        """So that rows, scale and texts fit."""
         bar = MARGIN + 20 + SWATCHES * SWATCH + 20
         texts = [(self.explanation(), SMALL), *((f.label[:LONGEST], TEXT) for f in self.flows)]
         return max(self.right, bar, *(MARGIN + width(plain(text), size) for text, size in texts)) + MARGIN
@@ -145,6 +151,7 @@ class Picture:
 
     @cached_property
     def height(self) -> float:
+        """From the top to below the scale of colours."""
         row = self.rows[-1]
         arcs = CLEAR + (1 + max(row.arcs.values())) * ARC if row.arcs else 0.0
         return row.cells[0].y + self.diameter / 2 + arcs + BELOW + 4 + 2 * SMALL + 20 + MARGIN / 2
@@ -158,6 +165,7 @@ class Picture:
         return Shape("box", x, row.cells[0].y - LOSS / 2, self.loss_width, LOSS, "loss", label, name=row.flow.of)
 
     def circle(self, row: Row, cell: Cell, lit: bool) -> Shape:
+        """A step of a row, in the gradient's colour once it has arrived."""
         d = self.diameter
         label = shortened(quantity(row.flow.state, str(cell.step)), SMALL, d - 5)
         if not lit:
@@ -173,10 +181,12 @@ class Picture:
         return Shape("circle", cell.x - d / 2, cell.y - d / 2, d, d, "swatch", fill=INK)
 
     def readout(self, row: Row, cell: Cell) -> Note:
+        """The number above a step."""
         above = BUS + CLEAR if row.by_bus else 0.0
         return Note(cell.x, cell.y - self.diameter / 2 - RING - 8 - above, number(cell.ratio), SMALL, INK)
 
     def heading(self, row: Row) -> list[Note]:
+        """What stands above a row: the model."""
         label = shortened(plain(row.flow.label), TEXT, self.width - 2 * MARGIN)
         return [Note(MARGIN, row.y + HEADING / 2, label, TEXT, INK, "start")]
 

@@ -15,12 +15,12 @@ import numpy as np
 from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.arrays import to_numpy
 from tinygrad_rnn.errors import BadName, BadType, BadValue, Error
+from tinygrad_rnn.feeds import lengths_by_index
+from tinygrad_rnn.files import replacing, with_ending
 from tinygrad_rnn.model import Model
 from tinygrad_rnn.node import refs
-from tinygrad_rnn.ops.table import near
 from tinygrad_rnn.system import System
 
-from .files import replaced, target
 from .flow_ways import ways
 from .names import arrows
 from .roles import Roles, roles
@@ -48,6 +48,7 @@ class Flow:
 
     @property
     def steps(self) -> int:
+        """T."""
         return len(self.norms)
 
     @property
@@ -83,11 +84,13 @@ def gradient_flow(models: Mapping[str, Model], data: Mapping[str, Any], path: st
 
     Raises `BadValue`, `BadName`, `BadType` or `BadFile` (all `tinygrad_rnn.Error`), naming the model at fault.
     """
-    file, ending = target(path, ENDINGS)
+    file, ending = with_ending("a picture", path, ENDINGS)
     found, title = flows(models, data, of, state, example), worded(title)
     from . import flow_plot  # matplotlib takes a while to import
 
-    return replaced(file, lambda f: flow_plot.write(found, title, f, ending))
+    with replacing(file) as part:
+        flow_plot.write(found, title, part, ending)
+    return file
 
 
 # -- the numbers -----------------------------------------------------------------------------------
@@ -204,8 +207,7 @@ def _default_state(found: Roles, of: str) -> str:
 def _known_state(state: Any, system: System) -> str:
     if not isinstance(state, str):
         raise BadType(f"state is the name of a quantity, or names by model, not {state!r}")
-    if state not in system.quantities:
-        raise BadName(f"the model has no quantity {state!r}{near(state, system.quantities)}")
+    system.require([state])
     return state
 
 
@@ -224,14 +226,12 @@ def _mean_norms(array: np.ndarray, system: System, name: str, index: str, length
                 example: int | None) -> np.ndarray:
     """(batch, indices, features) -> (T,): norms over all but batch and index, then the mean over the examples."""
     q = system.quantities[name]
-    batched = array if q.batched or q.role == "input" else array[None]
+    batched = array if q.batched else array[None]
     steps_second = np.moveaxis(batched, 1 + q.slots.index(index), 1)
     norms = np.linalg.norm(steps_second.reshape(*steps_second.shape[:2], -1), axis=2)
     reached = np.arange(norms.shape[1]) < _lengths(system, index, lengths, norms)[:, None]
     if example is not None:
-        chosen = whole("example", example, at_least=0)
-        if chosen >= len(norms):
-            raise BadValue(f"example is one of 0 to {len(norms) - 1}, not {chosen}")
+        chosen = whole("example", example, at_least=0, at_most=len(norms) - 1)
         norms, reached = norms[chosen : chosen + 1], reached[chosen : chosen + 1]
     steps = int(reached.sum(axis=1).max())
     kept = np.where(reached, norms, 0.0)[:, :steps]
@@ -240,8 +240,7 @@ def _mean_norms(array: np.ndarray, system: System, name: str, index: str, length
 
 def _lengths(system: System, index: str, lengths: Any, norms: np.ndarray) -> np.ndarray:
     """How far each example runs along the index."""
-    by_index = lengths if isinstance(lengths, Mapping) else {index: lengths}
-    for named, values in by_index.items():
-        if values is not None and system.range_of(named) == system.range_of(index):
+    for named, values in lengths_by_index(system, lengths).items():
+        if system.range_of(named) == system.range_of(index):
             return np.asarray(to_numpy(values))
     return np.full(len(norms), norms.shape[1])

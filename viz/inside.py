@@ -39,32 +39,34 @@ class Port:
 
 
 @dataclass
-class Inner:
-    """One box or circle. sources: keys of ports or of other inner boxes, in the order they are read."""
+class Part:
+    """A box, a circle, or a dot where two lines join. sources: keys of ports or of other parts, in the order in which
+    they are read; line: of what leaves it."""
 
     key: str
-    shape: str  # "box" or "circle"
+    kind: str  # "box", "circle" or "dot"
     style: str
-    label: Label
     sources: list[str]
+    label: Label = ()
     caption: Label = ()
-    name: str = ""
     line: str = "plain"
+    name: str = ""
     mark: Mark | None = None
 
 
 @dataclass
 class Inside:
-    """The graph of a block. out: quantity -> the inner box that computes it; gradient: (source, box) of wires with a
+    """The graph of a block. out: quantity -> the part that computes it; gradient: (source, box) of wires with a
     twin, (box, "") of those that leave."""
 
-    inner: dict[str, Inner] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
     out: dict[str, str] = field(default_factory=dict)
     gradient: set[tuple[str, str]] = field(default_factory=set)
 
 
 def port_key(name: str, slots: tuple[At, ...]) -> str:
+    """What a port is known by: h[t-1]."""
     return f"{name}[{','.join(map(str, slots))}]" if slots else name
 
 
@@ -116,8 +118,8 @@ def by_quantities(block: Block, roles: Roles, live: frozenset[str] = frozenset()
                     inside.gradient.add((source, f"q:{name}"))
         style = ROLE_FILL[roles.role[name]]
         label = quantity(name, block_position(name, block, roles.system))
-        inside.inner[f"q:{name}"] = Inner(f"q:{name}", "box", style, label, sources, name=string(label),
-                                          line=roles.line(name), mark=block_mark(name, block, roles.system))
+        inside.parts[f"q:{name}"] = Part(f"q:{name}", "box", style, sources, label, line=roles.line(name),
+                                         name=string(label), mark=block_mark(name, block, roles.system))
         inside.out[name] = f"q:{name}"
         if any(a.source == name and a.differentiable and a.target in live for a in roles.arrows):
             inside.gradient.add((f"q:{name}", ""))  # on its way out
@@ -186,19 +188,19 @@ class _Operations:
         return self.keys[node]
 
     def draw(self, node: Node, key: str, name: str) -> None:
-        shape, style, symbol, leaves = self.kind(node)
+        kind, style, symbol, leaves = self.kind(node)
         sources = list(dict.fromkeys(self.key(leaf) for leaf in leaves))
-        shape = "box" if len(sources) > ROUND_MOST else shape
+        kind = "box" if len(sources) > ROUND_MOST else kind
         line = self.roles.line(name) if name else "plain"
         label, caption = plain(symbol), quantity(name) if name else ()
-        if name and shape == "box":
+        if name and kind == "box":
             label, caption = (*label, Span(" "), *quantity(name)) if symbol else quantity(name), ()
         shown = self.roles.role.get(name) == "state"
-        self.inside.inner[key] = Inner(key, shape, style, label, sources, () if shown else caption, name, line,
-                                       block_mark(name, self.block, self.system) if name else None)
+        self.inside.parts[key] = Part(key, kind, style, sources, label, () if shown else caption, line, name,
+                                      block_mark(name, self.block, self.system) if name else None)
 
     def kind(self, node: Node) -> tuple[str, str, str, list[Node]]:
-        """(shape, style, symbol, the terms it reads) of an operation."""
+        """(kind, style, symbol, the terms it reads) of an operation."""
         args = [a for a in node.args if not self.is_fixed(a)]
         if node.op == "ref":
             return "box", "plain", "", [node]
@@ -269,27 +271,27 @@ class _Operations:
 
 def _merged(inside: Inside) -> Inside:
     """Where several boxes read the same values from outside, these meet in one box: [h; x]."""
-    groups: dict[tuple[str, ...], list[Inner]] = {}
-    for inner in inside.inner.values():
-        if inner.shape == "box":
-            entering = tuple(sorted(s for s in inner.sources if s in inside.ports))
+    groups: dict[tuple[str, ...], list[Part]] = {}
+    for part in inside.parts.values():
+        if part.kind == "box":
+            entering = tuple(sorted(s for s in part.sources if s in inside.ports))
             if len(entering) > 1:
-                groups.setdefault(entering, []).append(inner)
+                groups.setdefault(entering, []).append(part)
     for entering, users in groups.items():
         if len(users) < 2:
             continue
         ports = sorted((inside.ports[s] for s in entering), key=lambda p: not p.state)
-        key = f"m{len(inside.inner)}"
+        key = f"m{len(inside.parts)}"
         label: tuple[Span, ...] = (Span("["),)
         for k, port in enumerate(ports[:FEW]):
             label += (*((Span("; "),) if k else ()), *quantity(port.name))
         label += (Span("; …]" if len(ports) > FEW else "]"),)
-        for inner in users:
-            inner.sources = [key, *(s for s in inner.sources if s not in entering)]
-            back = {s for s in entering if (s, inner.key) in inside.gradient}
-            inside.gradient |= {(s, key) for s in back} | ({(key, inner.key)} if back else set())
-        merge = Inner(key, "box", "merge", label, [p.key for p in ports], name=string(label))
-        inside.inner = {**inside.inner, key: merge}
+        for part in users:
+            part.sources = [key, *(s for s in part.sources if s not in entering)]
+            back = {s for s in entering if (s, part.key) in inside.gradient}
+            inside.gradient |= {(s, key) for s in back} | ({(key, part.key)} if back else set())
+        merge = Part(key, "box", "merge", [p.key for p in ports], label, name=string(label))
+        inside.parts = {**inside.parts, key: merge}
     return inside
 
 

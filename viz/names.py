@@ -31,6 +31,7 @@ class Arrow:
 
     @property
     def shifts(self) -> dict[str, int]:
+        """Index -> by how much it is shifted, where it is."""
         return {s.index: s.offset for s in self.slots if s.anchor == "free" and s.offset}
 
 

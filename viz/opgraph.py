@@ -11,12 +11,13 @@ from pathlib import Path
 
 import graphviz
 
-from tinygrad_rnn.errors import BadFile, BadType, BadValue
+from tinygrad_rnn.arguments import whole
+from tinygrad_rnn.errors import BadFile, BadType
+from tinygrad_rnn.files import with_ending, write_atomic
 from tinygrad_rnn.node import Node, walk
 
 from .arguments import known_only
 from .collapse import OpBox, arrow_count, boxes, collapsed, shared
-from .files import replaced, target
 from .scopes import is_step
 from .style import FAINT, FILLS, FONT
 from .write_dot import attributes, quoted
@@ -50,7 +51,7 @@ def op_graph(roots: Node | Iterable[Node], path: str | os.PathLike[str], title: 
         if not isinstance(root, Node):
             raise BadType(f"an op graph is drawn of nodes, not of {type(root).__name__}")
     _check(collapse, scopes)
-    file, ending = target(path, ENDINGS)
+    file, ending = with_ending("a picture", path, ENDINGS)
     drawn = ending != ".dot"
     if drawn and shutil.which("dot") is None:
         raise BadFile("drawing an op graph needs Graphviz, and its program dot is not on the PATH: install it "
@@ -58,12 +59,12 @@ def op_graph(roots: Node | Iterable[Node], path: str | os.PathLike[str], title: 
     text = op_dot(roots, title, LARGEST if drawn and collapse is None else collapse, scopes,
                   LONGEST if drawn else math.inf)
     if not drawn:
-        return replaced(file, lambda f: _write(f, text.encode()))
+        return write_atomic(file, text.encode())
     try:
         picture = _laid_out(text, ending[1:])
     except (graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
         raise BadFile(f"dot could not draw {str(file)!r}: {error}") from error
-    return replaced(file, lambda f: _write(f, picture))
+    return write_atomic(file, picture)
 
 
 def _laid_out(text: str, kind: str) -> bytes:
@@ -79,16 +80,9 @@ def _laid_out(text: str, kind: str) -> bytes:
 
 def _check(collapse: object, scopes: object) -> None:
     if collapse is not None:
-        if isinstance(collapse, bool) or not isinstance(collapse, int):
-            raise BadType(f"collapse is a whole number of boxes, not {collapse!r}")
-        if collapse < 1:
-            raise BadValue(f"collapse is at least 1 box, not {collapse}")
+        whole("collapse", collapse, at_least=1)
     if scopes is not None and not isinstance(scopes, Mapping):
         raise BadType(f"scopes are names by node, {{node: name}}, not {type(scopes).__name__}")
-
-
-def _write(file: Path, data: bytes) -> None:
-    file.write_bytes(data)
 
 
 def op_dot(roots: Sequence[Node], title: str | None = None, most: int | None = None,

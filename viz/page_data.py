@@ -36,6 +36,7 @@ class Table:
         self.found: dict[Hashable, int] = {}
 
     def number(self, row: Json) -> int:
+        """The place of a row, which is added where it is new."""
         key = json.dumps(row, ensure_ascii=True, sort_keys=True)
         if key not in self.found:
             self.found[key] = len(self.rows)
@@ -171,6 +172,7 @@ class Data:
     # -- words -------------------------------------------------------------------------------------
 
     def label(self, label: Label) -> int:
+        """The number of a label."""
         return self.labels.number(spans(label))
 
     def note(self, n: Note, at: Point) -> Json:
@@ -182,9 +184,11 @@ class Data:
                 n.anchor, *plate]
 
     def ink(self, colour: str) -> int:
+        """The number of a colour."""
         return self.inks.setdefault(colour, len(self.inks))
 
     def kind(self, style: str) -> int:
+        """The number of a style."""
         self.fills.setdefault(style)
         return list(self.fills).index(style)
 

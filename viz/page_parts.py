@@ -34,10 +34,12 @@ class Part:
 
     @property
     def body(self) -> Shape:
+        """The shape that stands for it."""
         return self.panel or self.shapes[0]
 
     @property
     def is_backward(self) -> bool:
+        """Does it show a recurrence that runs backward?"""
         return self.body.style in BACKWARD
 
 

@@ -25,14 +25,14 @@ class Plan:
     """
 
     def __init__(self, inside: Inside, states: dict[str, str], leaving: list[str], roomy: bool = False):
-        self.inside, self.inner, self.beyond = inside, inside.inner, 0 if roomy else 1
+        self.inside, self.parts, self.beyond = inside, inside.parts, 0 if roomy else 1
         order = list(dict.fromkeys(states.values()))  # of a state's ports the nearest step's first: it runs straight
         near = sorted(states, key=lambda key: (order.index(states[key]), abs(inside.ports[key].shift)))
         self.states, self.leaving = {key: states[key] for key in near}, leaving
         self.name_of = {key: q for q, key in inside.out.items()}
         self.users: dict[str, list[str]] = {}
-        for key, inner in self.inner.items():
-            for s in inner.sources:
+        for key, part in self.parts.items():
+            for s in part.sources:
                 self.users.setdefault(s, []).append(key)
         self.rank: dict[str, int] = {}
         self.row: dict[str, int] = {}
@@ -52,21 +52,22 @@ class Plan:
         return source in self.inside.ports and source not in self.states
 
     def entry_rank(self, source: str) -> int:
+        """The column of the first part that reads a port."""
         return min(self.rank[u] for u in self.users[source])
 
     # -- ranks -------------------------------------------------------------------------------------
 
     def _ranks(self) -> None:
         graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_nodes_from(self.inner)
-        graph.add_edges_from((s, k) for k, inner in self.inner.items() for s in inner.sources if s in self.inner)
-        number = {key: k for k, key in enumerate(self.inner)}
+        graph.add_nodes_from(self.parts)
+        graph.add_edges_from((s, k) for k, part in self.parts.items() for s in part.sources if s in self.parts)
+        number = {key: k for k, key in enumerate(self.parts)}
         self.order = list(nx.lexicographical_topological_sort(graph, key=number.__getitem__))
         for key in self.order:
-            self.rank[key] = 1 + max((self.rank.get(s, 0) for s in self.inner[key].sources), default=0)
+            self.rank[key] = 1 + max((self.rank.get(s, 0) for s in self.parts[key].sources), default=0)
         for key in reversed(self.order):  # what reads from outside alone stands right before what reads it
             later = [self.rank[u] for u in self.users.get(key, [])]
-            if later and self.inner[key].style != "merge" and not any(s in self.inner for s in self.inner[key].sources):
+            if later and self.parts[key].style != "merge" and not any(s in self.parts for s in self.parts[key].sources):
                 self.rank[key] = min(later) - 1
         self.last = max(self.rank.values(), default=0)
 
@@ -82,9 +83,9 @@ class Plan:
     def highway(self, state: str) -> list[str]:
         """A state's port and the circles, or the one box, through which it goes to its next step; or []."""
         goal = self.inside.out[state]
-        straight = {k for k, i in self.inner.items() if i.shape == "circle"} | {goal}
+        straight = {k for k, i in self.parts.items() if i.kind == "circle"} | {goal}
         graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_edges_from((s, k) for k in straight for s in self.inner[k].sources
+        graph.add_edges_from((s, k) for k in straight for s in self.parts[k].sources
                              if s in straight or self.states.get(s) == state)
         for port in [port for port, q in self.states.items() if q == state][:1]:
             if port in graph and goal in graph and nx.has_path(graph, port, goal):
@@ -107,7 +108,7 @@ class Plan:
                 if key not in self.row:
                     self.row[key] = row
                     self._own(key, row, self.rank[key], self.last + 1)
-                    self.inner[key].line = self.inner[self.inside.out[q]].line
+                    self.parts[key].line = self.parts[self.inside.out[q]].line
         for k, q in enumerate(q for q in paths if q not in straight):
             self.rail[q] = FLOOR + k
         for k, (port, q) in enumerate(self.states.items()):
@@ -152,13 +153,13 @@ class Plan:
         low, high = self.rank[key], max(self.rank[key], self.end(key) - self.beyond)
         name = self.name_of.get(key)
         wishes = [self.rail[name]] if name in self.rail else []
-        wishes += [self.row[s] for s in self.inner[key].sources if s in self.row and self.users[s] == [key]
+        wishes += [self.row[s] for s in self.parts[key].sources if s in self.row and self.users[s] == [key]
                    and self.name_of.get(s) not in self.leaving]
         leaves = name in self.leaving and name not in self.rail  # then its row goes to the border, clear of rails
         high = self.last + 1 if leaves else high
         # A state stands in no other state's way out: two that change places could not pass each other.
         barred = {row for q, row in self.rail.items() if name in self.rail and q != name}
-        read = {s for s in self.inner[key].sources if self.users[s] == [key]}
+        read = {s for s in self.parts[key].sources if self.users[s] == [key]}
         for row in wishes:
             if row >= top and row not in barred and self._free(key, row, low, high, read):
                 return row

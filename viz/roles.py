@@ -49,6 +49,7 @@ class Roles:
     blocks: tuple[Block, ...]
 
     def block_of(self, name: str) -> Block:
+        """The block that computes a quantity within its range."""
         return next(b for b in self.blocks if name in b.quantities and not b.boundary)
 
     def line(self, name: str) -> str:
@@ -60,6 +61,7 @@ class Roles:
 
 
 def roles(system: System) -> Roles:
+    """What every quantity of a system is for, and which quantities are drawn as one block."""
     found = arrows(system)
     data = frozenset(declarations(system))
     groups = components(system, [a for a in found if a.source not in data])

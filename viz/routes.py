@@ -80,9 +80,11 @@ class Routes(Standing):
         return (2 * column + 1) * FAR + dx
 
     def port_y(self, box: Box, place: Place) -> float:
+        """The height of a port, while rows are far apart."""
         return (2 * box.row + 1) * FAR + self.dy[box.key] + box.template.h / 2 - place.y
 
     def gutter(self, box: Box, side: str) -> int:
+        """The number of the gutter at a side of a box."""
         if box.column is None:
             return sum(box.among) // 2 + 1
         if box.column in (FIRST, LAST):
@@ -174,6 +176,7 @@ class Routes(Standing):
             tracks.settle(self.view.track - NEAR)
 
     def note(self, net: str, hops: list[Hop], start: tuple[Box, Place], end: tuple[Box, Place]) -> None:
+        """Note in the channels and gutters of a way where it enters and leaves them."""
         for k, (kind, number) in enumerate(hops):
             if kind == "gutter" and self.exact:
                 continue
@@ -193,6 +196,7 @@ class Routes(Standing):
     # -- measures ----------------------------------------------------------------------------------
 
     def measure(self) -> None:
+        """How wide gutters and columns are, and how high channels and rows."""
         track = self.view.track
         labels = [max(width(li.label, SMALL), width(li.adjoint, SMALL)) for li in self.view.links if li.sideways]
         self.label_room = max(labels, default=0.0) + (26 if any(labels) else 0)

@@ -54,9 +54,11 @@ class Shape:
 
     @property
     def centre(self) -> Point:
+        """The middle."""
         return self.x + self.w / 2, self.y + self.h / 2
 
     def mirrored(self, width: float) -> Shape:
+        """The shape in a scene of that width, left and right exchanged."""
         return replace(self, x=width - self.x - self.w)
 
     def on_border(self, p: Point, near: float = 0.6) -> bool:
@@ -94,6 +96,7 @@ class Wire:
     phase: float = 0.0
 
     def mirrored(self, width: float) -> Wire:
+        """The wire in a scene of that width, left and right exchanged."""
         return replace(self, points=tuple((width - x, y) for x, y in self.points))
 
 

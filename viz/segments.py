@@ -8,7 +8,8 @@ from typing import Any
 
 import networkx as nx
 
-from tinygrad_rnn.errors import BadName, BadType, BadValue
+from tinygrad_rnn.arguments import whole
+from tinygrad_rnn.errors import BadName, BadValue
 from tinygrad_rnn.system import System
 
 from .roles import Block, Roles
@@ -32,26 +33,18 @@ def counted(steps: Any, system: System) -> Totals:
     Raises `BadType`, `BadValue` or `BadName`.
     """
     if not isinstance(steps, Mapping):
-        return _count("steps", steps)
+        return whole("steps", steps, at_least=1)
     found: dict[str, tuple[str, int]] = {}
     for index, count in steps.items():
         if index not in system.ranges or index in system.static:
             known = ", ".join(i for i in system.ranges if i not in system.static) or "none"
             raise BadName(f"steps names {index!r}; the indices that have steps are {known}")
-        number = _count(f"steps of {index}", count)
+        number = whole(f"steps of {index}", count, at_least=1)
         other, first = found.setdefault(system.range_of(index), (index, number))
         if first != number:
             raise BadValue(f"{other} and {index} run over the same range, which cannot have both {first} and {number} "
                            "steps")
     return {name: of[1] for name, of in found.items()}
-
-
-def _count(what: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise BadType(f"{what} is a whole number, or a dict of them by index, not {value!r}")
-    if value.__index__() < 1:
-        raise BadValue(f"{what} is at least 1, not {value}")
-    return int(value.__index__())
 
 
 class Segments:
@@ -90,6 +83,7 @@ class Segments:
         return self.system.range_of(block.column) if block.column else ""
 
     def of(self, block: Block) -> Steps:
+        """Which positions of a block's range are drawn."""
         return self.steps[self.range_of(block)]
 
     def column(self, block: Block, slot: int) -> int:

@@ -37,6 +37,7 @@ class Stamps:
             scene.wires.append(_copy(new, gradient=False) if ends and w.points[-1] in ends else new)
 
     def told(self, t: Template) -> list[bool]:
+        """Of the panels, shapes and wires of a template: do they name a position, and so differ from step to step?"""
         if id(t) not in self.known:
             items = [(s.name, s.label) for s in (*t.panels, *t.shapes)] + [(w.name, w.adjoint) for w in t.wires]
             self.known[id(t)] = [_is_told(name) or any(_is_told(span.text) for span in label) for name, label in items]

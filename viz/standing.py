@@ -30,6 +30,7 @@ class Standing:
         self.beside()
 
     def show(self, view: View) -> None:
+        """Go over to a view, which may differ in its boxes."""
         self.view, self.boxes = view, list(view.boxes.values())
         self.facing = {FIRST: 1, LAST: -1, **view.ends}
         fed = {link.target for link in view.links}
@@ -65,24 +66,35 @@ class Standing:
         self.reach_left, self.reach_right = [30.0] * self.n, [30.0] * self.n
         self.rise, self.sink = [0.0] * self.view.rows, [0.0] * self.view.rows
         self.end_width = dict.fromkeys(self.facing, 0.0)
-        for (row, column), found in cells.items():
-            if column in self.facing:
-                continue
-            aside, apart = self.dodged.get(row, (0.0, 0.0))
-            central = [b for b in found if b.key not in self.given] or found
-            at = -(sum(b.template.w for b in central) + (APART + apart) * (len(central) - 1)) / 2
-            at = self.aside.get(row, at - PAST) + PAST
-            at += self.off.get(found[0].key, 0.0) + aside
-            left = at
-            # What is given stands to the right of what is computed, in the order in which it enters.
-            for box in sorted(found, key=lambda b: (b not in central, self.leads.get(b.key, 0.0))):
-                self.dx[box.key] = at + box.template.w / 2
-                at += box.template.w + APART + apart
-                self.dy[box.key] = 0.0
-                self.reach(row, box)
-            if isinstance(column, int):
-                self.reach_left[column] = max(self.reach_left[column], -left)
-                self.reach_right[column] = max(self.reach_right[column], at - APART - apart)
+        for (row, spot), found in cells.items():
+            if spot not in self.facing:
+                self.side_by_side(row, spot, found)
+        self.loops()
+        for (row, spot), found in cells.items():
+            if isinstance(spot, int) and spot in self.facing:
+                self.initial(row, spot, found)
+        self.even()
+
+    def side_by_side(self, row: int, spot: int | tuple[int, int], found: list[Box]) -> None:
+        """What is computed stands around the middle, what is given to the right of it in the order in which it enters.
+        """
+        aside, apart = self.dodged.get(row, (0.0, 0.0))
+        central = [b for b in found if b.key not in self.given] or found
+        at = -(sum(b.template.w for b in central) + (APART + apart) * (len(central) - 1)) / 2
+        at = self.aside.get(row, at - PAST) + PAST
+        at += self.off.get(found[0].key, 0.0) + aside
+        left = at
+        for box in sorted(found, key=lambda b: (b not in central, self.leads.get(b.key, 0.0))):
+            self.dx[box.key] = at + box.template.w / 2
+            at += box.template.w + APART + apart
+            self.dy[box.key] = 0.0
+            self.reach(row, box)
+        if isinstance(spot, int):
+            self.reach_left[spot] = max(self.reach_left[spot], -left)
+            self.reach_right[spot] = max(self.reach_right[spot], at - APART - apart)
+
+    def loops(self) -> None:
+        """Room for arcs and their labels to the right of the boxes that have them."""
         self.arc: dict[str, float] = {}
         for loop in self.view.loops:
             box = self.view.boxes[loop.box]
@@ -90,9 +102,9 @@ class Standing:
             if box.column is not None:
                 arc = self.dx[box.key] + box.template.w / 2 + self.arc[box.key]
                 self.reach_right[box.column] = max(self.reach_right[box.column], arc)
-        for (row, column), found in cells.items():
-            if isinstance(column, int) and column in self.facing:
-                self.initial(row, column, found)
+
+    def even(self) -> None:
+        """Columns of one segment reach equally far; those of initial values as far as what stands in them."""
         for first, last in self.view.segments or ((0, self.n - 1),):
             shown = [c for c in range(first, last + 1) if self.view.columns[c] != "…"]
             for reach in (self.reach_left, self.reach_right):
@@ -135,5 +147,6 @@ class Standing:
             self.reach(row, box)
 
     def reach(self, row: int, box: Box) -> None:
+        """Make the row high enough for a box."""
         self.rise[row] = max(self.rise[row], self.dy[box.key] + box.template.h / 2)
         self.sink[row] = max(self.sink[row], box.template.h / 2 - self.dy[box.key])

@@ -10,7 +10,10 @@ GAP = "…"
 
 @dataclass(frozen=True)
 class Steps:
-    """total positions of an index of which `shown` are drawn, "" standing for those left out."""
+    """Those of the positions 1..total of an index that are drawn, None standing for those that are left out.
+
+    capital: how the last one is written where some are left out.
+    """
 
     total: int
     shown: tuple[int | None, ...]
@@ -18,13 +21,20 @@ class Steps:
 
     @classmethod
     def of(cls, total: int, elide: bool, capital: str) -> Steps:
+        """All positions; with `elide`, of many only the first two and the last."""
         if elide and total > MOST:
             return cls(total, (1, 2, None, total), capital)
         return cls(total, tuple(range(1, total + 1)), capital)
 
     @property
     def elided(self) -> bool:
-        return len(self.shown) < self.total
+        """Are some left out?"""
+        return None in self.shown
+
+    @property
+    def positions(self) -> list[int]:
+        """What is drawn, without the gaps."""
+        return [p for p in self.shown if p is not None]
 
     def slot(self, position: int) -> int | None:
         """The place among `shown` of a position in 1..total, that of the gap where it is left out."""
@@ -33,10 +43,12 @@ class Steps:
         return self.shown.index(position if position in self.shown else None)
 
     def label(self, position: int | None) -> str:
+        """A position, or a gap, as it is written above its column."""
         if position is None:
             return GAP
         return self.capital if self.elided and position == self.total else str(position)
 
     @property
     def labels(self) -> list[str]:
+        """What is written above each column."""
         return [self.label(p) for p in self.shown]

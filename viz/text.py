@@ -58,10 +58,12 @@ def decimal(value: float) -> str:
 
 
 def plain(text: str) -> Label:
+    """Upright text as a label."""
     return (Span(clean(text)),)
 
 
 def slot_text(slots: Iterable[At]) -> str:
+    """Positions as they are written in brackets, with a minus that is one."""
     return ",".join(str(s) for s in slots).replace("-", "−")
 
 
@@ -83,10 +85,12 @@ def quantity(name: str, position: str = "") -> Label:
 
 
 def filled_text(text: str, column: str, row: str) -> str:
+    """A text with its positions."""
     return text.replace(COLUMN, column).replace(ROW, row)
 
 
 def filled(label: Label, column: str, row: str) -> Label:
+    """A label with its positions."""
     return tuple(replace(s, text=filled_text(s.text, column, row)) for s in label)
 
 

@@ -24,6 +24,7 @@ class Unit:
 
     @property
     def key(self) -> str:
+        """What it is known by."""
         return self.block.name + (f"@{self.layer}" if self.block.row else "")
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.arrays import to_numpy
 from tinygrad_rnn.errors import BadName, BadType, BadValue
+from tinygrad_rnn.feeds import lengths_by_index
 from tinygrad_rnn.system import Quantity, System
 
 from .scene import Mark
@@ -25,9 +27,7 @@ class Values:
                  example: int = 0):
         if not isinstance(arrays, Mapping):
             raise BadType(f"values are what run or trace gives, a dict of arrays by name, not {type(arrays).__name__}")
-        if isinstance(example, bool) or not hasattr(example, "__index__"):
-            raise BadType(f"example is a whole number, not {example!r}")
-        self.system, self.example = system, example.__index__()
+        self.system, self.example = system, whole("example", example, at_least=0)
         self.adjoints = dict(getattr(arrays, "adjoints", {}) if adjoints is None else adjoints)
         known = {**{name: name for name in system.quantities}, **{a: name for name, a in self.adjoints.items()}}
         self.arrays: dict[str, np.ndarray] = {}
@@ -38,15 +38,14 @@ class Values:
         self.sizes = self._sizes(getattr(arrays, "lengths", None))
 
     def _checked(self, name: str, array: np.ndarray, q: Quantity) -> np.ndarray:
-        batched = q.batched or q.role == "input"
-        needed = len(q.slots) + batched
+        needed = len(q.slots) + q.batched
         coded = array.dtype.kind in "iu" and len(q.type.shape) == 1 and array.ndim == needed  # a class for a vector
         if array.ndim < needed or array.shape[needed:] != (() if coded else q.type.shape):
-            raise BadValue(f"the values of {name} have shape {array.shape}; {'batch, ' if batched else ''}"
+            raise BadValue(f"the values of {name} have shape {array.shape}; {'batch, ' if q.batched else ''}"
                            f"{', '.join(q.slots) or 'no index'} and features of shape {q.type.shape} are expected")
-        if batched and not 0 <= self.example < len(array):
-            raise BadValue(f"example is one of 0 to {len(array) - 1}, the examples of {name}, not {self.example!r}")
-        return array[self.example] if batched else array
+        if q.batched:
+            whole(f"example, one of {name},", self.example, at_least=0, at_most=len(array) - 1)
+        return array[self.example] if q.batched else array
 
     def _sizes(self, lengths: Any) -> dict[str, int]:
         """How many positions each index has for the example."""
@@ -56,9 +55,8 @@ class Values:
             if q is not None:
                 for index, size in zip(q.slots, array.shape, strict=False):
                     found.setdefault(index, size)
-        given = lengths if isinstance(lengths, Mapping) else {"t": lengths} if lengths is not None else {}
         for index in found:
-            for named, by_example in given.items():
+            for named, by_example in lengths_by_index(self.system, lengths).items():
                 if self.system.range_of(index) == self.system.range_of(named):
                     found[index] = int(to_numpy(by_example)[self.example])
         return found

@@ -15,6 +15,7 @@ def quoted(text: str) -> str:
 
 
 def attributes(pairs: Iterable[tuple[str, str]]) -> str:
+    """A list of attributes in brackets."""
     return "[" + ", ".join(f"{k}={quoted(v)}" for k, v in pairs) + "]"
 
 

@@ -14,7 +14,7 @@ import tinygrad_rnn as tr
 from tinygrad_rnn.errors import BadFile
 
 ROOT = Path(__file__).resolve().parents[2]
-ARCHIVES = ROOT / "data"
+ARCHIVES = (ROOT if (ROOT / "Makefile").is_file() else Path()) / "data"  # where it is installed: of the current folder
 
 
 class NotInstalled(tr.Error, ImportError):
@@ -29,7 +29,7 @@ def package(name: str, distribution: str | None = None) -> ModuleType:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise NotInstalled(f"this data set comes with the package {known}, not installed: pip install {known}, "
-                           "or for all data sets: pip install 'tinygrad-rnn[examples]'") from error
+                           "or for all data sets, in the folder of the project: pip install '.[examples]'") from error
 
 
 @contextmanager

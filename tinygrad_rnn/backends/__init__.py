@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterator
 from types import ModuleType
 
-from ..errors import BadValue, Error
-from ..ops.table import near
+from ..errors import BadValue, Error, near
 
 NAMES = ("numpy", "cupy")
 PRECISIONS = ("float32", "tf32", "bfloat16")

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy
@@ -22,6 +23,7 @@ from ..places import on_device
 
 name = "cupy"
 matrices = True  # cuBLAS takes matrices, so that plans lay operands out as such
+collects = True  # a program and its graphs hold each other, and the device's memory
 _broken: Exception | None = None
 try:
     import cupy as xp
@@ -275,11 +277,11 @@ def add_rows(out: Any, at: Any, rows: Any) -> None:
     xp.add.at(out, at, rows)
 
 
-def single_threaded() -> Any:
+def single_threaded() -> AbstractContextManager[object]:
     """A GPU has no threads of ours to limit."""
     return contextlib.nullcontext()
 
 
-def quiet() -> Any:
+def quiet() -> AbstractContextManager[object]:
     """A GPU raises no floating-point warnings."""
     return contextlib.nullcontext()

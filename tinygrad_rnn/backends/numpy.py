@@ -6,6 +6,7 @@ import functools
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as xp
@@ -18,6 +19,7 @@ from ..places import on_device
 
 name = "numpy"
 matrices = False  # compiled products take operands with any strides
+collects = False  # a plan that nobody uses is gone at once
 memory_errors: tuple[type[BaseException], ...] = (MemoryError,)
 TO_HOST = ("get", "cpu", "copy_to_host")  # how CuPy, PyTorch and Numba call it
 
@@ -162,12 +164,12 @@ def add_rows(out: Any, at: Any, rows: Any) -> None:
     out[where[starts]] = xp.add.reduceat(rows[order], starts, axis=0)
 
 
-def quiet() -> Any:
+def quiet() -> AbstractContextManager[object]:
     """Within it, arithmetic on padding raises no warnings."""
     return xp.errstate(all="ignore")
 
 
-def single_threaded() -> Any:
+def single_threaded() -> AbstractContextManager[object]:
     """Within it, products run on one thread; the setting from before comes back after it.
 
     A loop of small products gains little from a second thread, and loses tenfold where that has to wait for a core.

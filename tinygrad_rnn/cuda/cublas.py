@@ -30,8 +30,8 @@ def library() -> Any:
 
         return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
     except Exception as error:  # its own errors, those of ctypes, and a missing package come to the same
-        raise Error(f"cuBLAS cannot be loaded: {error}; it comes with pip install 'tinygrad_rnn[cuda12]' or [cuda13], "
-                    "and with CUDA's toolkit") from None
+        raise Error(f"cuBLAS cannot be loaded: {error}; it comes with the extras cuda12 and cuda13, and with CUDA's "
+                    "toolkit") from None
 
 
 class BlasError(Error):

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadName, BadType, BadValue
-from ..ops.table import near
+from ..errors import BadName, BadType, BadValue, near
 from .rows import examples, extent
 
 Over = Mapping[str, str | tuple[str, ...]]

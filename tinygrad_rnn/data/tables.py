@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadName, BadType, BadValue
-from ..ops.table import near
+from ..errors import BadName, BadType, BadValue, near
 from .rows import examples
 from .text import read_text
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from .. import backends
 from ..arguments import whole
-from ..errors import BadFile, BadName, BadType, BadValue
+from ..errors import BadFile, BadName, BadType, BadValue, near
 from ..files import write_atomic
-from ..ops.table import near
 from .text import read_text
 
 STORED = (str, int, float, bool, type(None))  # what JSON gives back as it was

@@ -29,6 +29,18 @@ class Group:
         """What its items write."""
         return [i.out for i in self.items]
 
+    def over(self, change: Callable[[Operand], Operand]) -> Group:
+        """The same instructions over other operands."""
+
+        def changed(term: Any) -> Any:
+            return change(term) if isinstance(term, Operand) else term
+
+        first, *others = [Fold(i.op, changed(i.arg), changed(i.out), i.fresh) if isinstance(i, Fold)
+                          else Map(i.op, tuple(map(changed, i.args)), changed(i.out), i.more) for i in self.items]
+        group = Group(first)
+        group.items += others
+        return group
+
     @property
     def dtype(self) -> str:
         """Of its numbers."""

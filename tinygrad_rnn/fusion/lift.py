@@ -9,7 +9,6 @@ An operand's array is NumPy's, also where the memory is a device's: then it is n
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..program import Block, Call, Moving
-from .scalar import SCALARS
+from .scalar import FOLDS, SCALARS
 
 FLOATS = ("float32", "float64")
 
@@ -30,6 +29,7 @@ class Operand:
         self.array, self.step = array, step
         self.dtype = array.dtype.name
         self.address = int(array.__array_interface__["data"][0])
+        self._reached: dict[int, tuple[int, int]] = {}
         self.low, self.high = self.reach()
 
     @functools.cached_property
@@ -40,11 +40,13 @@ class Operand:
 
     def reach(self, count: int = 1) -> tuple[int, int]:
         """The bytes it touches in `count` steps, as a range."""
-        low = high = self.address
-        moves = [*zip(self.array.shape, self.array.strides, strict=True), (count, self.step)]
-        for n, stride in moves:
-            low, high = low + min(0, (n - 1) * stride), high + max(0, (n - 1) * stride)
-        return low, high + self.array.itemsize
+        if count not in self._reached:
+            low = high = self.address
+            moves = [*zip(self.array.shape, self.array.strides, strict=True), (count, self.step)]
+            for n, stride in moves:
+                low, high = low + min(0, (n - 1) * stride), high + max(0, (n - 1) * stride)
+            self._reached[count] = low, high + self.array.itemsize
+        return self._reached[count]
 
     def view(self, array: np.ndarray) -> Operand:
         """Another view that moves alike."""
@@ -272,15 +274,16 @@ def _reduction(name: str, args: list[Any], memory: Memory) -> list[Instruction] 
     out = args[2] if name == "max" else args[3]
     if not isinstance(source, Operand) or not fits(memory, source, out) or not source.dtype == out.dtype in FLOATS:
         return None
-    return _folded("max" if name == "max" else "sum", source, axes, out, memory, name == "mean")
+    return reduced("max" if name == "max" else "sum", source, axes, out, memory, name == "mean")
 
 
-def _folded(op: str, source: Operand, axes: tuple[int, ...], out: Operand, memory: Memory, mean: bool = False
+def reduced(op: str, source: Operand, axes: tuple[int, ...], out: Operand, memory: Memory, mean: bool = False
             ) -> list[Instruction]:
+    """out = the sum or the maximum of source over some of its axes, with or without them; or the mean."""
     kept = tuple(1 if k in axes else n for k, n in enumerate(source.array.shape))
     small = out.view(_reshaped(out.array, kept))
     wide = out.view(np.broadcast_to(small.array, source.array.shape))
-    start = Map("copy", (0.0 if op == "sum" else -math.inf,), small)
+    start = Map("copy", (FOLDS[op][0],), small)
     found: list[Instruction] = [start, Fold(op, source, wide)]
     if memory.fresh:
         found = [Fold(op, source, wide, fresh=True)] if source.array.size else [start]
@@ -315,7 +318,8 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
     order = [*lo[:-1], *summed, *lo[-1:]] if lo else summed
     strides = [dict(zip(own, o.array.strides, strict=True)) for o, own in ((a, la), (b, lb))]
     together = {x for own in strides for x, s in own.items() if s == out.array.itemsize}
-    if len(together) == 1 and together <= set(summed):  # as both lie in memory
+    whole = any(set(own) == set(order) for own in (la, lb)) and not memory.fresh
+    if (len(together) == 1 and together <= set(summed)) or whole:  # as both lie in memory, or the larger one does
         order.sort(key=lambda x: -max(abs(own.get(x, 0)) for own in strides))
     shape = tuple(sizes[x] for x in order)
 
@@ -326,7 +330,7 @@ def multiplied(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[s
     factors = tuple(o.view(np.broadcast_to(ordered(o, own), shape)) for o, own in ((a, la), (b, lb)))
     between = Operand(memory.empty(shape, out.array.dtype))
     axes = tuple(k for k, x in enumerate(order) if x in summed)
-    return [Map("multiply", factors, between), *_folded("sum", between, axes, out.view(ordered(out, lo)), memory)]
+    return [Map("multiply", factors, between), *reduced("sum", between, axes, out.view(ordered(out, lo)), memory)]
 
 
 RULES: dict[str, Rule] = {

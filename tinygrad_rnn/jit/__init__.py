@@ -6,8 +6,12 @@ Off by `TINYGRAD_RNN_JIT=0` or `tr.use_jit(False)`; so are the kernels that are 
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import os
+import re
+
+OLDEST = (0, 46)  # llvmlite before it writes pointers with types, which its own LLVM no longer reads
 
 _switch: dict[str, bool] = {}
 
@@ -29,5 +33,7 @@ def asked() -> bool:
 
 @functools.lru_cache(maxsize=1)
 def installed() -> bool:
-    """Is the compiler there?"""
-    return importlib.util.find_spec("llvmlite") is not None
+    """Is the compiler there, and new enough? Another package, such as Numba, may hold an older one."""
+    if importlib.util.find_spec("llvmlite") is None:
+        return False
+    return tuple(map(int, re.findall(r"\d+", importlib.metadata.version("llvmlite"))[:2])) >= OLDEST

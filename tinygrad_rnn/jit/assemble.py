@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..fusion.lift import FLOATS
 from ..fusion.passes import Pass
 from .elementwise import Access, Kernel
 from .gemm import lanes
 
 FAR = 2**17  # bytes of an operand, from which on a pass keeps to the order of memory
 NARROW = 8  # vectors beside each other, up to which sums along the axis before are done column by column
+WHOLE, SOME = 2**31, 16  # rows of a column at a time: all, or so many, which lie not too far from each other
 
 
 def assembled(p: Pass) -> tuple[Kernel, list[int]]:
     """The kernel and the record of a pass."""
     p = _in_order_of_memory(p)
     axes = p.axes
-    accesses = tuple(Access(o.dtype, _inner(o.array.itemsize, axes[-1][1][k]), len(axes) > 1 and axes[-2][1][k] == 0)
-                     for k, o in enumerate(p.operands))
-    width = _width(p.dtype, axes[-1][0], accesses)
-    columns = len(axes) > 1 and width > 1 and axes[-1][0] <= NARROW * width and all(
-        accesses[k].inner == 1 and accesses[k].still for k, _, _ in p.folds) and bool(p.folds)
+    accesses = tuple(_access(p, k) for k in range(len(p.operands)))
+    width = _width(p, accesses)
+    sums = [accesses[k] for k, _, _ in p.folds]
+    down = len(axes) > 1 and width > 1 and all(a.inner == 1 for a in sums) and any(a.still for a in sums)
+    columns = 0 if not down else WHOLE if axes[-1][0] <= NARROW * width else SOME
     return Kernel(len(axes), p.dtype, width, columns, p.reduced, accesses, p.steps, p.stores, p.folds), _record(p)
 
 
@@ -42,12 +44,21 @@ def _way(axis: tuple[int, tuple[int, ...]]) -> int:
     return max(map(abs, axis[1]))
 
 
-def _width(dtype: str, extent: int, accesses: tuple[Access, ...]) -> int:
+def _access(p: Pass, k: int) -> Access:
+    o, inner = p.operands[k], _inner(p.operands[k].array.itemsize, p.axes[-1][1][k])
+    before = p.axes[-2][1][k] if len(p.axes) > 1 else None
+    return Access(o.dtype, inner, before == 0, inner < 0 and before == o.array.itemsize and o.dtype in FLOATS)
+
+
+def _width(p: Pass, accesses: tuple[Access, ...]) -> int:
     """How many numbers are done at once: a vector of them, or the half where there are no more."""
+    extents = [n for n, _ in p.axes[-1:]]
     if any(a.inner < 0 for a in accesses):
-        return 1
-    width = lanes(dtype)
-    while width > 4 and extent <= width // 2:
+        if p.folds or not all(a.across for a in accesses if a.inner < 0):
+            return 1
+        extents = [n for n, _ in p.axes[-2:]]  # in squares
+    width = lanes(p.dtype)
+    while width > 4 and min(extents) <= width // 2:
         width //= 2
     return width
 

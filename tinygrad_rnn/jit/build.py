@@ -111,6 +111,12 @@ class Builder:
             found = ir.Function(self.module, ir.FunctionType(kind, [POINTER, I32, bits, kind]), name)
         return self.ir.call(found, [pointer, ir.Constant(I32, 1), mask, ir.Constant(kind, None)])
 
+    def put(self, slot: Any, kind: Any, pointer: Any, adds: Any, mask: Any = None) -> None:
+        """The vector in a slot to memory, where the mask is true; added to what is there, where `adds`."""
+        with self.ir.if_then(adds):
+            self.ir.store(self.ir.fadd(self.ir.load(slot, typ=kind), self.load(pointer, kind, mask)), slot)
+        self.store(self.ir.load(slot, typ=kind), pointer, mask)
+
     def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
         """A vector to memory, where the mask is true."""
         if mask is None:

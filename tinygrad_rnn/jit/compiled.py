@@ -14,15 +14,19 @@ from ..fusion.invariant import unchanging_first
 from ..fusion.lift import Foreign, Host, Product, Repeated, lifted
 from ..fusion.passes import passed
 from ..program import Block, Call
-from . import gemm, products
+from . import gemm, narrow, products
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
 from .hoist import hoisted
 from .native import KERNEL as NATIVE
 from .native import machine
-from .strips import striped
+from .stepwise import stepwise
+from .strips import Body, striped
+from .widen import widened
 
-KERNELS = {"gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows)}
+KERNELS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
+    "gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows),
+    "narrow": (narrow.FIELDS, narrow.make_narrow)}
 
 
 class Program:
@@ -30,8 +34,7 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        self.segmented = [striped((body, fused(body)) for body in hoisted(unchanging_first(
-            lifted(calls, products.RULES, Host())))) for calls in segments]
+        self.segmented = [_ordered(calls) for calls in segments]
         bodies = [pair for segment in self.segmented for pair in segment]
         self._needed = needs(bodies, public, owner)
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
@@ -115,6 +118,14 @@ class Program:
             action()
 
 
+def _ordered(calls: Sequence[Call | Block]) -> list[Body]:
+    """What the calls do, as units in the order and the form in which they are quick."""
+    bodies = lifted(calls, products.RULES, Host())
+    for better in (stepwise, unchanging_first, hoisted):
+        bodies = better(bodies)
+    return striped(widened([(body, fused(body)) for body in bodies]))
+
+
 def _pieces(units: Sequence[Unit]) -> list[Foreign | list[Unit]]:
     """Runs of units that are compiled, and between them one by one what stays in Python."""
     pieces: list[Foreign | list[Unit]] = []
@@ -135,12 +146,14 @@ def _in_turns(count: int, actions: Sequence[Callable[[int], None]]) -> None:
 
 
 def _product(unit: Product, scratch: np.ndarray) -> tuple[int, list[int]]:
-    fields, make = KERNELS[unit.kernel]
+    kind, *columns = unit.kernel.split()
+    fields, make = KERNELS[kind]
     at = {**unit.fields, "scratch": scratch.ctypes.data}
     for name, o in (("a", unit.a), ("b", unit.b), ("c", unit.out)):
         at |= {name: o.address, f"{name}_step": o.step}
     dtype = unit.out.dtype
-    return machine().address(f"{unit.kernel} {dtype}", partial(make, dtype)), [at.get(f, 0) for f in fields]
+    address = machine().address(f"{unit.kernel} {dtype}", partial(make, dtype, *map(int, columns)))
+    return address, [at.get(f, 0) for f in fields]
 
 
 def _make_driver(module: ir.Module, name: str) -> None:

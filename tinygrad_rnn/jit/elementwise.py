@@ -12,6 +12,7 @@ from ..fusion.scalar import FOLDS, Terms
 from .build import FLOATS, I1, I8, POINTER, Builder, i64
 from .gemm import BYTES, least
 from .scalar import Value, constant, is_truth
+from .shuffles import transposed
 
 ITEM = {**BYTES, "bool": 1}
 TILE = 8
@@ -22,30 +23,31 @@ class Access:
     """How a kernel reaches an operand.
 
     inner: along the innermost axis 1 (contiguous), 0 (the same number throughout) or -1 (with a stride);
-    still: has it no stride along the axis before that?
+    still: has it no stride along the axis before that? across: is it contiguous along that one?
     """
 
     dtype: str
     inner: int
     still: bool = False
+    across: bool = False
 
 
 @dataclass(frozen=True)
 class Kernel:
     """What one pass does, whatever the sizes.
 
-    axes: loops, the innermost last. lanes: numbers done at once. columns: whether the loop over the last axis goes
-    around that over the one before, so that what is summed along it stays in a register. reduced: how many of the last
-    axes are summed into one number. steps: ("load", operand), ("const", number), ("truth", step) or (name in SCALARS,
-    step, ...).
-    stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is
-    folded. A record holds the axes' extents, then for each operand its address, its step and its strides in bytes.
+    axes: loops, the innermost last. lanes: numbers done at once. columns: how many positions of the axis before the
+    last (0: none) are done for each vector of the last, so that what is summed along it stays in a register. reduced:
+    how many of the last axes are summed into one number. steps: ("load", operand), ("const", number), ("truth", step)
+    or (name in SCALARS, step, ...). stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand
+    has no stride along what is folded. A record holds the axes' extents, then for each operand its address, its step
+    and its strides in bytes.
     """
 
     axes: int
     dtype: str
     lanes: int
-    columns: bool
+    columns: int
     reduced: int
     accesses: tuple[Access, ...]
     steps: tuple[tuple[Any, ...], ...]
@@ -80,6 +82,9 @@ class _Writer:
         self.sums = {operand: b.ir.alloca(self.vector) for operand, _, _ in self.kernel.folds
                      if self.kernel.columns and self._in_register(operand)}
         self.same: dict[int, Value] = {}
+        self.squares = {k: b.ir.bitcast(b.ir.alloca(self.vector, self.lanes), POINTER) for k, a in
+                        enumerate(self.kernel.accesses) if a.across and self.lanes > 1}
+        self.row: Any = None
         self._loops(0, starts)
         b.finish()
 
@@ -99,40 +104,85 @@ class _Writer:
             self._innermost(pointers, self.extents[-1])
         elif axis == self.kernel.axes - 2 and self.kernel.columns:
             self._columns(axis, pointers)
+        elif axis == self.kernel.axes - 2 and self.squares:
+            self._tiles(axis, pointers, self.lanes)
         elif axis == self.kernel.axes - 2 and self.lanes == 1 and not (self.totals and self.kernel.reduced == 1):
-            self._tiles(axis, pointers)  # which does not pass by where the totals of single rows are kept
+            self._tiles(axis, pointers, TILE)  # which does not pass by where the totals of single rows are kept
         else:
             with self.b.loop(self.extents[axis]) as i:
                 self._loops(axis + 1, self._moved(pointers, axis, i))
 
-    def _tiles(self, axis: int, pointers: list[Any]) -> None:
+    def _tiles(self, axis: int, pointers: list[Any], side: int) -> None:
         """Two axes in small squares: where one operand runs along one and another along the other, lines of memory
         are used while they are in the cache."""
         b, (rows, columns) = self.b, self.extents[-2:]
-        with b.loop(rows, step=TILE) as row, b.loop(columns, step=TILE) as column:
+        with b.loop(rows, step=side) as row, b.loop(columns, step=side) as column:
             corner = self._moved(self._moved(pointers, axis, row), axis + 1, column)
-            height, width = (least(b, i64(TILE), b.ir.sub(n, at)) for n, at in ((rows, row), (columns, column)))
-            with b.loop(height) as i:
-                self._innermost(self._moved(corner, axis, i), width)
+            height, width = (least(b, i64(side), b.ir.sub(n, at)) for n, at in ((rows, row), (columns, column)))
+            if self.squares:
+                self._square(corner, axis, height, width)
+            else:
+                with b.loop(height) as i:
+                    self._innermost(self._moved(corner, axis, i), width)
+
+    def _square(self, corner: list[Any], axis: int, height: Any, width: Any) -> None:
+        """As many rows as a vector has numbers: what runs along columns is turned round in registers."""
+        b, side = self.b, self.lanes
+        whole = b.ir.and_(b.ir.icmp_signed("==", height, i64(side)), b.ir.icmp_signed("==", width, i64(side)))
+        with b.ir.if_else(whole) as (full, partly):
+            with full:
+                self._turned(corner, axis, i64(side), None, [None] * side)
+            with partly:
+                tall = b.mask(height, side)
+                self._turned(corner, axis, height, b.mask(width, side), [
+                    b.ir.select(b.ir.icmp_signed("<", i64(c), width), tall, ir.Constant(tall.type, None))
+                    for c in range(side)])
+
+    def _turned(self, corner: list[Any], axis: int, height: Any, row_mask: Any, column_masks: list[Any]) -> None:
+        for k in sorted({k for name, k, *_ in self.kernel.steps if name == "load"} & self.squares.keys()):
+            self._fetched(k, corner[k], column_masks)
+        with self.b.loop(height) as self.row:
+            here = self._moved(corner, axis, self.row)
+            self.same = self._broadcasts(here)
+            self._body(here, i64(0), row_mask)
+        for k in sorted({k for k, _ in self.kernel.stores} & self.squares.keys()):
+            self._put_back(k, corner[k], column_masks)
+
+    def _fetched(self, operand: int, pointer: Any, masks: list[Any]) -> None:
+        columns = [self.b.load(self._at(pointer, operand, i64(c)), self.vector, m) for c, m in enumerate(masks)]
+        for r, row in enumerate(transposed(self.b, columns)):
+            self.b.store(row, self._place(operand, i64(r)))
+
+    def _put_back(self, operand: int, pointer: Any, masks: list[Any]) -> None:
+        rows = [self.b.load(self._place(operand, i64(r)), self.vector) for r in range(self.lanes)]
+        for c, (column, mask) in enumerate(zip(transposed(self.b, rows), masks, strict=True)):
+            self.b.store(column, self._at(pointer, operand, i64(c)), mask)
+
+    def _place(self, operand: int, row: Any) -> Any:
+        """Where a row of an operand's square is."""
+        return self.b.offset(self.squares[operand], self.b.ir.mul(row, i64(self.lanes * BYTES[self.kernel.dtype])))
 
     def _in_register(self, operand: int) -> bool:
         access = self.kernel.accesses[operand]
         return access.inner == 1 and access.still
 
     def _columns(self, axis: int, pointers: list[Any]) -> None:
-        b, count = self.b, self.extents[-1]
+        b, count, rows = self.b, self.extents[-1], self.extents[axis]
         whole = b.ir.mul(b.ir.sdiv(count, i64(self.lanes)), i64(self.lanes))
-        with b.loop(whole, step=self.lanes) as i:
-            self._column(axis, self._along(pointers, i), None)
         rest = b.ir.sub(count, whole)
-        with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
-            self._column(axis, self._along(pointers, whole), b.mask(rest, self.lanes))
+        with b.loop(rows, step=self.kernel.columns) as first:
+            height = least(b, i64(self.kernel.columns), b.ir.sub(rows, first))
+            here = self._moved(pointers, axis, first)
+            with b.loop(whole, step=self.lanes) as i:
+                self._column(axis, self._along(here, i), height, None)
+            with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
+                self._column(axis, self._along(here, whole), height, b.mask(rest, self.lanes))
 
     def _along(self, pointers: list[Any], i: Any) -> list[Any]:
         return [self._at(p, k, i) for k, p in enumerate(pointers)]
 
-    def _column(self, axis: int, pointers: list[Any], mask: Any) -> None:
-        """One vector's width, all along the axis before the last."""
+    def _column(self, axis: int, pointers: list[Any], height: Any, mask: Any) -> None:
+        """One vector's width, so far along the axis before the last."""
         b = self.b
         self.same = {}
         for k, access in enumerate(self.kernel.accesses):
@@ -142,11 +192,10 @@ class _Writer:
         for operand, _, name in self.kernel.folds:
             if operand in self.sums:
                 b.ir.store(constant(self.vector, FOLDS[name][0]), self.sums[operand])
-        with b.loop(self.extents[axis]) as row:
+        with b.loop(height) as row:
             held = self.same
             here = self._moved(pointers, axis, row)
-            self.same = held | {k: self._broadcast(here[k], a) for k, a in enumerate(self.kernel.accesses)
-                                if a.inner == 0 and k not in held and ("load", k) in self.kernel.steps}
+            self.same = self._broadcasts(here) | held
             self._body(here, i64(0), mask)
             self.same = held
         self.same = {}
@@ -164,8 +213,7 @@ class _Writer:
 
     def _innermost(self, pointers: list[Any], count: Any) -> None:
         b = self.b
-        self.same = {k: self._broadcast(pointers[k], a) for k, a in enumerate(self.kernel.accesses)
-                     if a.inner == 0 and ("load", k) in self.kernel.steps}
+        self.same = self._broadcasts(pointers)
         whole = b.ir.mul(b.ir.sdiv(count, i64(self.lanes)), i64(self.lanes))
         with b.loop(whole, step=self.lanes) as i:
             self._body(pointers, i, None)
@@ -177,6 +225,10 @@ class _Writer:
     def _wide(self) -> Any:
         """Totals along the innermost axis are kept in double precision."""
         return ir.VectorType(FLOATS["float64"], self.lanes)
+
+    def _broadcasts(self, pointers: list[Any]) -> dict[int, Value]:
+        return {k: self._broadcast(pointers[k], a) for k, a in enumerate(self.kernel.accesses)
+                if a.inner == 0 and ("load", k) in self.kernel.steps}
 
     def _broadcast(self, pointer: Any, access: Access) -> Value:
         if access.dtype == "bool":
@@ -207,6 +259,8 @@ class _Writer:
     def _load(self, pointer: Any, operand: int, i: Any, mask: Any) -> Value:
         if operand in self.same:
             return self.same[operand]
+        if operand in self.squares:
+            return Value(self.b, self.b.load(self._place(operand, self.row), self.vector))
         if self.kernel.accesses[operand].dtype == "bool":
             kind = ir.VectorType(I8, self.lanes)
             bytes_ = self.b.load(self._at(pointer, operand, i), kind, mask)
@@ -217,6 +271,8 @@ class _Writer:
         if self.kernel.accesses[operand].dtype == "bool":
             bits = self._truth(value).v
             self.b.store(self.b.ir.zext(bits, ir.VectorType(I8, self.lanes)), self._at(pointer, operand, i), mask)
+        elif operand in self.squares:
+            self.b.store(self._number(value).v, self._place(operand, self.row))
         else:
             self.b.store(self._number(value).v, self._at(pointer, operand, i), mask)
 

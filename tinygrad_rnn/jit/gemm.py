@@ -15,6 +15,7 @@ from llvmlite import ir
 
 from .build import FLOATS, I64, POINTER, Builder, i64
 from .native import features
+from .shuffles import transposed
 
 BYTES = {"float32": 4, "float64": 8}
 CHUNK = 256  # positions of k that are done before the next rows of C, so that what B needs stays in the cache
@@ -142,10 +143,7 @@ def _micro(module: ir.Module, name: str, rows: int, vectors: int, dtype: str, ma
     for r in range(rows):
         for v in range(vectors):
             where = b.offset(b.offset(at.c, b.ir.mul(at.c_m, i64(r))), i64(v * count * size))
-            last = mask if v == vectors - 1 else None
-            with b.ir.if_then(add):
-                b.ir.store(b.ir.fadd(b.ir.load(tiles[r][v], typ=vector), b.load(where, vector, last)), tiles[r][v])
-            b.store(b.ir.load(tiles[r][v], typ=vector), where, last)
+            b.put(tiles[r][v], vector, where, add, mask if v == vectors - 1 else None)
     return b.finish()
 
 
@@ -274,7 +272,7 @@ def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
                 columns = [column(i64(c)) for c in range(side)]
                 block = [b.ir.select(inside, b.load(where, vector), ir.Constant(vector, None))
                          for inside, where in columns]
-                for k, row in enumerate(_transposed(b, block)):
+                for k, row in enumerate(transposed(b, block)):
                     b.store(row, b.offset(rows, b.ir.mul(row_bytes, i64(k))))
             with one_by_one, b.loop(height) as k, b.loop(i64(side)) as c:
                 inside, where = column(c)
@@ -283,18 +281,3 @@ def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
                 out = b.offset(b.offset(rows, b.ir.mul(k, row_bytes)), b.ir.mul(c, i64(size)))
                 b.ir.store(value, out, align=size)
     return b.finish()
-
-
-def _transposed(b: Builder, rows: list[Any]) -> list[Any]:
-    """The transpose of a square block, a vector a row: blocks of 1, 2, 4, ... change places across the diagonal."""
-    rows, side, step = list(rows), len(rows), 1
-    while step < side:
-        kept = [k if not k & step else side + k - step for k in range(side)]
-        other = [k + step if not k & step else side + k for k in range(side)]
-        for i in range(side):
-            if not i & step:
-                pair = rows[i], rows[i | step]
-                rows[i], rows[i | step] = (b.ir.shuffle_vector(*pair, ir.Constant(ir.VectorType(ir.IntType(32), side),
-                                                                                  mask)) for mask in (kept, other))
-        step *= 2
-    return rows

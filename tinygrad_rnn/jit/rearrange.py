@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.numpy import pointer
 from ..fusion.fuse import Group
-from ..fusion.lift import FLOATS, Map, Operand
+from ..fusion.lift import Map, Operand
 from ..fusion.passes import passed
 from .assemble import assembled
 from .native import KERNEL, machine
@@ -16,14 +17,14 @@ from .native import KERNEL, machine
 
 def rearrange(out: np.ndarray, a: np.ndarray) -> None:
     """out = a, of the same shape."""
-    if out.dtype != a.dtype or out.dtype.name not in FLOATS:
+    if out.dtype != a.dtype or out.dtype.char not in "fd":
         np.copyto(out, a, "unsafe")
         return
-    kernel, positions, record = _kernel(out.shape, out.strides, a.strides, out.dtype.name)
+    kernel, positions, record = _kernel(out.shape, out.strides, a.strides, out.dtype.char)
     numbers = record.copy()
     for array, at in zip((a, out), positions, strict=True):
-        numbers[at] = array.ctypes.data
-    kernel(numbers.ctypes.data, 0)
+        numbers[at] = pointer(array)
+    kernel(pointer(numbers), 0)
 
 
 @functools.lru_cache(maxsize=256)

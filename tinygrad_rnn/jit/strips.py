@@ -10,10 +10,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..fusion.fuse import Group, Unit, conflict
-from ..fusion.lift import Fold, Map, Operand, Product, Repeated, Table
+from ..fusion.lift import Fold, Operand, Product, Repeated, Table
 from .gemm import CHUNK
 
 STRIP = 2**18  # bytes that are read in a strip, so that they stay in a core's own cache
@@ -39,22 +38,18 @@ class _Cut:
     def strip(self, first: int, count: int, step: int = 0, again: bool = True) -> Unit:
         """Positions first to first + count, `step` further each time. again: what there is already is added to."""
 
-        def cut(term: Any) -> Any:
-            if term not in self.axes:
-                return term
-            axis = self.axes[term]
+        def cut(o: Operand) -> Operand:
+            if o not in self.axes:
+                return o
+            axis = self.axes[o]
             key = (slice(None),) * axis + (slice(first, first + count),)
-            return Operand(term.array[key], step * term.array.strides[axis])
+            return Operand(o.array[key], step * o.array.strides[axis])
 
         if isinstance(self.unit, Product):
             fields = {**self.unit.fields, self.field: count, "add": int(again)}
             return replace(self.unit, a=cut(self.unit.a), b=cut(self.unit.b), fields=fields)
         assert isinstance(self.unit, Group)
-        first_item, *items = [Fold(i.op, cut(i.arg), cut(i.out)) if isinstance(i, Fold)
-                              else Map(i.op, tuple(map(cut, i.args)), cut(i.out), i.more) for i in self.unit.items]
-        group = Group(first_item)
-        group.items += items
-        return group
+        return self.unit.over(cut)
 
     @functools.cached_property
     def lines(self) -> set[Line]:

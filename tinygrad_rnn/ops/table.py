@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import shapes
-from ..errors import BadType, BadValue, Error
+from ..errors import BadType, BadValue, Error, near
 from ..node import Node, Type, const, ordered
 
 
@@ -248,15 +248,6 @@ def result_dtype(row: Op, args: tuple[Node, ...], attrs: Mapping[str, Any]) -> s
 def _fits(value: float, dtype: str) -> bool:
     """Is value a whole number of that dtype?"""
     return value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
-
-
-def near(name: object, known: Any) -> str:
-    """'; did you mean ...?' where a known name is close."""
-    import difflib
-
-    small = {str(one).lower(): one for one in known}
-    close = difflib.get_close_matches(str(name).lower(), list(small), 1)
-    return f"; did you mean {small[close[0]]!r}?" if close else ""
 
 
 class _Functions:
