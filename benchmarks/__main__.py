@@ -52,7 +52,7 @@ def measure_sizes(asked: argparse.Namespace, cache: Path, results: Results) -> N
     rows = [row for row in asked.rows if row in ROWS]
     with Workers(cache) as workers:
         for size in (SIZES[name] for name in asked.sizes):
-            for row in rows:
+            for row in (row for row in rows if any(size.name in e.sizes for e in ROWS[row])):
                 tell(f"{size.name} {row}")
                 measure_row(row, size, asked, cache, results, workers)
             results["sgemm"] = max(results["sgemm"], alone(cache, "sgemm"))

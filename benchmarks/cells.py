@@ -131,5 +131,16 @@ c[t] = u[t] * c[t-1] + (1 - u[t]) * g[t]
 h[t] = v[t] * softplus(c[t])
 """, {"W_x": (4, "W_xu W_xv W_xm W_xg"), "W_h": (4, "W_hu W_hv W_hm W_hg"), "b": (4, "b_u b_v b_m b_g")})
 
+# The delta rule: a matrix of fast weights for each example. Schlag, Irie and Schmidhuber 2021, equations 22 to 24.
+DELTA = Cell("""
+q[t]: {H}
+q[t] = softmax(W_xq @ x[t] + b_q)
+k[t] = softmax(W_xk @ x[t] + b_k)
+v[t] = W_xv @ x[t] + b_v
+s[t] = sigmoid(W_xs @ x[t] + b_s)
+F[t] = F[t-1] + outer(s[t] * (v[t] - F[t-1] @ k[t]), k[t])
+h[t] = F[t] @ q[t]
+""", {"W_x": (4, "W_xq W_xk W_xv W_xs"), "b": (4, "b_q b_k b_v b_s")})
+
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN, "layernorm": LAYERNORM, "peephole": PEEPHOLE, "mgu": MGU,
-         "made_up": MADE_UP}
+         "made_up": MADE_UP, "delta": DELTA}

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.nn import sigmoid
+from jax.nn import sigmoid, softmax
 
 from . import problem
-from .cells import GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
+from .cells import DELTA, GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
 from .clocks import TOGETHER, by_host
 from .problem import HOST, Arrays, Place, Prepared
 
@@ -107,6 +107,19 @@ def peephole(w: Arrays, x: Any) -> Any:
     return lax.scan(cell, (zeros(w, x), zeros(w, x)), x @ w["W_x"] + w["b"])[1]
 
 
+def delta(w: Arrays, x: Any) -> Any:
+    """Fast weights by the delta rule."""
+    def cell(fast: Any, at: Any) -> Any:
+        q, k, v, s = at
+        error = s * (v - jnp.einsum("nij,nj->ni", fast, k))
+        fast = fast + error[:, :, None] * k[:, None, :]
+        return fast, jnp.einsum("nij,nj->ni", fast, q)
+
+    q, k, v, s = jnp.split(x @ w["W_x"] + w["b"], 4, 2)
+    first = jnp.zeros((x.shape[1], v.shape[2], v.shape[2]), x.dtype)
+    return lax.scan(cell, first, (softmax(q), softmax(k), v, sigmoid(s)))[1]
+
+
 def training_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST) -> Prepared:
     """Forward and all weight gradients; matrices are stored (in, out); the other way is no faster."""
     w = {name: jnp.asarray(value.T) for name, value in problem.weights(cell, size).items()}
@@ -124,4 +137,4 @@ def training_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST)
 
 PREPARE = {"lstm": partial(training_step, lstm, LSTM), "gru": partial(training_step, gru, GRU),
            "rnn": partial(training_step, rnn, RNN), "peephole": partial(training_step, peephole, PEEPHOLE),
-           "layernorm": partial(training_step, layernorm, LAYERNORM)}
+           "layernorm": partial(training_step, layernorm, LAYERNORM), "delta": partial(training_step, delta, DELTA)}

@@ -26,8 +26,9 @@ def draw(results: Results, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(10, 0.75 * len(titles) + 1.6), layout="constrained")
     for verdict in found:
         lane = titles.index(verdict.title) + LANE * (SIZE_NAMES.index(verdict.size) - 2)
-        axes.plot([verdict.ratio, verdict.limit], [lane, lane], color="#cccccc", lw=1, zorder=1)
-        axes.plot(verdict.limit, lane, "|", color="black", ms=9, mew=1.5, zorder=2)
+        if verdict.limit is not None:
+            axes.plot([verdict.ratio, verdict.limit], [lane, lane], color="#cccccc", lw=1, zorder=1)
+            axes.plot(verdict.limit, lane, "|", color="black", ms=9, mew=1.5, zorder=2)
         axes.plot(verdict.ratio, lane, "o", color=COLOURS[verdict.size], ms=6.5, zorder=3,
                   markeredgecolor="white" if verdict.passed else MISS, mew=0.6 if verdict.passed else 1.6)
     axes.axvline(1, color="black", lw=1)

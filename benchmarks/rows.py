@@ -10,6 +10,7 @@ from .problem import Arrays
 
 SIZE_NAMES = tuple(SIZES)
 LARGE = ("S4", "S5")
+SMALL = ("S1", "S2", "S3")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ ROWS = {
     "rnn": [Entrant("ours", "rnn"), Entrant("torch", "rnn")],
     "layernorm": [Entrant("ours", "layernorm"), Entrant("torch", "layernorm", SIZE_NAMES[:4]),
                   Entrant("jax", "layernorm"), Entrant("numpy", "layernorm", LARGE)],
+    "delta": [Entrant("ours", "delta", SMALL), Entrant("torch", "delta", SMALL), Entrant("jax", "delta", SMALL)],
     "own": [Entrant("ours", cell) for cell in ("lstm", "peephole", "mgu", "made_up")],
 }
 # Rows that run once.
@@ -79,6 +81,8 @@ BARS = [
     Bar("LayerNorm-LSTM / JAX scan", "layernorm", "ours layernorm", "jax layernorm", limits(0.3, 0.5, 0.4, 0.5, 0.6)),
     Bar("LayerNorm-LSTM / PyTorch eager", "layernorm", "ours layernorm", "torch layernorm",
         limits(0.03, 0.15, 0.4, 0.4)),
+    *(Bar(f"delta rule / {title}", "delta", "ours delta", f"{side} delta", dict.fromkeys(SMALL))
+      for title, side in (("JAX scan", "jax"), ("PyTorch eager", "torch"))),
     *(Bar(f"{title} / our LSTM, per GFLOP", "own", f"ours {cell}", "ours lstm", limits(1.3, 1.3, 1.2, 1.15, 1.1), True)
       for title, cell in (("peephole LSTM", "peephole"), ("MGU", "mgu"), ("made-up cell", "made_up"))),
     Bar("NumPy alone: LSTM / nn.LSTM", "lstm", "numpy lstm", "torch lstm", dict.fromkeys(LARGE, 1.05)),

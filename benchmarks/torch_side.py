@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import clocks, problem
-from .cells import GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
+from .cells import DELTA, GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
 from .problem import HOST, Arrays, Place, Prepared
 
 torch.set_num_threads(2)
@@ -187,6 +187,19 @@ def peephole(w: Arrays, x: Tensor) -> Tensor:
     return torch.stack(states, 1)
 
 
+def delta(w: Arrays, x: Tensor) -> Tensor:
+    """Fast weights by the delta rule; what does not depend on them for all t at once."""
+    q, k, v, s = F.linear(x, w["W_x"], w["b"]).chunk(4, 2)
+    q, k, s = q.softmax(2), k.softmax(2), torch.sigmoid(s)
+    fast = x.new_zeros(len(x), v.shape[2], v.shape[2])
+    outputs = []
+    for q_t, k_t, v_t, s_t in zip(*(a.unbind(1) for a in (q, k, v, s)), strict=True):
+        error = s_t * (v_t - torch.bmm(fast, k_t[:, :, None])[:, :, 0])
+        fast = torch.baddbmm(fast, error[:, :, None], k_t[:, None, :])
+        outputs.append(torch.bmm(fast, q_t[:, :, None])[:, :, 0])
+    return torch.stack(outputs, 1)
+
+
 def loop_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST) -> Prepared:
     """Forward and backward of a loop over t."""
     w = {name: tensor(value, place).requires_grad_() for name, value in problem.weights(cell, size).items()}
@@ -232,4 +245,5 @@ def online_step(size: Size, place: Place = HOST) -> Prepared:
 
 PREPARE = {"lstm": partial(module_step, nn.LSTM, LSTM), "gru": partial(module_step, nn.GRU, GRU),
            "rnn": partial(module_step, nn.RNN, RNN), "layernorm": partial(loop_step, layernorm, LAYERNORM),
-           "peephole": partial(loop_step, peephole, PEEPHOLE), "training": whole_step, "stepper": online_step}
+           "peephole": partial(loop_step, peephole, PEEPHOLE), "delta": partial(loop_step, delta, DELTA),
+           "training": whole_step, "stepper": online_step}
