@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from typing import Any
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -60,6 +61,23 @@ class Browser:
         """What is faded: the names of boxes outside cells, and of cells."""
         return set(self.do("return [...document.querySelectorAll('.unit.later > .box, .unit.later > .panel')]"
                            ".map(e => e.getAttribute('aria-label'))"))
+
+    def unheard(self, expected: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """What those who listen do not hear of these roles and names, once the browser had time to say them all."""
+        from selenium.common.exceptions import TimeoutException
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        missing = set(expected)
+
+        def all_heard(driver: Any) -> bool:
+            nodes = driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+            missing.difference_update((n["role"]["value"], n["name"]["value"])
+                                      for n in nodes if "value" in n.get("name", {}))
+            return not missing
+
+        with suppress(TimeoutException):
+            WebDriverWait(self.driver, 30).until(all_heard)
+        return missing
 
     def problems(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]
