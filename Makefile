@@ -23,7 +23,7 @@ UNPLANNED = alike attentionview attentionview_geometry attentionview_graph atten
 	declared_pictures draw_options fading fading_page flow flow_mistakes geometry golden hatched page page_browser \
 	page_numbers page_walk pictures public typeset viz viz_files writers \
 	cli contract data data_files data_page data_sequences data_vocabulary datasets examples example_parts files \
-	generation_page pages_of_models \
+	generation_page layers pages_of_models \
 	backends backends_arrays backends_models cuda_chains cuda_golden cuda_kernels cuda_loops cuda_products \
 	cuda_programs cuda_races cuda_random cupy_ptx examples_standin gpu standin standin_kernels \
 	compiled compiled_programs footprint fuzz graphs_all large_graphs ops profile random_models strips

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinygrad_rnn import showcase
+from tinygrad_rnn.commands import showcase
 from tinygrad_rnn.files import write_atomic
 
 from .harness import shown, told

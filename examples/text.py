@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.commands.text_model import bits, first_of, sample
 from tinygrad_rnn.examples.datasets import python_docs
 from tinygrad_rnn.examples.harness import Run, example, told
 from tinygrad_rnn.graphs import Cell, stack
-from tinygrad_rnn.text_model import bits, first_of, sample
 
 CELL = Cell("lstm", """
     i[t] = sigmoid(W_xi @ x[t] + W_mi @ m[t-1] + b_i)               # input gate

@@ -8,8 +8,8 @@ from typing import Any
 
 from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.node import At, Node, rebuild, ref, refs
-from tinygrad_rnn.printer import equation_text
-from tinygrad_rnn.reader import read
+from tinygrad_rnn.notation.reader import read
+from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.system import Equation
 
 

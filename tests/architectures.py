@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from zoo import dynamic
 
-from tinygrad_rnn import catalogue, tasks
+from tinygrad_rnn.commands import catalogue, tasks
 
 SIZES = {"inputs": 3, "hidden": 4, "outputs": 3, "dtype": "float64"}
 FORMS = [(name, {}) for name in catalogue.models()] + [

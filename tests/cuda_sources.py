@@ -12,9 +12,9 @@ import numpy as np
 from tinygrad_rnn import backends
 from tinygrad_rnn.cuda.device import NUMBERS
 from tinygrad_rnn.cuda.program import Program
-from tinygrad_rnn.feeds import prepared
 from tinygrad_rnn.fusion.lift import Host
-from tinygrad_rnn.plan import Plan
+from tinygrad_rnn.plans.feeds import prepared
+from tinygrad_rnn.plans.plan import Plan
 
 
 class Paper(Host):

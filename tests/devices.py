@@ -20,11 +20,12 @@ STANDIN = TESTS / "standin"
 
 # Where arrays of the backend come back to a person: module, class, method.
 RESULTS = (
-    ("model", "Model", "run"), ("model", "Model", "value_and_grad"), ("model", "Model", "trace"),
-    ("unrolled", "UnrolledModel", "run"), ("unrolled", "UnrolledModel", "value_and_grad"),
-    ("stepper", "Stepper", "__call__"), ("weights", "Weights", "__getitem__"), ("model", "Model", "stream"),
-    ("model", "Model", "beam_search"), ("plan", "Plan", "result"), ("plan", "Plan", "state"),
-    ("segments", "Segments", "result"), ("segments", "Segments", "state"),
+    ("models.model", "Model", "run"), ("models.model", "Model", "value_and_grad"), ("models.model", "Model", "trace"),
+    ("models.unrolled", "UnrolledModel", "run"), ("models.unrolled", "UnrolledModel", "value_and_grad"),
+    ("models.stepper", "Stepper", "__call__"), ("models.weights", "Weights", "__getitem__"),
+    ("models.model", "Model", "stream"), ("models.model", "Model", "beam_search"),
+    ("plans.plan", "Plan", "result"), ("plans.plan", "Plan", "state"),
+    ("plans.segments", "Segments", "result"), ("plans.segments", "Segments", "state"),
 )
 
 # Tests of what only the NumPy backend has, by the beginning of their names: why they are skipped on others.
@@ -59,7 +60,7 @@ def bring_results_to_the_host() -> None:
     for module, owner, method in RESULTS:
         cls = getattr(importlib.import_module(f"tinygrad_rnn.{module}"), owner)
         setattr(cls, method, _hosted(getattr(cls, method)))
-    tensor: Any = importlib.import_module("tinygrad_rnn.tensor")
+    tensor: Any = importlib.import_module("tinygrad_rnn.tensors.tensor")
     tensor.Tensor.__array__ = _instead(tensor.Tensor.__array__, _tensor_on_the_host)
     tensor.check_operands = _instead(tensor.check_operands, functools.partial(_only_tensors, tensor.check_operands))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_rnn.flat import cut
+from tinygrad_rnn.backends.flat import cut
 
 LARGE = {"W": (100, 97), "empty": (0, 5), "b": (37,), "s": (), "U": (2, 3, 3)}  # enough for compiled code, and a rest
 

@@ -20,7 +20,7 @@ from tinygrad_rnn.cuda.launch import Launch
 from tinygrad_rnn.cuda.program import Program
 from tinygrad_rnn.fusion.lift import Operand, Product
 from tinygrad_rnn.fusion.passes import Pass
-from tinygrad_rnn.program import Interpreted, Recorder
+from tinygrad_rnn.fusion.program import Interpreted, Recorder
 
 STANDIN = str(Path(__file__).parent / "standin")
 BACKEND = "tinygrad_rnn.backends.cupy"

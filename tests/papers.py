@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tinygrad_rnn.optim import SGD, Adam, AdamW, RMSProp
+from tinygrad_rnn.training.optim import SGD, Adam, AdamW, RMSProp
 
 
 def sgd(w, gs, rate, mu=0.0, nesterov=False, decay=0.0):

@@ -8,11 +8,12 @@ import pytest
 from compiling import answer, compiling
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import absorb, jit
-from tinygrad_rnn.absorb import absorbed
-from tinygrad_rnn.lower import lowered
+from tinygrad_rnn import jit
+from tinygrad_rnn.lowering import absorb
+from tinygrad_rnn.lowering.absorb import absorbed
+from tinygrad_rnn.lowering.lower import lowered
 from tinygrad_rnn.node import walk
-from tinygrad_rnn.schedule import Loop, needed, schedule
+from tinygrad_rnn.passes.schedule import Loop, needed, schedule
 
 FAST_WEIGHTS = """
     q[t] = Q @ x[t]

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from zoo import LSTM_CELL
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import arena, backends, jit
-from tinygrad_rnn.arena import FOREVER, Arena, Need
-from tinygrad_rnn.feeds import prepared
-from tinygrad_rnn.plan import Plan
+from tinygrad_rnn import backends, jit
+from tinygrad_rnn.plans import arena
+from tinygrad_rnn.plans.arena import FOREVER, Arena, Need
+from tinygrad_rnn.plans.feeds import prepared
+from tinygrad_rnn.plans.plan import Plan
 
 EXTENTS = [("t",), ("batch",), ("t", "batch"), ("s", "t", "batch")]
 

@@ -7,8 +7,9 @@ import pytest
 from machines import K, X, cupy, model
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import backends, replay
-from tinygrad_rnn.feeds import prepared
+from tinygrad_rnn import backends
+from tinygrad_rnn.plans import replay
+from tinygrad_rnn.plans.feeds import prepared
 
 pytestmark = pytest.mark.device
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import catalogue, gallery
 from tinygrad_rnn.cli import main
+from tinygrad_rnn.commands import catalogue, gallery
+from tinygrad_rnn.commands.text_model import Settings, sample
 from tinygrad_rnn.data import Vocabulary
-from tinygrad_rnn.text_model import Settings, sample
 
 UNSIZED = "h[t] = tanh(W @ x[t] + U @ h[t-1])\nloss = mean(squared_error(h[t], target[t]))\n"
 

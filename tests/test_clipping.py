@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from layouts import in_one, joined, large
 
-from tinygrad_rnn.clipping import ClipNorm, ClipValue, global_norm
+from tinygrad_rnn.training.clipping import ClipNorm, ClipValue, global_norm
 
 
 def clippable() -> dict[str, np.ndarray]:

@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
-from tinygrad_rnn.contract import contraction
-from tinygrad_rnn.feeds import prepared
+from tinygrad_rnn.fusion.program import Interpreted, Recorder
 from tinygrad_rnn.ops.elementwise import _logistic
 from tinygrad_rnn.ops.table import with_out
-from tinygrad_rnn.plan import Plan
-from tinygrad_rnn.program import Interpreted, Recorder
+from tinygrad_rnn.plans.contract import contraction
+from tinygrad_rnn.plans.feeds import prepared
+from tinygrad_rnn.plans.plan import Plan
 
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 

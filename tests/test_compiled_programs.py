@@ -13,13 +13,13 @@ pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 
 from tinygrad_rnn import jit
 from tinygrad_rnn.backends import numpy as backend
-from tinygrad_rnn.contract import contraction
+from tinygrad_rnn.fusion.program import Block, Recorder
 from tinygrad_rnn.jit import strips
 from tinygrad_rnn.jit.compiled import Program
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.ops.elementwise import _logistic
 from tinygrad_rnn.ops.table import with_out
-from tinygrad_rnn.program import Block, Recorder
+from tinygrad_rnn.plans.contract import contraction
 
 pytestmark = pytest.mark.skipif(not jit.enabled(), reason="compiled code is off")
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_rnn import backends
-from tinygrad_rnn.contract import contract
-from tinygrad_rnn.program import Recorder
+from tinygrad_rnn.fusion.program import Recorder
+from tinygrad_rnn.plans.contract import contract
 
 BACKEND = backends.load("numpy")
 

@@ -7,9 +7,10 @@ import pytest
 from compiling import compiling
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import jit, program
+from tinygrad_rnn import jit
 from tinygrad_rnn.backends import numpy as backend
 from tinygrad_rnn.errors import Error
+from tinygrad_rnn.fusion import program
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 6, 3))

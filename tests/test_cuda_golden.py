@@ -19,7 +19,7 @@ from zoo import LSTM
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.cuda.program import Program
-from tinygrad_rnn.program import Recorder
+from tinygrad_rnn.fusion.program import Recorder
 
 FOLDER = Path(__file__).parent / "golden" / "cuda"
 

@@ -23,7 +23,7 @@ from cuda_sources import on_paper, planned
 from on_standin import compiled_together, recorded, settings, standin, watched
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import catalogue
+from tinygrad_rnn.commands import catalogue
 from tinygrad_rnn.cuda.device import OPTIONS
 from tinygrad_rnn.cuda.kernels import PRELUDE
 from tinygrad_rnn.cuda.launch import Launch

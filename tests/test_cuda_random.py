@@ -22,7 +22,7 @@ from tinygrad_rnn.cuda.device import Device
 from tinygrad_rnn.cuda.program import Program
 from tinygrad_rnn.fusion.invariant import unchanging_first
 from tinygrad_rnn.fusion.lift import Host, lifted
-from tinygrad_rnn.program import Recorder
+from tinygrad_rnn.fusion.program import Recorder
 
 TOGETHER = 12  # programs whose kernels are compiled at once
 BOUNDS = {"float64": 1e-12, "float32": 1e-4}

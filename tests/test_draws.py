@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.declared import Pose
+from tinygrad_rnn.notation.declared import Pose
 from tinygrad_rnn.ops.draws import drawn_class
 
 CHAIN = """

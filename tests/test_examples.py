@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import showcase
 from tinygrad_rnn.cli import main as command_line
+from tinygrad_rnn.commands import showcase
 from tinygrad_rnn.errors import BadFile
 from tinygrad_rnn.examples import harness
 from tinygrad_rnn.examples.datasets import NotInstalled

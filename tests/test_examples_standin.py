@@ -15,12 +15,13 @@ import pytest
 from on_standin import standin
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import backends, jit, showcase, text_model, training_figure
+from tinygrad_rnn import backends, jit
+from tinygrad_rnn.commands import showcase, text_model, training_figure
+from tinygrad_rnn.commands.tasks import task_of
 from tinygrad_rnn.errors import BadFile
 from tinygrad_rnn.examples.datasets import NotInstalled
 from tinygrad_rnn.examples.harness import Run, example
-from tinygrad_rnn.fit import History
-from tinygrad_rnn.tasks import task_of
+from tinygrad_rnn.training.fit import History
 from tinygrad_rnn.viz.flow import gradient_flow, gradient_norms
 
 pytestmark = pytest.mark.device

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_rnn import backends
-from tinygrad_rnn.contract import contraction
-from tinygrad_rnn.program import Recorder
+from tinygrad_rnn.fusion.program import Recorder
+from tinygrad_rnn.plans.contract import contraction
 
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 

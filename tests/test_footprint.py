@@ -9,10 +9,11 @@ import pytest
 from architectures import build, data, steps_of
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import backends, jit, plans
-from tinygrad_rnn.feeds import prepared
-from tinygrad_rnn.footprint import footprint
-from tinygrad_rnn.plan import Plan
+from tinygrad_rnn import backends, jit
+from tinygrad_rnn.models import plan_cache as plans
+from tinygrad_rnn.plans.feeds import prepared
+from tinygrad_rnn.plans.footprint import footprint
+from tinygrad_rnn.plans.plan import Plan
 
 
 def traced(make):

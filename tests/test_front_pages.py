@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import showcase
 from tinygrad_rnn.cli import parser
-from tinygrad_rnn.functions import IN_TEXT
+from tinygrad_rnn.commands import showcase
+from tinygrad_rnn.notation.functions import IN_TEXT
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

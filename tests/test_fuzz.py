@@ -12,7 +12,7 @@ from zoo import MODELS
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import jit
-from tinygrad_rnn.functions import IN_TEXT
+from tinygrad_rnn.notation.functions import IN_TEXT
 from tinygrad_rnn.ops import TABLE
 
 CAREFUL = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

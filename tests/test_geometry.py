@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from random_declared import built, declared
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.catalogue import models
+from tinygrad_rnn.commands.catalogue import models
 from tinygrad_rnn.viz import write_svg
 from tinygrad_rnn.viz.grid import layout
 from tinygrad_rnn.viz.lines import with_twins

@@ -10,7 +10,8 @@ from architectures import FORMS, IDS, build, data, steps_of
 from zoo import spoilt
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import catalogue, jit, tasks
+from tinygrad_rnn import jit
+from tinygrad_rnn.commands import catalogue, tasks
 
 LISTED = {
     "rnn", "jordan", "lstm", "peephole", "projection", "coupled", "layernorm", "gru", "mgu", "zoneout", "indrnn",

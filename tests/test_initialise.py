@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_rnn import Error
-from tinygrad_rnn.initialise import (
+from tinygrad_rnn.models.initialise import (
     Constant,
     Glorot,
     GlorotNormal,

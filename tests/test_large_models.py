@@ -14,9 +14,12 @@ import pytest
 from zoo import MODELS, build
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import backends, infer, jit, plans, weights
-from tinygrad_rnn.demand import computable, demand
+from tinygrad_rnn import backends, jit
+from tinygrad_rnn.inference import infer
+from tinygrad_rnn.models import plan_cache as plans
+from tinygrad_rnn.models import weights
 from tinygrad_rnn.node import Node
+from tinygrad_rnn.passes.demand import computable, demand
 
 CELL = """
     h[t] = tanh(W @ x[t] + U @ h[t-1] + b)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tinygrad_rnn.functions import FUNCTIONS
-from tinygrad_rnn.meaning import MEANING
+from tinygrad_rnn.notation.functions import FUNCTIONS
+from tinygrad_rnn.notation.meaning import MEANING
 
 INNER = {"codes", "key", "at"}  # arguments that the project alone gives
 

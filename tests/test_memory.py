@@ -9,7 +9,8 @@ import pytest
 from zoo import LSTM, MODELS, build, data, dynamic, spoilt
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import jit, segments
+from tinygrad_rnn import jit
+from tinygrad_rnn.plans import segments
 
 CAUSAL = ["rnn", "lstm", "gru", "two_layers", "static_index", "attention", "no_recurrence", "dropout"]
 MORE = {

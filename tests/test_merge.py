@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from zoo import LSTM, MODELS, build, data, dynamic, spoilt
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import backends, jit, merge, plan
-from tinygrad_rnn.chains import Chains
-from tinygrad_rnn.feeds import prepared
-from tinygrad_rnn.flat import flat, stacked
+from tinygrad_rnn import backends, jit
+from tinygrad_rnn.backends.flat import flat, stacked
+from tinygrad_rnn.lowering import merge
+from tinygrad_rnn.lowering.chains import Chains
 from tinygrad_rnn.node import walk
 from tinygrad_rnn.ops.table import with_out
+from tinygrad_rnn.plans import plan
+from tinygrad_rnn.plans.feeds import prepared
 
 BOTH = [pytest.param(True, id="compiled", marks=pytest.mark.skipif(not jit.enabled(), reason="compiled code is off")),
         pytest.param(False, id="called")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from op_references import CASES, Case, draw
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.functions import FUNCTIONS
+from tinygrad_rnn.notation.functions import FUNCTIONS
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.ops.draws import DECLARED
 

@@ -13,9 +13,9 @@ from layouts import in_one, laid_out
 from papers import CASES
 
 from tinygrad_rnn import Error
-from tinygrad_rnn.clipping import ClipNorm, ClipValue
-from tinygrad_rnn.optim import SGD, Adam, AdamW, RMSProp
-from tinygrad_rnn.rates import Constant, Cosine, Exponential, Linear, StepDecay, Warmup
+from tinygrad_rnn.training.clipping import ClipNorm, ClipValue
+from tinygrad_rnn.training.optim import SGD, Adam, AdamW, RMSProp
+from tinygrad_rnn.training.rates import Constant, Cosine, Exponential, Linear, StepDecay, Warmup
 
 SHAPES = {"W": (3, 4), "b": (4,), "s": (), "U": (2, 3, 3)}
 

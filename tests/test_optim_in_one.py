@@ -13,8 +13,8 @@ from layouts import APART, LARGE, apart, fortran, frozen, in_one, joined, large
 from papers import CASES
 
 from tinygrad_rnn import jit
-from tinygrad_rnn.flat import cut, flat, parts
-from tinygrad_rnn.optim import Adam, AdamW
+from tinygrad_rnn.backends.flat import cut, flat, parts
+from tinygrad_rnn.training.optim import Adam, AdamW
 
 
 def test_consecutive_slices_are_found() -> None:

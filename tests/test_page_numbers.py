@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pages import EXAMPLE, Reader, model_of, run_of, scene_of, string
 
-from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.viz.page import page
 
 

@@ -9,7 +9,7 @@ import pytest
 from browsing import Browser
 from pages import EXAMPLE, Run, long_page, model_of, run_of, scene_of
 
-from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.viz.api import make_scene
 from tinygrad_rnn.viz.page import page
 from tinygrad_rnn.viz.values import Values

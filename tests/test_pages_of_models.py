@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import catalogue, cli, pages, tasks
+from tinygrad_rnn import cli
+from tinygrad_rnn.commands import catalogue, pages, tasks
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from compiling import compiling
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
-from tinygrad_rnn.feeds import prepared
-from tinygrad_rnn.plan import Plan
+from tinygrad_rnn.models.profile import Profile, Row
+from tinygrad_rnn.plans.feeds import prepared
+from tinygrad_rnn.plans.plan import Plan
 from tinygrad_rnn.viz.style import HEAT
 
 T, N, X, H = 6, 4, 3, 8
@@ -63,7 +64,7 @@ def test_units_take_no_longer_than_the_whole(lstm):
 
 def test_the_table_names_what_is_small_together(lstm):
     p = lstm.profile(**arrays(), repeat=1)
-    slow = tr.profile.Profile((*p.rows, tr.profile.Row("Python", ("loss",), 1, 100.0)), 101.0, p.rate, lstm)
+    slow = Profile((*p.rows, Row("Python", ("loss",), 1, 100.0)), 101.0, p.rate, lstm)
     table = str(slow).splitlines()
     assert table[1].split() == ["100000.000", "99.0%", "1", "Python", "loss"]
     assert f"{len(p.rows)} smaller" in table[2]

@@ -20,7 +20,8 @@ from random_texts import INPUTS, LAYERS, Writer
 from reference import Reference
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import jit, segments
+from tinygrad_rnn import jit
+from tinygrad_rnn.plans import segments
 
 SEEDS = 60
 # Of central differences, exact for polynomials of degree 4: (step, share of the value there).

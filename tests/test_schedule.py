@@ -7,7 +7,7 @@ from zoo import MODELS, build
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.node import walk
-from tinygrad_rnn.schedule import Loop, loops, needed, schedule
+from tinygrad_rnn.passes.schedule import Loop, loops, needed, schedule
 from tinygrad_rnn.system import Equation
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.printing.printer import equation_text
 
 
 def derived(text: str, **sizes: object) -> dict[str, str]:

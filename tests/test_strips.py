@@ -9,7 +9,7 @@ from compiling import answer
 
 from tinygrad_rnn import jit
 from tinygrad_rnn.backends import numpy as backend
-from tinygrad_rnn.contract import contraction
+from tinygrad_rnn.plans.contract import contraction
 
 pytest.importorskip("llvmlite", reason="compiled plans need llvmlite")
 

@@ -9,7 +9,7 @@ import pytest
 from effort import at_most
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.functions import IN_TEXT
+from tinygrad_rnn.notation.functions import IN_TEXT
 from tinygrad_rnn.ops.table import REQUIRED
 
 HUGE = "9" * 20

@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.files import load_checkpoint, save_checkpoint
-from tinygrad_rnn.history import Log, Table, rows_of
+from tinygrad_rnn.training.history import Log, Table, rows_of
 
 X = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("float32")
 DATA = {"x": X, "target": X}

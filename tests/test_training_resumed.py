@@ -13,7 +13,7 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.files import load_checkpoint
-from tinygrad_rnn.interrupts import Interrupts
+from tinygrad_rnn.training.interrupts import Interrupts
 
 TAGGER = """
     h[t] = tanh(U @ h[t-1] + W @ dropout(x[t], 0.3) + b)
@@ -60,7 +60,7 @@ class Lines:
 
     def __call__(self, frame, event, arg):
         path = Path(frame.f_code.co_filename)
-        ours = path.parent.name == "tinygrad_rnn" and path.name in self.FILES and frame.f_code.co_name != "_save"
+        ours = path.parent.name == "training" and path.name in self.FILES and frame.f_code.co_name != "_save"
         return self.line if ours else None
 
     def line(self, frame, event, arg):

@@ -10,8 +10,9 @@ import pytest
 from on_standin import settings, standin
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import backends, work
+from tinygrad_rnn import backends
 from tinygrad_rnn.files import load_checkpoint
+from tinygrad_rnn.lowering import work
 
 ELMAN = """
     h[t] = tanh(U @ h[t-1] + W @ x[t] + b)
@@ -94,6 +95,6 @@ def test_a_checkpoint_of_several_threads_goes_on_elsewhere(backend, tmp_path, mo
 
 
 def test_the_bar_shows_the_loss(backend, capsys, monkeypatch):
-    monkeypatch.setattr("tinygrad_rnn.fit.SHOWN_EVERY", -math.inf)
+    monkeypatch.setattr("tinygrad_rnn.training.fit.SHOWN_EVERY", -math.inf)
     model().fit([batch(k) for k in range(3)], progress=True)
     assert "loss=" in capsys.readouterr().err

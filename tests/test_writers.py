@@ -19,7 +19,7 @@ import tinygrad_rnn as tr
 from tinygrad_rnn import viz
 from tinygrad_rnn.errors import BadType, BadValue
 from tinygrad_rnn.node import Node, refs, walk
-from tinygrad_rnn.scope import scopes_of
+from tinygrad_rnn.tensors.scope import scopes_of
 from tinygrad_rnn.viz import write_mpl
 from tinygrad_rnn.viz.api import make_scene, make_view
 from tinygrad_rnn.viz.collapse import _ways, collapsed

@@ -4,20 +4,20 @@ from importlib import import_module as _import_module
 from pathlib import Path as _Path
 from typing import Any as _Any
 
-from .arrays import asarray, broadcast_to, expand_dims, ones, permute_dims, squeeze, to_numpy, zeros
 from .backends import backend, use_backend
-from .clipping import ClipNorm, ClipValue
-from .declare import index, last
 from .errors import Error
-from .functions import FUNCTIONS as _FUNCTIONS
-from .functions import split
-from .initialise import Constant, Glorot, GlorotNormal, He, Identity, Normal, Ones, Orthogonal, Uniform, Zeros
 from .jit import use_jit
-from .model import Model, equations, load
-from .optim import SGD, Adam, AdamW, RMSProp
-from .rates import Cosine, Exponential, Linear, StepDecay, Warmup
-from .scope import scope
-from .tensor import Tensor, grad
+from .models.initialise import Constant, Glorot, GlorotNormal, He, Identity, Normal, Ones, Orthogonal, Uniform, Zeros
+from .models.model import Model, equations, load
+from .notation.declare import index, last
+from .notation.functions import FUNCTIONS as _FUNCTIONS
+from .notation.functions import split
+from .tensors.arrays import asarray, broadcast_to, expand_dims, ones, permute_dims, squeeze, to_numpy, zeros
+from .tensors.scope import scope
+from .tensors.tensor import Tensor, grad
+from .training.clipping import ClipNorm, ClipValue
+from .training.optim import SGD, Adam, AdamW, RMSProp
+from .training.rates import Cosine, Exponential, Linear, StepDecay, Warmup
 
 t, s, n = index("t"), index("s"), index("n")
 T, S = last(t), last(s)

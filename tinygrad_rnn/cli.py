@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, data, showcase, text_model
+from . import data
 from .backends.options import add_options, use_options
+from .commands import catalogue, showcase, text_model
 from .errors import BadFile, BadValue, Error, Undetermined
-from .model import Model, equations
+from .models.model import Model, equations
 
 EXAMPLES = """examples:
   tinygrad-rnn train                                   the English of Python's own documentation
@@ -197,7 +198,7 @@ def _computed(model: Model, path: Path) -> Any:
 
 
 def _gallery(args: argparse.Namespace) -> None:
-    from . import gallery  # it needs what draws, which others do without
+    from .commands import gallery  # it needs what draws, which others do without
 
     if args.sheet is not None:
         gallery.sheet_file(args.sheet)  # told before all is drawn
@@ -216,7 +217,7 @@ def _models(args: argparse.Namespace) -> None:
     if args.name is not None and args.name not in catalogue.models():
         raise catalogue.unknown(args.name)
     if args.pages is not None:
-        from . import pages  # it needs what draws, which others do without
+        from .commands import pages  # it needs what draws, which others do without
 
         _say(str(pages.write_pages(args.pages, [args.name] if args.name else None, _say)))
     elif args.name is not None:

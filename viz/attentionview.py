@@ -11,8 +11,8 @@ import numpy as np
 from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.node import At
-from tinygrad_rnn.printer import equation_text
-from tinygrad_rnn.typeset import typeset
+from tinygrad_rnn.printing.printer import equation_text
+from tinygrad_rnn.printing.typeset import typeset
 
 from .attentionview_choice import Choice, chosen
 from .attentionview_graph import Attention, carried_over, scores

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_rnn.evaluate import Now
 from tinygrad_rnn.node import Node, walk
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.system import System
+from tinygrad_rnn.tensors.evaluate import Now
 
 FAR = -1e4  # so low a score leaves no weight, whatever the others are
 SAME_FEATURES = ("transpose", "reshape", "expand")  # what is alike in all features stays so

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from tinygrad_rnn.printer import equation_text
-from tinygrad_rnn.typeset import typeset
+from tinygrad_rnn.printing.printer import equation_text
+from tinygrad_rnn.printing.typeset import typeset
 
 from .alike import collapsed
 from .cell import SINGLE, TWIN, Pitch, arrange

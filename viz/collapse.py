@@ -12,7 +12,7 @@ from string import ascii_lowercase
 
 from tinygrad_rnn.node import Node, ref, walk
 from tinygrad_rnn.ops import TABLE
-from tinygrad_rnn.printer import text
+from tinygrad_rnn.printing.printer import text
 
 from .oplabels import label, ordered, shape_text, style
 

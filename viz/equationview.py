@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from tinygrad_rnn.ops.draws import DECLARED
-from tinygrad_rnn.printer import equation_text
-from tinygrad_rnn.typeset import typeset
+from tinygrad_rnn.printing.printer import equation_text
+from tinygrad_rnn.printing.typeset import typeset
 
 from .roles import Roles
 from .scene import Note, Scene, moved

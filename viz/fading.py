@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.files import replacing, with_ending
-from tinygrad_rnn.model import Model
+from tinygrad_rnn.models.model import Model
 
 from .flow import Flow, flows, worded
 

@@ -13,13 +13,13 @@ import networkx as nx
 import numpy as np
 
 from tinygrad_rnn.arguments import whole
-from tinygrad_rnn.arrays import to_numpy
 from tinygrad_rnn.errors import BadName, BadType, BadValue, Error
-from tinygrad_rnn.feeds import lengths_by_index
 from tinygrad_rnn.files import replacing, with_ending
-from tinygrad_rnn.model import Model
+from tinygrad_rnn.models.model import Model
 from tinygrad_rnn.node import refs
+from tinygrad_rnn.plans.feeds import lengths_by_index
 from tinygrad_rnn.system import System
+from tinygrad_rnn.tensors.arrays import to_numpy
 
 from .flow_ways import ways
 from .names import arrows

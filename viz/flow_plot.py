@@ -14,7 +14,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tinygrad_rnn.latex import name_latex
+from tinygrad_rnn.printing.latex import name_latex
 
 from .flow import Flow
 from .style import FONT, INK, PAPER

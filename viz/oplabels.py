@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_rnn.node import Node
 from tinygrad_rnn.ops import TABLE
-from tinygrad_rnn.printer import part_text
+from tinygrad_rnn.printing.printer import part_text
 
 LEAVES = {"ref": "input", "data": "input", "const": "plain"}
 COMMUTES = ("add", "multiply", "maximum", "minimum", "squared_error")

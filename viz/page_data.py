@@ -9,7 +9,7 @@ from typing import Any
 
 import networkx as nx
 
-from tinygrad_rnn.printer import equation_text
+from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.system import Quantity, System
 
 from .colouring import DECADES, SCALES

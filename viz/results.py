@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 
 from tinygrad_rnn.node import At, refs
-from tinygrad_rnn.printer import text
-from tinygrad_rnn.typeset import typeset
+from tinygrad_rnn.printing.printer import text
+from tinygrad_rnn.printing.typeset import typeset
 
 from .inside import Port, block_mark, port_key, ports_of
 from .names import Arrow

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from tinygrad_rnn.declared import declarations
 from tinygrad_rnn.node import At, Node, walk
+from tinygrad_rnn.notation.declared import declarations
 from tinygrad_rnn.system import System
 
 from .names import PRODUCTS, Arrow, arrows, components

@@ -5,8 +5,8 @@ from __future__ import annotations
 import networkx as nx
 
 from tinygrad_rnn.node import Node, rebuild, refs, walk
+from tinygrad_rnn.passes.unroll import Unrolled
 from tinygrad_rnn.system import System
-from tinygrad_rnn.unroll import Unrolled
 
 POSITION = " = "  # between an index and its position in a scope's name
 

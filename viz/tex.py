@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from itertools import groupby
 
-from tinygrad_rnn.symbols import ACCENTS, GREEK
+from tinygrad_rnn.printing.symbols import ACCENTS, GREEK
 
 from .text import Label, Span, clean
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tinygrad_rnn.node import At
 from tinygrad_rnn.ops.draws import DECLARED
-from tinygrad_rnn.symbols import ACCENTS, GREEK, GREEK_BELOW, scientific, symbol
+from tinygrad_rnn.printing.symbols import ACCENTS, GREEK, GREEK_BELOW, scientific, symbol
 
 COLUMN, ROW = "\x00", "\x01"  # stand for a step and a layer in what is stamped many times
 SUPERSCRIPT = 0.72  # size of a superscript beside its base

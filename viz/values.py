@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn.arguments import whole
-from tinygrad_rnn.arrays import to_numpy
 from tinygrad_rnn.errors import BadName, BadType, BadValue
-from tinygrad_rnn.feeds import lengths_by_index
+from tinygrad_rnn.plans.feeds import lengths_by_index
 from tinygrad_rnn.system import Quantity, System
+from tinygrad_rnn.tensors.arrays import to_numpy
 
 from .scene import Mark
 

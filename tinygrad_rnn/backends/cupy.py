@@ -18,8 +18,8 @@ from .. import jit
 from ..cuda.device import Device
 from ..cuda.upload import Uploads
 from ..errors import BadValue
-from ..flat import cut, flat
-from ..places import on_device
+from .flat import cut, flat
+from .places import on_device
 
 name = "cupy"
 matrices = True  # cuBLAS takes matrices, so that plans lay operands out as such
@@ -171,8 +171,8 @@ def choices() -> dict[str, bool]:
 
 def updates(training: Any) -> Any:
     """What does the updates of a training: on the device, where it knows all that is to be done."""
-    from ..cuda.update import OnDevice
-    from ..updates import AtOnce
+    from ..training.on_gpu import OnDevice
+    from ..training.updates import AtOnce
 
     return OnDevice(training, device()) if OnDevice.knows(training) else AtOnce(training)
 

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from .. import jit
 from ..errors import BadValue
-from ..places import on_device
+from .places import on_device
 
 name = "numpy"
 matrices = False  # compiled products take operands with any strides
@@ -122,7 +122,7 @@ def choices() -> dict[str, bool]:
 
 def updates(training: Any) -> Any:
     """What does the updates of a training."""
-    from ..updates import AtOnce
+    from ..training.updates import AtOnce
 
     return AtOnce(training)
 

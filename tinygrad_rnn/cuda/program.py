@@ -20,7 +20,7 @@ from ..fusion.fuse import Group, Unit, fused, needs
 from ..fusion.invariant import unchanging_first
 from ..fusion.lift import Foreign, Product, Repeated, lifted
 from ..fusion.passes import Pass, passed
-from ..program import Block, Call
+from ..fusion.program import Block, Call
 from . import chain, products, takes
 from .device import Device
 from .launch import Launch, launches

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..program import Block, Call, Moving
+from .program import Block, Call, Moving
 from .scalar import FOLDS, SCALARS
 
 FLOATS = ("float32", "float64")

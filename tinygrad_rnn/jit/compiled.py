@@ -13,7 +13,7 @@ from ..fusion.fuse import Group, Unit, fused, needs
 from ..fusion.invariant import unchanging_first
 from ..fusion.lift import Foreign, Host, Product, Repeated, lifted
 from ..fusion.passes import passed
-from ..program import Block, Call
+from ..fusion.program import Block, Call
 from . import gemm, narrow, products
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64

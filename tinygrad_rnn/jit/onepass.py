@@ -13,8 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from ..backends.numpy import pointer
-from ..fusion.trace import Step, Trace, traced
-from ..optim import Rule
+from ..fusion.trace import Rule, Step, Trace, traced
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, lanes
 from .native import KERNEL, machine

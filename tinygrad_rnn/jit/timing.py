@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from .. import timing
 from ..errors import BadValue
+from ..fusion import timing
 from ..fusion.fuse import Group, Unit, unit_writes
 from ..fusion.lift import Foreign, Product
 from .build import I64, KERNEL, POINTER, Builder, i64

@@ -1,0 +1,79 @@
+"""Where arrays lie: in the host's memory or on a GPU. Nothing goes from one to the other unless it is asked to.
+
+NumPy arrays, lists and numbers are host data, and enter a computation on either backend. Arrays on a GPU, CuPy's or
+any other's that speak DLPack or have `__cuda_array_interface__`, enter only where the backend in use is CuPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..errors import BadType, BadValue
+
+ON_DEVICE = (2, 13)  # kDLCUDA and kDLCUDAManaged of DLPack
+
+
+def on_device(a: Any) -> bool:
+    """Does a lie on a GPU?"""
+    if isinstance(a, (np.ndarray, np.generic)):
+        return False
+    device = getattr(type(a), "__dlpack_device__", None)
+    if device is not None:
+        return device(a)[0] in ON_DEVICE
+    return hasattr(a, "__cuda_array_interface__")
+
+
+def described(a: Any) -> str:
+    """What a is, for an error: "a CuPy array"."""
+    made_on = getattr(a, "backend", None)
+    if isinstance(made_on, str):
+        return f"a tensor made on {made_on}"
+    library = type(a).__module__.partition(".")[0]
+    where = " on the GPU" if on_device(a) else ""
+    return {"cupy": "a CuPy array", "numpy": "a NumPy array", "torch": f"a PyTorch tensor{where}",
+            "jax": f"a JAX array{where}", "jaxlib": f"a JAX array{where}"}.get(
+        library, f"an array{where} ({library}.{type(a).__name__})")
+
+
+def entering(what: str, a: Any) -> Any:
+    """a, which was given as `what`, as an array that the backend in use takes: its own, or NumPy's on either.
+
+    Raises, naming it, where a lies on a GPU and the backend is NumPy, and where it is no array.
+    """
+    backend = backends.current()
+    if isinstance(a, backend.xp.ndarray):
+        return a
+    try:
+        if not on_device(a):
+            return np.asarray(a)
+        if backend.name != "numpy":
+            return backend.asarray(a)
+    except ValueError as error:
+        ragged = "its rows differ in length; tr.data.padded makes arrays of sequences, and gives their lengths"
+        why = ragged if "inhomogeneous" in str(error) else error
+        raise BadValue(f"{what} is not an array: {why}") from None
+    except (TypeError, RuntimeError, BufferError) as error:  # such as PyTorch's of a tensor that wants a gradient
+        raise BadType(f"{what} cannot be taken as an array: {error}") from None
+    raise _elsewhere(what, a)
+
+
+def numbers(what: str, a: Any) -> Any:
+    """a, an array of numbers or truth values, as `entering` takes it. Raises BadType for another dtype."""
+    array = entering(what, a)
+    if array.dtype.kind not in "biuf":
+        raise BadType(f"{what} has dtype {array.dtype}; numbers are expected")
+    return array
+
+
+def check_place(what: str, a: Any) -> None:
+    """Raise BadType, naming it, where a, which was given as `what`, lies on a GPU and the backend in use is NumPy."""
+    if backends.current().name == "numpy" and on_device(a):
+        raise _elsewhere(what, a)
+
+
+def _elsewhere(what: str, a: Any) -> BadType:
+    return BadType(f"{what} is {described(a)}, and the backend in use is numpy; compute on the GPU with "
+                   'tr.use_backend("cupy"), or take tr.asarray(x), which copies it to the host')

@@ -1,0 +1,235 @@
+"""From equations as written to a typed system: roles, indices, then ranks, then sizes, all by unification."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from ..errors import BadValue, Error, Undetermined, located
+from ..node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
+from ..ops import TABLE, f
+from ..ops.positional import check_rate
+from ..ops.table import make
+from ..printing.printer import text
+from ..shapes import Cell, Solver
+from ..system import Equation, Quantity, System
+from .roles import Declarations, Roles, shared_ranges
+from .worklist import Worklist
+
+ONE_NUMBER, UNSET = "one number does not fill a vector, as expand(z, 0, size) does", "; what no equation sets is zero"
+BARE = ("sum", "mean", "max", "logsumexp")  # what reduces everything where it says nothing else
+SHORT = 40  # characters of a term that is shown with its shape
+LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
+
+
+def resolve(d: Declarations) -> System:
+    """The typed system of the declarations. Raises `Error` at the equation and term that cannot be."""
+    return _Resolver(d).system()
+
+
+class _Resolver:
+    def __init__(self, d: Declarations):
+        self.d = d
+        if d.dtype not in LARGEST:
+            raise BadValue(f'dtype is "float32" or "float64", not {d.dtype!r}')
+        found = Roles(d)
+        self.equations, self.roles, self.slots = found.equations, found.roles, found.slots
+        self.batched, self.static, self.ranges = found.batched, found.static, found.ranges
+
+    def system(self) -> System:
+        self.cells = self._shapes()
+        return self._typed()
+
+    # -- shapes ------------------------------------------------------------------------------------
+
+    def _shapes(self) -> dict[str, Cell]:
+        names = {n: Cell(self.d.sizes.get(n) if n in self.roles else None) for n in self.roles}
+        masks = {eq.name for eq in self.equations if eq.rhs.op == "dropout_mask"}
+        for name, cell in names.items():
+            if cell.dims is None:
+                cell.undeclared = "input" if name in masks else self.roles[name].replace("defined", "")
+        nodes: dict[Node, Cell] = {}
+        for node in walk(eq.rhs for eq in self.equations):
+            nodes[node] = names[node.attr("name")] if node.op == "ref" else Cell(
+                () if node.op in ("const", "position", "last", "count") else None)
+        for eq in self.equations:
+            if eq.rhs.op == "dropout_mask":
+                nodes[eq.rhs] = names[eq.name]
+        terms = [(eq, node) for eq in self.equations for node in walk([eq.rhs]) if node.args]
+        rules: list[tuple[Equation, Node | None]] = [*terms, *((eq, None) for eq in self.equations)]
+        u = Worklist([[names[eq.name], nodes[eq.rhs]] if node is None else
+                      [nodes[node], *(nodes[a] for a in node.args)] for eq, node in rules])
+
+        def apply(number: int) -> None:
+            eq, node = rules[number]
+            with located(eq.show):
+                if node is None:
+                    _both_sides(u, eq, names, nodes)
+                else:
+                    _term(u, node, nodes)
+
+        u.settle(apply, lambda: _a_number(u, names.values()))
+        self._complete(names, nodes, u)
+        return names
+
+    def _complete(self, names: dict[str, Cell], nodes: dict[Node, Cell], u: Solver) -> None:
+        unknown = [n for n, c in names.items() if c.dims is None or None in c.sizes()]
+        if not unknown:
+            return
+        # The most useful hint is an input or a state, from which the weights follow.
+        first = min(unknown, key=lambda n: ("input", "defined", "weight").index(self.roles[n]))
+        eq, node = next(((eq, r) for eq in self.equations for r in refs([eq.rhs]) if r.attr("name") == first),
+                        (next((eq for eq in self.equations if eq.name == first), self.equations[0]), None))
+        slots = ",".join(s.index for s in (eq.slots if node is None else node.attr("slots")) if s.index)
+        shape = tuple(8 if s is None else s for s in names[first].sizes())
+        size = shape if len(shape) > 1 else 8
+        line = f"{first}[{slots}]: {size}" if slots else f"{first}: {size}"
+        raise Undetermined(f"the size of {', '.join(unknown)} is not determined; give it: {first}=..., or in the text "
+                           f"a line such as {line}\n{eq.show(node)}")
+
+    # -- typed -------------------------------------------------------------------------------------
+
+    def _typed(self) -> System:
+        quantities = {}
+        for name, role in self.roles.items():
+            sizes = tuple(s for s in self.cells[name].sizes() if s is not None)
+            indices = [*self.slots[name], *([BATCH] if name in self.batched else [])]
+            quantities[name] = Quantity(name, role, self.slots[name], Type(ordered(indices), sizes, self.d.dtype))
+        equations = []
+        for eq in self.equations:
+            with located(eq.show):
+                equations.append(self._typed_equation(eq, quantities))
+        return System(self.d.name, tuple(equations), quantities, self.static, self.ranges, dict(self.d.sizes),
+                      self.d.dtype)
+
+    def _typed_equation(self, eq: Equation, quantities: Mapping[str, Quantity]) -> Equation:
+        left = quantities[eq.name]
+
+        def change(node: Node, args: tuple[Node, ...]) -> Node:
+            try:
+                args = _by_example(node, args, self.static)
+                absent = [i for i in dict(node.attrs).get("over") or () if node.args and i not in args[0].indices]
+                if absent:
+                    raise BadValue(f"over={absent[0]}: the value has no index {absent[0]}")
+                _check_slice(node, args)
+                typed = retyped(node, args, quantities, self.static, left)
+            except Error as error:
+                error.node = node if error.node is None else error.node
+                raise
+            spans = eq.source.spans if eq.source else {}
+            if node in spans:
+                spans.setdefault(typed, spans[node])  # type: ignore[attr-defined]
+            return typed
+
+        rhs = rebuild([eq.rhs], change)[eq.rhs]
+        for node in walk([eq.rhs]):
+            attrs = dict(node.attrs)
+            if node.op in BARE and attrs["over"] is None and attrs["axis"] is None and left.slots:
+                where = eq.left
+                raise BadValue(f"a bare {node.op} reduces everything, the batch too, and stands only where the left "
+                               f"side has no index; in {where} write {node.op}(..., over=t) or axis=...", node)
+        return replace(eq, rhs=rhs)
+
+
+def _by_example(node: Node, args: tuple[Node, ...], static: Collection[str]) -> tuple[Node, ...]:
+    """What is worked over positions that every example has a number of its own of varies by example, if nothing else
+    does: mean(mean(h[t], over=n) ** 2) is that of m[t] ** 2 with m[t] = mean(h[t], over=n)."""
+    attrs = dict(node.attrs)
+    if not args or "over" not in attrs or "axis" not in attrs:
+        return args
+    bare = attrs["over"] is None and attrs["axis"] is None and node.op in BARE
+    for index in shared_ranges(args[0].indices if bare else attrs["over"], args[0].indices, static):
+        valid = f.less_equal(f.position(index=index), f.last(index=index))
+        args = (f.where(valid, args[0], 0.0), *args[1:])
+    return args
+
+
+def _check_slice(node: Node, args: tuple[Node, ...]) -> None:
+    """Python cuts a slice off where the axis ends; in a model that is a wrong size."""
+    if node.op != "slice" or args[0].rank <= node.attr("axis"):
+        return
+    size = args[0].shape[node.attr("axis")]
+    for edge in (node.attr("start"), node.attr("stop")):
+        if edge is not None and not -size <= edge <= size:
+            raise BadValue(f"a slice up to {edge} reaches beyond a feature axis of size {size}")
+
+
+def _term(u: Solver, node: Node, nodes: Mapping[Node, Cell]) -> None:
+    """The rule of an operation."""
+    try:
+        TABLE[node.op].shape(u, [nodes[a] for a in node.args], nodes[node], dict(node.attrs))
+    except Error as error:
+        error.node = node if error.node is None else error.node
+        error.args = (f"{error.args[0]}{_operands(node, nodes)}{_product(node, nodes)}", *error.args[1:])
+        raise
+
+
+def _both_sides(u: Solver, eq: Equation, names: Mapping[str, Cell], nodes: Mapping[Node, Cell]) -> None:
+    """The left side has the shape of the right one."""
+    try:
+        u.same(names[eq.name], nodes[eq.rhs])
+    except Error as error:
+        number = nodes[eq.rhs].rank == 0
+        why = ONE_NUMBER + UNSET * eq.is_boundary if number else f"{error.args[0]}{_product(eq.rhs, nodes)}"
+        error.args = (f"{eq.left} has shape {names[eq.name]}, its right side {nodes[eq.rhs]}: {why}", *error.args[1:])
+        raise
+
+
+def _a_number(u: Solver, cells: Collection[Cell]) -> None:
+    """Make the first name of open rank a number: a weight, else, as in c[t] = c[t-1] + 1, what is defined."""
+    open_inputs = any(cell.undeclared == "input" and cell.dims is None for cell in cells)
+    for role in ("weight",) if open_inputs else ("weight", ""):
+        for cell in cells:
+            if cell.undeclared == role and cell.dims is None:
+                u.rank(cell, 0)
+                return
+
+
+def _operands(node: Node, nodes: Mapping[Node, Cell]) -> str:
+    """The shapes of short operands, as far as they are known."""
+    shown = {text(a) + (f" (the last position of {a.attr('index')})" if a.op == "last" else ""): nodes[a]
+             for a in node.args if nodes[a].dims is not None and a.op != "const"}
+    known = [f"{term} has shape {cell}" for term, cell in shown.items() if len(term) <= SHORT]
+    return f"; {', '.join(known)}" if known else ""
+
+
+def _product(root: Node, nodes: Mapping[Node, Cell]) -> str:
+    """Advice where an undeclared weight stands beside `*`, which the matrix of a product may have been."""
+    for node in walk([root]):
+        if node.op == "multiply" and node.args[0].op == "ref" and nodes[node.args[0]].undeclared == "weight":
+            matrix, other = (text(a) for a in node.args)
+            return f"; * is element by element, a matrix is multiplied by @: {matrix} @ {other}" * (len(other) <= SHORT)
+    return ""
+
+
+def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantity], static: Mapping[str, int],
+            left: Quantity | None = None) -> Node:
+    """node with typed arguments, typed."""
+    attrs = dict(node.attrs)
+    if node.op == "ref":
+        q = quantities[attrs["name"]]
+        indices = [s.index for s in attrs["slots"] if s.anchor == "free"] + [BATCH] * q.batched
+        return ref(attrs["name"], attrs["slots"], Type(ordered(indices), q.type.shape, q.type.dtype), attrs["batch"])
+    if node.op == "dropout_mask":
+        assert left is not None
+        return Node(node.op, (), {**attrs, "rate": check_rate(attrs["rate"]), "key": left.name}.items(), left.type)
+    if node.op == "position" and attrs["index"] not in static:  # how far the index runs differs by example
+        return Node("position", (), node.attrs, Type(ordered([attrs["index"], BATCH]), (), "weak"))
+    if node.op == "last" and attrs["index"] in static:
+        return const(float(static[attrs["index"]]), Type((), (), "weak"))
+    if node.op == "count" and all(i in static for i in attrs["over"]):
+        total = 1
+        for index in attrs["over"]:
+            total *= static[index]
+        return const(float(total), Type((), (), "weak"))
+    if node.op == "const" and left is not None and LARGEST[left.type.dtype] < abs(attrs["value"]) < math.inf:
+        raise BadValue(f"the number {attrs['value']:g} is too large for {left.type.dtype}", node)
+    if node.op == "const" and left is not None and math.isnan(attrs["value"]):
+        raise BadValue("nan is no number to compute with", node)
+    if not node.args:
+        return node
+    made = make(TABLE[node.op], args, attrs)
+    if 0 in made.shape:
+        raise BadValue(f"this value has no elements: its shape is {made.shape}", node)
+    return made

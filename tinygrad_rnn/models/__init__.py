@@ -1,0 +1,1 @@
+"""The model, and what falls out of its equations: values, gradients, draws, steps, tables of time."""

@@ -1,0 +1,436 @@
+"""The model: equations declared by text or in Python, and everything that falls out of them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import backends
+from ..above import viz
+from ..arguments import named
+from ..errors import BadFile, BadType, BadValue
+from ..files import described, load_checkpoint, save_checkpoint
+from ..notation.declared import Pose, Sampling, observed, posed
+from ..notation.declaring import Declaring
+from ..notation.reader import read
+from ..passes.autodiff import gradient
+from ..passes.demand import check_carried, computable
+from ..passes.schedule import needed, schedule
+from ..plans.carried import along
+from ..plans.feeds import apart, check_names, prepared
+from ..plans.plan import Plan
+from ..plans.replay import Replay, signature
+from ..printing import latex
+from ..printing.printer import system_text
+from ..system import System
+from ..training.checking import check_gradient
+from ..training.fit import fit
+from .decode import beam_search, stream
+from .generate import generated
+from .plan_cache import PlanCache
+from .result import Result, Trace, trace
+from .stepper import Stepper
+from .summary import summary
+from .weights import Weights, shapes
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from .profile import Profile
+    from .unrolled import UnrolledModel
+
+
+class Model(Declaring):
+    """A recurrent network as its equations.
+
+    Declared by `tr.equations(text)`, or in Python:
+
+        m = Model("elman")
+        x, h = m.input("x", 27), m.state("h", 64)
+        h[t] = tanh(m.weight("W_hx") @ x[t] + m.weight("W_hh") @ h[t-1] + m.weight("b_h"))
+
+    name: for titles and files; dtype: "float32" or "float64"; sizes: a keyword for each size that is given.
+    """
+
+    def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
+        super().__init__(name, dtype, **sizes)
+        self.adjoints: dict[str, str] = {}  # of a derived model: name -> the name of its adjoint
+        self.meta: dict[str, str] = {}  # of a loaded model: the texts that were kept in the file
+
+    @classmethod
+    def of_system(cls, system: System, weights: Weights | None = None) -> Model:
+        """A model from a system that a pass has made, sharing the weights of the one it was made from."""
+        model = cls(system.name, system.dtype)
+        model._system = system
+        model._weights = weights
+        return model
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._weights: Weights | None = None
+        self._plans = PlanCache()
+        self._replays: dict[Any, Replay] = {}
+        self._gradients: dict[tuple[str, tuple[str, ...]], Model] = {}
+        self._poses: dict[Pose, PosedModel] = {}
+
+    def extend(self, text: str, /, **sizes: Any) -> Model:
+        """A model with the equations of this one and those of the text; weights of the same name keep their values."""
+        bigger = equations(f"{self}\n{inspect.cleandoc(text)}", name=self.name, dtype=self.dtype, **sizes)
+        for name, shape in shapes(self.system).items():
+            if bigger.weights.shapes.get(name) == shape:
+                bigger.weights[name] = self.weights[name]
+        return bigger
+
+    def __reduce__(self) -> Any:
+        """For copy and pickle: the same equations with weights of their own."""
+        return _copied, (self.description(), self._on_host(), self.adjoints)
+
+    # -- what it is --------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> Weights:
+        """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
+        if self._weights is None:
+            self._weights = Weights(observed(self.system))
+        return self._weights
+
+    def posed(self, pose: Pose) -> PosedModel:
+        """The model in which declared data are given or drawn, as the pose says; it shares this model's weights."""
+        if pose not in self._poses:
+            self._poses[pose] = PosedModel.of_pose(self, pose)
+        return self._poses[pose]
+
+    def observing(self, data: Iterable[str] | None = None) -> Model:
+        """The model in which declared data that are among the given names, or all, are inputs, with a loss."""
+        if not self.declared:
+            return self
+        given = frozenset(self.declared if data is None else [n for n in self.declared if n in data])
+        if not given and "loss" not in self.system.quantities:
+            raise BadValue(f"the loss is of observed data; give {' or '.join(self.declared)}=...")
+        return self.posed(Pose(given))
+
+    def initialise(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> Model:
+        """Draw every weight anew: matrices inside a loop orthogonal, others Glorot, vectors zero, but for `rules`.
+
+        rules: a weight's name or a pattern such as "b_*" -> an initialiser, a number or an array.
+        """
+        self.weights.reset(seed, rules)
+        return self
+
+    def __str__(self) -> str:
+        return system_text(self.system)
+
+    def __repr__(self) -> str:
+        system = self.system
+        return f"<Model {self.name}: {len(system.equations)} equations, {len(system.of_role('weight'))} weights>"
+
+    def latex(self) -> str:
+        """The equations as an aligned LaTeX environment."""
+        return latex.system_latex(self.system)
+
+    def summary(self) -> str:
+        """Inputs, quantities and weights with their indices, shapes and numbers, as a table."""
+        return summary(self.system)
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
+            steps: Any = None, state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
+            check: bool = False, batch: int | None = None, stop: Any = None, temperature: float = 1.0,
+            top_k: int | None = None, top_p: float | None = None, **inputs: Any) -> Result:
+        """Compute named quantities at every position.
+
+        inputs: arrays (batch, indices in left-hand order, features), or integers for one-hot vectors; data: a dict of
+        them, which may hold the lengths too. want: names; by default everything that the given inputs determine.
+        lengths: per example, for t or by index. steps: how far an index runs that no input carries. state: what an
+        earlier run left. training: dropout acts. check: a NaN raises, named with where it first appears. batch: how
+        many examples, where no input says it.
+
+        Declared data, w[t] = categorical(p[t]), are observed where they are given, and drawn where they are not; if
+        they are given for fewer positions than there are, they are kept and the rest is drawn. seed: of the draws.
+        stop: a class (or a dict of them by name) that ends an example, inclusive; `lengths` of the result say where.
+        temperature: of the draws, 0 for the likeliest; top_k, top_p: only the k likeliest classes, or those that
+        together have that share, are drawn from.
+        Raises `Error` where what is given does not fit the model.
+        """
+        data, lengths = apart(self.system, data, lengths)
+        data = self._inputs(data, inputs)
+        options = {"lengths": lengths, "steps": steps, "training": training, "seed": seed, "check": check,
+                   "batch": batch, "state": state}
+        sampling = Sampling(temperature, top_k, top_p)
+        if self.declared:
+            return generated(self, data, want, stop, sampling, **options)
+        if stop is not None or sampling != Sampling():
+            raise BadValue("stop=, temperature=, top_k= and top_p= are for models that draw; this one declares no "
+                           "data, such as w[t] = categorical(p[t])")
+        return self._ran(data, self.asked_for(want, data), **options)[0]
+
+    def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
+        with self._plans.alone:
+            plan = self._computed(names, data, **options)
+            result = Result({name: plan.result(name) for name in names})
+            result.state = plan.state()
+        result.lengths = options.get("lengths")
+        return result, plan
+
+    def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
+        """A plan that has just been run; `options` are those of `prepared`."""
+        config, feed = prepared(self.system, names, data, **options)
+        if config.carried and not self.adjoints:
+            check_carried(self.system, names, config.carried)
+        plan = self._plans.get(self.system, config, self.weights)
+        plan.run(feed)
+        if config.check:
+            plan.check_finite()
+        return plan
+
+    def _inputs(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if data is not None and not isinstance(data, Mapping):
+            raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
+        merged = {**(data or {}), **inputs}
+        check_names(self.system, merged, self.declared)
+        return merged
+
+    def asked_for(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of `want`; by default what the data determine."""
+        if want is not None:
+            return named("want", want)
+        found = computable(self.system, data)
+        if not found:
+            first = self.system.of_role("input")
+            raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; the model's inputs are "
+                           f"{', '.join(first) or 'none'}")
+        return tuple(found)
+
+    def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
+                       wrt: Iterable[str] | None = None, lengths: Any = None, steps: Any = None,
+                       state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
+                       check: bool = False, memory: str | None = None,
+                       **inputs: Any) -> tuple[Any, dict[str, Any]]:
+        """The scalar `of` and its gradient with respect to every weight, or the names of `wrt`.
+
+        Gradients have the shapes of what they are gradients of. memory: "sqrt" keeps only the states between
+        segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`; raises
+        as `run` does.
+        """
+        data, lengths = apart(self.system, data, lengths)
+        merged = inputs if data is None else self._inputs(data, inputs)
+        if self.declared:
+            return self.observing(merged).value_and_grad(
+                merged, of=of, wrt=wrt, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
+                check=check, memory=memory)
+        with self._plans.alone:
+            return self._differentiated(merged, of, wrt, lengths, steps, state, training, seed, check, memory)
+
+    def _differentiated(self, merged: Mapping[str, Any], of: str, wrt: Iterable[str] | None, lengths: Any, steps: Any,
+                        state: Mapping[str, Any] | None, training: bool, seed: int, check: bool, memory: str | None
+                        ) -> tuple[Any, dict[str, Any]]:
+        wrt = None if wrt is None else named("wrt", wrt)
+        plain = lengths is None and steps is None and state is None and memory is None and not check
+        again = signature(merged) if plain else None
+        if again is not None:
+            again = (of, wrt, training, again)
+            replay = self._replays.get(again)
+            if replay is not None and replay.weights is self.weights.arrays and backends.current().compiles():
+                grads = replay(merged)
+                return grads.pop("")[()], grads
+        names = tuple(self.system.of_role("weight")) if wrt is None else wrt
+        derived = self.grad(of, names)
+        if isinstance(state, Mapping):
+            check_carried(self.system, (of,), along(self.system, (of,), state))
+        wanted = {name: derived.adjoints[name] for name in names}
+        plan = derived._computed((of, *(wanted[name] for name in self.weights.in_order(names))),
+                                 self._inputs(None, merged), lengths=lengths, steps=steps, state=state,
+                                 training=training, seed=seed, check=check, memory=memory)
+        self._replays = {key: replay for key, replay in self._replays.items() if replay.lasts()}
+        if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
+            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(derived._plans.holds, plan))
+        return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
+
+    def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
+        """Everything that one run computes: inputs, quantities, and the gradient of `of` with respect to each of them.
+
+        A dict of arrays; its `adjoints` say under which name the gradient of a quantity stands, as in `grad(of)`.
+        `draw(values=...)` shows it. Arguments otherwise as in `run`.
+        """
+        given = {k: v for k, v in options.items() if k in self.system.quantities}
+        data, options["lengths"] = apart(self.system, data, options.get("lengths"))
+        data = self._inputs(data, given)
+        return trace(self.observing(data), data, of, **{k: v for k, v in options.items() if k not in given})
+
+    def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
+        """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.
+
+        Its `adjoints` name the adjoint of each quantity. It shares this model's weights.
+        """
+        if self.declared:
+            return self.observing().grad(of, wrt)
+        names = named("wrt", self.system.of_role("weight") if wrt is None else wrt)
+        if (of, names) not in self._gradients:
+            system, adjoints = gradient(self.system, of, names)
+            derived = Model.of_system(system, self.weights)
+            derived._declared.name = f"{self.name}_gradient"
+            derived.adjoints = adjoints
+            self._gradients[of, names] = derived
+        return self._gradients[of, names]
+
+    def unroll(self, steps: Any) -> UnrolledModel:
+        """A graph without loops, for `steps` positions (or a dict of them by index): run it, draw it, to_networkx()."""
+        from .unrolled import UnrolledModel
+
+        return UnrolledModel(self, steps)
+
+    def stepper(self, batch: int = 1, want: Iterable[str] | None = None, *, lengths: Any = None, seed: int = 0,
+                temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None,
+                **inputs: Any) -> Stepper:
+        """For online use, the state kept inside: `step(x=x1)["y"]` computes one step; x1 is (batch, features).
+
+        batch: how many examples go side by side. want: names; by default all whose only open index is time.
+        inputs: those without an index of time, such as the sentence to translate, `stepper(batch=8, x=X)`, and lengths
+        of their indices. Declared data that a step is not given are drawn, by seed, temperature, top_k and top_p as in
+        `run`. `reset()` begins a new sequence, `state` is what the next step goes on from.
+        """
+        return Stepper(self, batch, want, inputs, lengths=lengths, seed=seed, temperature=temperature, top_k=top_k,
+                       top_p=top_p)
+
+    # Methods with all their arguments, for whoever asks a prompt for help.
+    stream, beam_search, fit, check_gradient = stream, beam_search, fit, check_gradient
+
+    def profile(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", wrt: Iterable[str] | None = None,
+                gradient: bool = True, repeat: int = 5, lengths: Any = None, steps: Any = None, training: bool = False,
+                seed: int = 0, **inputs: Any) -> Profile:
+        """Where the time of a training step goes: print it, take `by_kind`, `by_name` or `rows`, or `draw` it.
+
+        Each unit of the plan is timed in its place in the step, and the step as a whole, the least of `repeat` runs;
+        what the units do not account for is called overhead. The whole batch runs on one thread, so that a unit's time
+        is its own; checks of arguments are not counted. gradient=False: of computing `of` alone. Arguments otherwise as
+        in `value_and_grad`. Raises `Error` as `value_and_grad` does, and for another backend than NumPy.
+        """
+        from .profile import profile
+
+        data = self._inputs(data, inputs)
+        return profile(self.observing(data), data, of=of, wrt=wrt, gradient=gradient, repeat=repeat,
+                       lengths=lengths, steps=steps, training=training, seed=seed)
+
+    # -- files -------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], meta: Mapping[str, str] | None = None) -> Path:
+        """Write equations and weights to one safetensors file, beside and renamed; `tr.load` reads it back.
+
+        meta: texts of your own by name, kept in the file, `meta` of the model that is loaded. Raises BadFile where it
+        cannot be written, BadType and BadValue for other meta.
+        """
+        arrays = {f"weight.{k}": v for k, v in self._on_host().items()}
+        save_checkpoint(path, arrays, described(self.description(), meta))
+        return Path(path)
+
+    def _on_host(self) -> dict[str, Any]:
+        return {name: backends.current().to_host(value) for name, value in self.weights.arrays.items()}
+
+    def description(self) -> dict[str, str]:
+        """What a file needs to build this model again."""
+        return {"equations": str(self), "name": self.name, "dtype": self.dtype}
+
+    # -- pictures ----------------------------------------------------------------------------------
+
+    def draw(self, path: str | os.PathLike[str], view: str | None = None, steps: Any = None,
+             **options: Any) -> Path:
+        """Draw the model: view "folded", "unrolled" (a column a step), "backward", "cell", "attention" or "equations".
+
+        The file's ending says the format; steps: how many columns. Further options as in `tinygrad_rnn.viz.draw`:
+        `values=` what `run` or `trace` gave, to colour by it.
+        """
+        values = options.get("values")
+        observed = view == "backward" or (isinstance(values, Mapping) and "loss" in values)
+        seen = self.observing() if observed else self  # a loss and its gradient are of what was observed
+        return viz().draw(seen, path, view=view, steps=steps, **options)
+
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
+        """The folded graph: quantities, and arrows with their shifts, as a networkx.MultiDiGraph."""
+        found: nx.MultiDiGraph[str] = viz().to_networkx(self.system)
+        return found
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """In a notebook: the folded diagram beside the equations."""
+        from html import escape
+
+        page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{viz().svg(self)}'
+                f"<pre>{escape(str(self))}</pre></div>")
+        return {"text/html": page, "text/plain": str(self), "text/latex": self.latex()}
+
+
+class PosedModel(Model):
+    """A model whose declared data are given or drawn, as a pose says."""
+
+    begun: dict[str, tuple[str, str]]
+    peeks: dict[str, str]
+    hidden: frozenset[str]
+    score: str | None
+
+    @functools.cached_property
+    def ordered(self) -> bool:
+        """Can all be computed in one pass? Not where all later positions look at what is drawn at one."""
+        try:
+            schedule(needed(self.system, self.system.by_name))
+        except BadValue:
+            return False
+        return True
+
+    @classmethod
+    def of_pose(cls, model: Model, pose: Pose) -> PosedModel:
+        """The model in that pose, sharing the weights."""
+        found = posed(model.system, pose)
+        made = cls.of_system(found.system, model.weights)
+        assert isinstance(made, PosedModel)
+        made.begun, made.peeks, made.hidden, made.score = found.begun, found.peeks, found.hidden, found.score
+        return made
+
+
+def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **sizes: Any) -> Model:
+    """A model from equations as text.
+
+    sizes: a keyword for each size that is given (`x=27, h=64, V=(10, 64), b=()`, or `l=3` for an index); the
+    others follow. Raises `Error`, pointing at the term, for anything that the notation does not have.
+    """
+    program = read(text)
+    model = Model(name, dtype, **sizes)
+    model._declare(program)
+    model.system  # noqa: B018  (a wrong model is told at once)
+    return model
+
+
+def _described(about: Mapping[str, str]) -> Model:
+    """The model of a description."""
+    return equations(about["equations"], name=about["name"], dtype=about["dtype"])
+
+
+def _copied(about: Mapping[str, str], weights: Mapping[str, Any], adjoints: Mapping[str, str]) -> Model:
+    """The model of a description, with weights and, of a derived one, adjoints."""
+    model = _described(about)
+    model.weights.fill(weights)
+    model.adjoints = dict(adjoints)
+    return model
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model of a file that `Model.save` or `fit` wrote: it describes itself. Its `meta` are the texts kept there.
+
+    Raises BadFile where the file cannot be read or is another one.
+    """
+    arrays, meta = load_checkpoint(path)
+    for key in ("equations", "name", "dtype"):
+        if key not in meta:
+            raise BadFile(f"{os.fspath(path)} has no {key}: it was not written by Model.save")
+    model = _described(meta)
+    weights = {k.removeprefix("weight."): v for k, v in arrays.items() if k.startswith("weight.")}
+    missing = [n for n in model.weights if n not in weights]
+    if missing:
+        raise BadFile(f"{os.fspath(path)} lacks the weight {missing[0]}")
+    model.weights.fill(weights)
+    model.meta = {key: text for key, text in meta.items() if key not in {*model.description(), "fit"}}
+    return model

@@ -1,0 +1,168 @@
+"""What is declared of a model, by text or in Python, and the typed system that follows from it."""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from typing import Any
+
+from ..errors import BadType, BadValue
+from ..inference.brackets import wrong_name
+from ..inference.infer import resolve
+from ..inference.roles import Declarations
+from ..node import At, Node, refs
+from ..ops.table import as_node
+from ..passes.schedule import needed, schedule
+from ..system import Equation, System, sources
+from .declare import Symbol
+from .declared import declarations, observed
+from .reader import Program
+
+LARGEST_SIZE = 2**31
+ROLES = {"input": "an input", "weight": "a weight", "defined": "a state"}
+
+
+def size_tuple(name: str, size: Any) -> tuple[int, ...]:
+    """64 -> (64,); a tuple of sizes; () for a scalar."""
+    sizes = size if isinstance(size, (tuple, list)) else (size,)
+    for s in sizes:
+        if isinstance(s, bool) or not hasattr(s, "__index__"):
+            raise BadType(f"the size of {name} is a whole number or a tuple of them, not {size!r}")
+        if not 1 <= s < LARGEST_SIZE:
+            raise BadValue(f"the size of {name} must be at least 1 and below {LARGEST_SIZE}, not {s}")
+    return tuple(s.__index__() for s in sizes)
+
+
+class Declaring:
+    """Names, sizes and equations, resolved into a system at first use."""
+
+    def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
+        self._roles: dict[str, str] = {}  # of the names that were declared in Python
+        self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
+        self._forget()
+
+    def _declare(self, program: Program) -> None:
+        """Take over what a text says; sizes that were given count more."""
+        self._declared.equations.extend(program.equations)
+        for name, size in program.sizes.items():
+            self._declared.sizes.setdefault(name, size)
+
+    def _forget(self) -> None:
+        """What follows from the equations is made anew after one is added."""
+        self._system: System | None = None
+        self._declarations: dict[str, Equation] | None = None
+
+    def input(self, name: str, size: Any = None) -> Symbol:
+        """An input: data given at each position (`x[t]`) or for each example (`img[n]`)."""
+        return self._symbol(name, size, "input")
+
+    def state(self, name: str, size: Any = None) -> Symbol:
+        """A quantity with an equation of its own: `h[t] = ...`."""
+        return self._symbol(name, size, "defined")
+
+    quantity = state
+
+    def weight(self, name: str, size: Any = None) -> Symbol:
+        """A weight; its shape follows from where it stands, or is given."""
+        return self._symbol(name, size, "weight")
+
+    def _symbol(self, name: str, size: Any, role: str) -> Symbol:
+        wrong = wrong_name(name)
+        if wrong is not None:
+            raise BadValue(wrong)
+        name = unicodedata.normalize("NFKC", name)  # as Python does with names, and so the reader of texts
+        known = self._roles.setdefault(name, role)
+        if known != role:
+            raise BadValue(f"{name} is declared twice, as {ROLES[known]} and as {ROLES[role]}")
+        if size is not None:
+            self._declared.sizes[name] = size_tuple(name, size)
+            self._forget()
+        return Symbol(self, name, role)
+
+    def __getitem__(self, name: str) -> Symbol:
+        return Symbol(self, name, "defined")
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """m["loss"] = mean(...): an equation without an index. (m["h"][t] = ... has set its own already.)"""
+        if not isinstance(value, Symbol):
+            self.define(name, (), value)
+
+    def define(self, name: str, slots: tuple[At, ...], value: Any) -> None:
+        """Add the equation name[slots] = value."""
+        self._declared.equations.append(Equation(name, slots, as_node(value, name)))
+        self._forget()
+
+    @property
+    def system(self) -> System:
+        """The typed system of equations; resolved at first use."""
+        if self._system is None:
+            self._check_roles()
+            self._system = resolve(self._declared)
+            seen = observed(self._system)
+            schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
+            _warn_of_twins(self._system.of_role("weight"))
+            _warn_of_nothing(self._system)
+        return self._system
+
+    def _check_roles(self) -> None:
+        """What is declared as a state has an equation."""
+        defined = {eq.name for eq in self._declared.equations}
+        for name, role in self._roles.items():
+            if role == "defined" and name not in defined:
+                raise BadValue(f"{name} is declared as a state, but no equation defines it: write {name}[t] = ...")
+
+    @property
+    def name(self) -> str:
+        """The name in titles and files."""
+        return self._declared.name
+
+    @property
+    def dtype(self) -> str:
+        """"float32" or "float64"."""
+        return self.system.dtype
+
+    @property
+    def declared(self) -> list[str]:
+        """The names of declared data: `w[t] = categorical(p[t])`."""
+        return list(self.declarations)
+
+    @property
+    def declarations(self) -> dict[str, Equation]:
+        """The equations that declare data, by name."""
+        if self._declarations is None:
+            self._declarations = declarations(self.system)
+        return self._declarations
+
+
+def _warn_of_twins(names: list[str]) -> None:
+    """b_f and b_F are rarely both meant."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = name.lower().replace("_", "")
+        if plain in seen:
+            warnings.warn(f"the weights {seen[plain]} and {name} have nearly the same name; is one a slip of the pen?",
+                          stacklevel=4)
+        seen[plain] = name
+
+
+def _warn_of_nothing(system: System) -> None:
+    """h[-1] is not the last position, nor x[0] the first: both are outside, and zero unless something sets them."""
+    by_name = system.by_name
+    for read in (found := refs(eq.rhs for eq in system.equations)):
+        name, slots = read.attr("name"), read.attr("slots")
+        outside = [k for k, s in enumerate(slots) if (s.anchor == "first" and s.offset < 1)
+                   or (s.anchor == "last" and s.offset > 0)]
+        if not outside or sources(by_name.get(name, []), read):
+            continue
+        alike = [other for other in found if other.attr("name") == name]
+        if all(_reached(k, slots[k], alike) for k in outside):
+            continue
+        where = f"{name}[{','.join(map(str, slots))}]"
+        warnings.warn(f"{where} is outside of the range and always zero, as no equation sets it; positions count from "
+                      "1, and the last is a capital: h[1], h[T]", stacklevel=4)
+
+
+def _reached(k: int, at: At, reads: list[Node]) -> bool:
+    """Does a shift reach that position, so that a state carried on may hold it?"""
+    shifts = [r.attr("slots")[k].offset for r in reads if r.attr("slots")[k].anchor == "free"]
+    return any(1 + s <= at.offset if at.anchor == "first" else s >= at.offset for s in shifts)

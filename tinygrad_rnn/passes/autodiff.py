@@ -1,0 +1,414 @@
+"""Differentiation of a system: reverse every arrow, negate its shift, sum over indices that a quantity lacks.
+
+The result is again a system. Each equation sends, through its own expression, one adjoint to every reference
+in it; the adjoint of a name is the sum of what arrives, moved back along the reference's shift. No order of
+evaluation is needed, so cycles cost nothing: the scheduler orders the adjoint equations like any others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ..errors import BadValue
+from ..inference.infer import retyped
+from ..node import BATCH, At, Node, Type, free, ordered, rebuild, ref, refs, walk
+from ..ops import TABLE, f
+from ..shapes import reduction
+from ..system import Equation, Quantity, System, fresh, sources
+from .rewrite import ONE, ZERO, position_of, remade, stabilised, substituted
+from .simplify import simplified
+
+ARITHMETIC = ("add", "subtract", "multiply", "negative")
+# Functions whose argument the literature calls the pre-activation, a.
+SQUASHING = ("tanh", "sigmoid", "relu", "softplus", "softmax")
+
+
+def gradient(system: System, of: str, wrt: Iterable[str] | None = None) -> tuple[System, dict[str, str]]:
+    """The system with the equations of d(of)/d(name) added, and the name of each adjoint.
+
+    wrt: names whose gradients are wanted; every weight by default.
+    Raises where `of` is not a scalar, or no equation relates it to what is asked for.
+    """
+    names = system.of_role("weight") if wrt is None else list(wrt)
+    return _Gradient(stabilised(system, kept=names), of, names).system()
+
+
+def vjp(node: Node, y: Node, g: Node) -> Iterator[tuple[Node, Node]]:
+    """(argument, adjoint) for each argument of node that has one; y stands for node's value."""
+    row = TABLE[node.op]
+    attrs = dict(node.attrs)
+    if attrs.get("over") and not set(attrs["over"]) <= set(g.indices) and row.name not in ("sum", "mean", "max"):
+        g = g * f.ones_like(node)
+    lines = row.vjp
+    if row.arity is None and len(lines) == 1 and lines[0] is not None:
+        yield from zip(node.args, lines[0](g, y, *node.args, **attrs), strict=True)
+        return
+    for arg, line in zip(node.args, lines, strict=False):
+        if line is not None:
+            adjoint = line(g, y, *node.args, **attrs)
+            if adjoint is not None:
+                yield arg, adjoint
+
+
+def fitted(g: Node, result: Node, arg: Node, ragged: Collection[str] = ()) -> Node:
+    """g, an adjoint over result's indices and shape, summed to the argument's. ragged: indices that end by example."""
+    over = tuple(i for i in result.indices if i not in arg.indices)
+    stretched = TABLE[result.op].kind == "elementwise"
+    axis = tuple(range(result.rank if stretched else g.rank)) if arg.shape == () else ()
+    if not set(over) <= set(g.indices) or g.rank < len(axis):
+        g = g * f.ones_like(result)
+    ends = [i for i in over if i in ragged]
+    if ends and BATCH not in g.indices:
+        g, over = _shared_out(g, ends), ordered([*over, BATCH])
+    return f.sum(g, over=over, axis=axis) if over or axis else g
+
+
+def _shared_out(g: Node, ends: Iterable[str]) -> Node:
+    """g, the same for all examples, in equal parts among those that reach a position: a sum over positions is one over
+    each example's own."""
+    reached = [f.less_equal(f.position(index=i), f.last(index=i)) for i in ends]
+    for more in reached[1:]:
+        reached[0] = f.logical_and(reached[0], more)
+    return f.where(reached[0], g / f.sum(f.where(reached[0], 1.0, 0.0), over=(BATCH,), axis=()), 0.0)
+
+
+def spread(g: Node, like: Node) -> Node:
+    """g with like's feature shape; elementwise formulas take a scalar as it is, others need the shape."""
+    return g * f.ones_like(like) if g.shape != like.shape else g
+
+
+def backward(root: Node, seed: Node, active: set[Node], value: Node | None = None,
+             ragged: Collection[str] = ()) -> dict[Node, Node]:
+    """The adjoints of every active node under root, given root's; `value` stands for root in the formulas."""
+    adjoint = {root: seed}
+    for node in reversed(list(walk([root]))):
+        g = adjoint.get(node)
+        if g is None or not node.args:
+            continue
+        y = value if node is root and value is not None else node
+        if TABLE[node.op].kind != "elementwise":
+            g = spread(g, node)
+        for arg, part in vjp(node, y, g):
+            if arg in active:
+                part = fitted(part, node, arg, ragged)
+                adjoint[arg] = adjoint[arg] + part if arg in adjoint else part
+    return adjoint
+
+
+@dataclass
+class _Arrow:
+    """A reference in an equation, and the adjoint that arrives at it."""
+
+    equation: Equation
+    reference: Node
+    adjoint: Node
+
+
+def check_scalar(system: System, of: str, wrt: Iterable[str]) -> None:
+    """Raise where `of` is not a single number that is computed, or something in `wrt` is no quantity."""
+    system.require([of], "; a gradient is of a scalar, such as loss = mean(...), that of= names")
+    system.require(wrt)
+    q = system.quantities[of]
+    if q.role != "defined":
+        raise BadValue(f"{of!r} is not defined by an equation; a gradient is of a scalar such as loss = ...")
+    if q.type.indices or q.type.shape:
+        left = of + (f"[{','.join(q.slots)}]" if q.slots else "")
+        raise BadValue(f"a gradient is of a single number, but {left} has shape {q.type.shape} and varies over "
+                       f"{', '.join(q.type.indices) or 'nothing'}; take a sum or mean of it")
+
+
+class _Gradient:
+    def __init__(self, system: System, of: str, wrt: list[str]):
+        check_scalar(system, of, wrt)
+        self.base, self.of, self.wrt = system, of, wrt
+        self.by_name = system.by_name
+        self.active = self._active()
+        self.taken = set(system.quantities) | set(system.ranges)
+        self.names = {}
+        for name in system.quantities:
+            if name in self.active or name in wrt:
+                self.names[name] = fresh(f"d_{name}", self.taken)
+                self.taken.add(self.names[name])
+        self.quantities = dict(system.quantities)
+        self.new: list[Equation] = []
+        self.temporaries: dict[object, Node] = {}
+        self.written = set(walk(eq.rhs for eq in system.equations))
+        mains = [eq for eq in system.equations if not eq.is_boundary and eq.rhs.args]
+        self.named_values = {eq.rhs: self._ref(eq.name, eq.slots, system.quantities[eq.name].type) for eq in mains}
+        self.preactivations = {eq.rhs.args[0]: f"d_a_{eq.name}" for eq in mains if eq.rhs.op in SQUASHING}
+        self.arriving: dict[tuple[str, tuple[At, ...]], list[Node]] = {}
+
+    def _active(self) -> set[str]:
+        """Names on a path from wrt to `of`."""
+        reads = {eq_name: {r.attr("name") for eq in eqs for r in _reached(eq.rhs)}
+                 for eq_name, eqs in self.by_name.items()}
+        above = _closure([self.of], reads)
+        users: dict[str, set[str]] = {}
+        for name, read in reads.items():
+            for other in read:
+                users.setdefault(other, set()).add(name)
+        return above & _closure(self.wrt, users)
+
+    def system(self) -> tuple[System, dict[str, str]]:
+        for name, adjoint in self.names.items():
+            q = self.base.quantities[name]
+            self.quantities[adjoint] = Quantity(adjoint, "defined", q.slots, q.type)
+        for eq in reversed(self.base.equations):
+            if eq.name in self.active:
+                self._equation(eq)
+        order = [eq.name for eq in reversed(self.base.equations) if eq.name in self.names]
+        order += [name for name in self.names if name not in self.by_name]
+        temporaries, self.new = self.new, []
+        by_owner: dict[str, list[Equation]] = {}
+        for eq in temporaries:
+            by_owner.setdefault(eq.comment, []).append(eq)
+        for name in dict.fromkeys(order):
+            self._adjoint_equations(name)
+            self.new += [Equation(e.name, e.slots, e.rhs) for e in by_owner.get(name, [])]
+        read = {r.attr("name") for r in refs(eq.rhs for eq in self.base.equations)} | set(self.by_name)
+        unread = {name: self.base.quantities[name].type.shape for name in self.wrt if name not in read}
+        result = self.base.with_equations([*self.base.equations, *self.new], self.quantities,
+                                          declared={**self.base.declared, **unread})
+        return _settled(result, set(self.quantities) - set(self.base.quantities)), self.names
+
+    # -- one equation sends its adjoints -----------------------------------------------------------
+
+    def _seed(self, eq: Equation) -> Node:
+        if eq.name == self.of:
+            return ONE
+        q = self.base.quantities[eq.name]
+        return self._ref(self.names[eq.name], eq.slots, q.type)
+
+    def _ref(self, name: str, slots: tuple[At, ...], like: Type) -> Node:
+        indices = [s.index for s in slots if s.anchor == "free"] + [BATCH] * (BATCH in like.indices)
+        return ref(name, slots, Type(ordered(indices), like.shape, like.dtype))
+
+    def _equation(self, eq: Equation) -> None:
+        active: set[Node] = set()
+        for node in walk([eq.rhs]):
+            if (node.op == "ref" and node.attr("name") in self.names) or any(a in active for a in node.args):
+                active.add(node)
+        if eq.rhs not in active:
+            return
+        q = self.base.quantities[eq.name]
+        value = self._ref(eq.name, eq.slots, q.type)
+        seed = self._seed(eq)
+        if seed is not ONE:
+            seed = fitted(seed, value, eq.rhs)  # a boundary value may vary over less than its quantity
+        adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None,
+                           [i for i in self.base.ranges if i not in self.base.static])
+        leaves = [r for r in refs([eq.rhs]) if r in adjoint and r in active]
+        simple = simplified(adjoint.values(), self.named_values, self.written)
+        self.labels = {simple[g]: self.preactivations[node] for node, g in adjoint.items()
+                       if node in self.preactivations}
+        arrows = [_Arrow(eq, r, spread(simple[adjoint[r]], r)) for r in leaves]
+        self._name_shared(eq, arrows)
+        for arrow in arrows:
+            self._send(arrow)
+
+    def _name_shared(self, eq: Equation, arrows: list[_Arrow]) -> None:
+        """Adjoints used more than once become temporaries, so that they are computed and printed once."""
+        uses: dict[Node, int] = {}
+        order = list(walk(a.adjoint for a in arrows))
+        for node in order:
+            for arg in node.args:
+                uses[arg] = uses.get(arg, 0) + 1
+        for a in arrows:
+            uses[a.adjoint] = uses.get(a.adjoint, 0) + 1
+        forward = set(walk([eq.rhs]))
+        new: dict[Node, Node] = {}
+        for node in order:
+            new[node] = remade(node, tuple(new[a] for a in node.args))
+            plain = not node.args or node.dtype == "bool" or (node.op == "negative" and node.args[0].op == "ref")
+            if BATCH not in node.indices and self._is_ragged(node.indices):
+                continue  # a name would end where each example does, which the term does not
+            if uses[node] > 1 and not plain and node not in forward and (node.indices or node.shape):
+                label = self.labels.get(node, "")
+                new[node] = self._temporary(eq, label, new[node], [i for i in node.indices if i != BATCH])
+        for a in arrows:
+            a.adjoint = new[a.adjoint]
+
+    def _is_ragged(self, indices: Iterable[str]) -> bool:
+        """May the range of one of the indices differ by example?"""
+        return any(i != BATCH and i not in self.base.static for i in indices)
+
+    def _temporary(self, eq: Equation, label: str, value: Node, indices: list[str]) -> Node:
+        known = self.temporaries.get((eq.key, value, tuple(indices)))
+        if known is not None:
+            return known
+        name = fresh(label, self.taken) if label else next(
+            name for k in itertools.count(1) if (name := f"d_{eq.name}_{k}") not in self.taken)
+        self.taken.add(name)
+        slots = tuple(free(i) for i in indices)
+        batched = BATCH in value.indices or self._is_ragged(indices)
+        kind = Type(ordered([*indices, *[BATCH] * batched]), value.shape, self.base.dtype)
+        self.quantities[name] = Quantity(name, "defined", tuple(indices), kind)
+        self.new.append(Equation(name, slots, value, comment=eq.name))
+        self.temporaries[eq.key, value, tuple(indices)] = result = ref(name, slots, kind)
+        return result
+
+    # -- and each adjoint arrives at the equations that its reference reads -------------------------
+
+    def _send(self, arrow: _Arrow) -> None:
+        name, slots = arrow.reference.attr("name"), arrow.reference.attr("slots")
+        own = tuple(free(i) for i in self.base.quantities[name].slots)
+        targets = [eq.slots for eq in sources(self.by_name.get(name, []), arrow.reference)]
+        for target in targets if name in self.by_name else [own]:
+            self.arriving.setdefault((name, target), []).append(self._arrival(arrow, slots, target))
+
+    def _arrival(self, arrow: _Arrow, slots: tuple[At, ...], target: tuple[At, ...]) -> Node:
+        """The adjoint over the target's indices: the reference's arrow reversed, its shifts negated."""
+        moves: dict[str, At] = {}
+        conditions: list[Node] = []
+        for slot, goal in zip(slots, target, strict=True):
+            if slot.anchor == "free":
+                anchor = At("last", slot.index, goal.offset) if goal.anchor == "last" else goal
+                moves[slot.index] = anchor.moved(-slot.offset)
+            elif goal.anchor == "free" or goal.anchor != slot.anchor:
+                conditions.append(f.equal(position_of(goal), position_of(slot)))
+        value = self._moved(arrow, moves)
+        for condition in conditions:
+            value = f.where(condition, value, 0.0)
+        return value
+
+    def _moved(self, arrow: _Arrow, moves: dict[str, At]) -> Node:
+        value = arrow.adjoint
+        away = {i: at for i, at in moves.items() if at != free(i)}
+        if not away:
+            return value
+        if self._vanishes_outside(value, away):
+            return substituted(value, away)
+        indices = [i for i in ordered([*value.indices, *away]) if i != BATCH]
+        return substituted(self._temporary(arrow.equation, "", value, indices), away)
+
+    def _vanishes_outside(self, value: Node, away: dict[str, At]) -> bool:
+        """Is value, moved, zero where the unmoved one would be outside the range, and cheap to write moved?
+
+        So are sums of such, products of an adjoint with sums and products of names and constants, and matrix
+        products with weights: the adjoint itself is zero there, and the others are numbers. Names with boundaries of
+        their own may be anything there.
+        """
+        found: set[Node] = set()
+        for node in walk([value]):
+            if self._vanishes(node, found, away):
+                found.add(node)
+        return value in found
+
+    def _vanishes(self, node: Node, others: set[Node], away: dict[str, At]) -> bool:
+        """The same of a term, once it is known of its arguments."""
+        if node.op == "ref":
+            name = node.attr("name")
+            own = {s.index for s in node.attr("slots") if s.anchor == "free" and s.offset == 0}
+            known = name in self.quantities and name not in self.base.quantities
+            forward = next((n for n, d in self.names.items() if d == name), "")
+            return known and not self._is_bounded(forward) and set(away) <= own
+        if node.op in ("negative", "add", "subtract"):
+            return others.issuperset(node.args)
+        if node.op == "multiply":
+            a, b = node.args
+            return any(x in others and self._is_number_outside(y) for x, y in ((a, b), (b, a)))
+        if node.op == "matmul":
+            left, right = node.args
+            return not left.indices and right in others
+        return False
+
+    def _is_bounded(self, name: str) -> bool:
+        return any(eq.is_boundary for eq in self.by_name.get(name, []))
+
+    def _is_number_outside(self, root: Node) -> bool:
+        """Is it finite where all names are zero, and cheap to compute twice?"""
+        return all(node.op in ARITHMETIC or (node.op == "const" and math.isfinite(node.attr("value"))) or
+                   (node.op == "ref" and not self._is_bounded(node.attr("name"))) for node in walk([root]))
+
+    def _adjoint_equations(self, name: str) -> None:
+        q = self.base.quantities[name]
+        adjoint = self.names[name]
+        main = tuple(free(i) for i in q.slots)
+        if name == self.of:
+            self.new.append(Equation(adjoint, main, ONE))
+            return
+        targets = [eq.slots for eq in self.by_name.get(name, [])] or [main]
+        for target in sorted(targets, key=lambda slots: any(s.anchor != "free" for s in slots)):
+            own = [s if s.anchor != "free" else free(s.index) for s in target]
+            parts = self.arriving.get((name, target), [])
+            if not parts and any(s.anchor != "free" for s in own):
+                continue
+            total = ZERO
+            for part in parts:
+                total = total + part
+            total = simplified([total], written=self.written)[total]
+            if target == main and (name in self.wrt or total is ZERO):
+                total = self._whole(total, self._ref(name, main, q.type))
+            self.new.append(Equation(adjoint, tuple(own), total))
+
+    @staticmethod
+    def _whole(total: Node, of: Node) -> Node:
+        """An adjoint that was asked for says by itself what shape it has, and that it varies by example."""
+        if total.shape == of.shape and (BATCH in total.indices) == (BATCH in of.indices):
+            return total
+        return f.zeros_like(of) if total is ZERO else total * f.ones_like(of)
+
+
+def _settled(system: System, new: set[str]) -> System:
+    """The system with the new names varying by example only where their equations do, as when it is read back."""
+    batched = {name for name, q in system.quantities.items() if q.batched and (
+        name not in new or any(i not in system.static for i in q.slots))}
+    equations = [eq for eq in system.equations if eq.name in new]
+    while True:
+        grown = {eq.name for eq in equations if eq.name not in batched and _varies(eq.rhs, batched, system.static)}
+        if not grown:
+            break
+        batched |= grown
+    wrong = [name for name in new if system.quantities[name].batched and name not in batched]
+    quantities = dict(system.quantities)
+    for name in wrong:
+        q = quantities[name]
+        indices = tuple(i for i in q.type.indices if i != BATCH)
+        quantities[name] = replace(q, type=q.type._replace(indices=indices))
+    typed = rebuild((eq.rhs for eq in equations), lambda node, args: retyped(node, args, quantities, system.static))
+    return system.with_equations([replace(eq, rhs=typed.get(eq.rhs, eq.rhs)) for eq in system.equations], quantities)
+
+
+def _varies(root: Node, batched: set[str], static: Mapping[str, int]) -> bool:
+    """Does the value vary by example, given the names that do? So does how far an index runs."""
+    varies: dict[Node, bool] = {}
+    for node in walk([root]):
+        if node.op == "ref":
+            varies[node] = node.attr("name") in batched
+        elif not node.args:
+            varies[node] = BATCH in node.indices
+        else:
+            over = dict(node.attrs).get("over") or ()
+            reduced = TABLE[node.op].shape is reduction and BATCH in over
+            varies[node] = not reduced and (any(varies[a] for a in node.args) or any(i not in static for i in over))
+    return varies[root]
+
+
+def _reached(root: Node) -> list[Node]:
+    """The references under root to which some gradient can flow."""
+    found: dict[Node, None] = {}
+    stack, seen = [root], {root}
+    while stack:
+        node = stack.pop()
+        if node.op == "ref":
+            found[node] = None
+        row = TABLE[node.op]
+        lines = row.vjp * len(node.args) if row.arity is None and len(row.vjp) == 1 else row.vjp
+        for arg, line in zip(node.args, lines, strict=False):
+            if line is not None and arg not in seen:
+                seen.add(arg)
+                stack.append(arg)
+    return list(found)
+
+
+def _closure(start: Iterable[str], edges: dict[str, set[str]]) -> set[str]:
+    found, stack = set(start), list(start)
+    while stack:
+        for name in edges.get(stack.pop(), ()):
+            if name not in found:
+                found.add(name)
+                stack.append(name)
+    return found

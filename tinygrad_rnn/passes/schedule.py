@@ -1,0 +1,163 @@
+"""The order of computation: loops are strongly connected components, everything else is done for all t at once.
+
+Vertices are terms (nodes) and equations; a term depends on its arguments, an equation on its right side, a
+reference on the equations that it may read, over an arrow that carries the reference's shifts. A component
+loops over an index whose shifts inside share a sign; without the shifted arrows it is ordered again, inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import networkx as nx
+
+from ..errors import BadValue
+from ..node import Node, walk
+from ..system import Equation, System, grouped, sources
+
+Vertex: TypeAlias = "Node | Equation"
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """items computed once per position of `index`, in the given direction (+1: t = 1..T, -1: t = T..1)."""
+
+    index: str
+    direction: int
+    items: tuple[Item, ...]
+
+    def vertices(self) -> Iterator[Vertex]:
+        """Every term and equation inside, in order."""
+        for item in self.items:
+            if isinstance(item, Loop):
+                yield from item.vertices()
+            else:
+                yield item
+
+    def __str__(self) -> str:
+        names = ", ".join(v.left for v in self.vertices() if isinstance(v, Equation))
+        return f"loop over {self.index} {'forward' if self.direction > 0 else 'backward'}: {names}"
+
+
+Item: TypeAlias = "Node | Equation | Loop"
+
+
+def vertices(item: Item) -> Iterable[Vertex]:
+    """The terms and equations of an item, in order."""
+    return item.vertices() if isinstance(item, Loop) else (item,)
+
+
+def needed(system: System, want: Iterable[str]) -> list[Equation]:
+    """The equations from which the wanted names follow, in the order of the system."""
+    by_name = system.by_name
+    todo: list[Equation] = [eq for name in want for eq in by_name.get(name, [])]
+    found: set[object] = set()
+    while todo:
+        eq = todo.pop()
+        if eq.key in found:
+            continue
+        found.add(eq.key)
+        for node in walk([eq.rhs]):
+            if node.op == "ref":
+                todo += [e for e in sources(by_name.get(node.attr("name"), []), node) if e.key not in found]
+    return [eq for eq in system.equations if eq.key in found]
+
+
+def schedule(equations: Iterable[Equation]) -> tuple[Item, ...]:
+    """The order of computation of the equations. Raises where a cycle cannot be ordered, naming it."""
+    equations = list(equations)
+    by_name = grouped(equations)
+    graph: nx.DiGraph[Vertex] = nx.DiGraph()
+    for node in walk(eq.rhs for eq in equations):
+        graph.add_node(node)
+        graph.add_edges_from((node, arg) for arg in node.args)
+        if node.op == "ref":
+            graph.add_edges_from((node, eq) for eq in sources(by_name.get(node.attr("name"), []), node))
+    graph.add_edges_from((eq, eq.rhs) for eq in equations)
+    return _ordered(graph)
+
+
+def _ordered(graph: nx.DiGraph[Vertex]) -> tuple[Item, ...]:
+    """Components come dependencies first, since edges point from users to what they use."""
+    items: list[Item] = []
+    for component in nx.strongly_connected_components(graph):
+        if len(component) == 1:
+            (vertex,) = component
+            items.append(vertex)
+        else:
+            # A copy in the graph's order (a view would have a set's), so that equal systems run alike to the bit.
+            part: nx.DiGraph[Vertex] = nx.DiGraph()
+            part.add_nodes_from(v for v in graph if v in component)
+            part.add_edges_from((v, w) for v in part for w in graph[v] if w in component)
+            items.append(_loop(part))
+    return tuple(items)
+
+
+def _loop(part: nx.DiGraph[Vertex]) -> Loop:
+    arrows = [(node, eq) for node, eq in part.edges if isinstance(node, Node) and isinstance(eq, Equation)]
+    equations = [v for v in part if isinstance(v, Equation)]
+    reasons: dict[str, str] = {}
+    candidates = dict.fromkeys(s.index for eq in equations for s in eq.slots if s.anchor == "free")
+    for index in candidates:
+        shifts = _shifts(index, arrows, equations, part)
+        if isinstance(shifts, str):
+            reasons[index] = shifts
+            continue
+        signs = {(s > 0) - (s < 0) for s in shifts} - {0}
+        if len(signs) != 1:
+            reasons[index] = ("its shifts point to the past and to the future" if signs else
+                              f"it is not shifted, as in {index}-1")
+            continue
+        kept = nx.DiGraph()
+        kept.add_nodes_from(part)
+        kept.add_edges_from((u, v) for u, v in part.edges if not _shifted(u, v, index))
+        return Loop(index, -signs.pop(), _ordered(kept))
+    raise BadValue(_explained(part, equations, arrows, reasons))
+
+
+def _shifts(index: str, arrows: list[tuple[Node, Equation]], equations: list[Equation],
+            part: nx.DiGraph[Vertex]) -> list[int] | str:
+    """The shifts in index along the arrows, or why the component cannot loop over it."""
+    for eq in equations:
+        if not any(s.anchor == "free" and s.index == index for s in eq.slots):
+            return f"{eq.left} does not carry {index}"
+    for node in part:
+        if isinstance(node, Node) and index in (dict(node.attrs).get("over") or ()):
+            return f"over={index} needs all of it at once"
+    shifts = []
+    for node, eq in arrows:
+        slot = next(s for s, g in zip(node.attr("slots"), eq.slots, strict=True) if g.index == index)
+        if slot.anchor != "free":
+            return f"{eq.name} is read at position {slot} inside it"
+        if slot.index != index:
+            return f"{eq.name} is read with {index} relabelled as {slot.index} inside it"
+        shifts.append(slot.offset)
+    return shifts
+
+
+def _shifted(user: Vertex, used: Vertex, index: str) -> bool:
+    if not (isinstance(user, Node) and isinstance(used, Equation)):
+        return False
+    return any(g.anchor == "free" and g.index == index and s.offset != 0
+               for s, g in zip(user.attr("slots"), used.slots, strict=True))
+
+
+def _explained(part: nx.DiGraph[Vertex], equations: list[Equation], arrows: list[tuple[Node, Equation]],
+               reasons: dict[str, str]) -> str:
+    """The shortest cycle through the component, by name, and what stands in the way for each index."""
+    cycle = min((nx.find_cycle(part, eq) for eq in equations), key=len)
+    names = [f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" if n.attr("slots") else n.attr("name")
+             for n, _ in cycle if isinstance(n, Node) and n.op == "ref"]
+    if any("past and to the future" in r for r in reasons.values()):
+        names = list(dict.fromkeys(f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" for n, _ in arrows))
+    first = equations[0].left
+    why = "; ".join(f"{i}: {r}" for i, r in reasons.items()) or "no index is shifted along it"
+    shown = "\n".join(eq.show() for eq in equations[:4])
+    return f"{first} depends on itself through {' and '.join(names)}, and cannot be ordered ({why})\n{shown}"
+
+
+def loops(items: Iterable[Item]) -> list[Loop]:
+    """The outermost loops of a schedule."""
+    return [item for item in items if isinstance(item, Loop)]

@@ -1,0 +1,1 @@
+"""Tensors: the nodes and rows of models, without named indices."""

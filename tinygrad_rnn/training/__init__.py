@@ -1,0 +1,1 @@
+"""Training: batches in, weights changed, what was seen on the way."""

@@ -1,0 +1,54 @@
+"""Gradients against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import backends
+from ..errors import BadValue
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+
+
+def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
+                   wrt: Iterable[str] | None = None, seed: int = 0, step: float = 1e-5, tolerance: float = 1e-6,
+                   lengths: Any = None, steps: Any = None, **inputs: Any) -> dict[str, float]:
+    """For each weight, |g.v - (f(w + e v) - f(w - e v)) / 2e| relative to its size, along a random v of norm 1.
+
+    Computed on a float64 copy of the model. wrt: the weights to check, all by default. step: e; seed: of v. data and
+    inputs, lengths, steps: as in `Model.run`. Raises where an error exceeds the tolerance, naming the weight.
+    """
+    from ..models.model import equations
+
+    names = list(model.weights) if wrt is None else list(wrt)
+    for name in names:
+        if name not in model.weights:
+            raise BadValue(f"check_gradient is of weights, and the model has no weight {name!r}")
+    copy = equations(str(model), name=model.name, dtype="float64")
+    for name in copy.weights:
+        copy.weights[name] = model.weights[name]
+    options = {"lengths": lengths, "steps": steps}
+    data = {**(data or {}), **inputs}
+    _, grads = copy.value_and_grad(data, of=of, wrt=names, **options)
+    rng, to_host = np.random.default_rng(seed), backends.current().to_host
+    errors = {}
+    for name in names:
+        v = rng.standard_normal(grads[name].shape)
+        v /= np.linalg.norm(v)
+        here = np.array(to_host(copy.weights[name]))
+        values = []
+        for sign in (1, -1):
+            copy.weights[name] = here + sign * step * v
+            values.append(float(copy.run(data, want=[of], **options)[of]))
+        copy.weights[name] = here
+        numeric, exact = (values[0] - values[1]) / (2 * step), float(np.sum(to_host(grads[name]) * v))
+        errors[name] = abs(numeric - exact) / max(abs(numeric), abs(exact), 1e-3)
+    wrong = [n for n, e in errors.items() if not e <= tolerance]
+    if wrong:
+        name = wrong[0]
+        raise BadValue(f"the gradient of {name} differs from finite differences by {errors[name]:.1e} of its size")
+    return errors
