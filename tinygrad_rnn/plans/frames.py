@@ -1,7 +1,7 @@
 """What segments of time hand to each other: a few steps of each quantity, from the border between two of them.
 
 A frame is laid out as the quantity's buffer is, indices, features, batch, with the room that any of the plans has along
-other indices than time, and the whole batch.
+other indices than time, and all examples that go through the segments together.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any
 from ..config import Config
 from ..system import Quantity, System
 from .part import Part
-from .plan import Plan
 
 Frames = dict[str, Any]
 
 
 class Borders:
-    """The geometry of frames, for the plans of segments of one sequence.
+    """The geometry of frames, for segments of one sequence.
 
-    quantities: those of all plans; axes: the place of time among each one's indices.
+    parts: one of each plan, which all begin with the same example, the first of config.batch; quantities: those of all
+    plans; axes: the place of time among each one's indices.
     """
 
-    def __init__(self, system: System, config: Config, plans: Sequence[Plan], r: str,
-                 quantities: Mapping[str, Quantity], axes: Mapping[str, int | None]):
-        self.system, self.config, self.range, self.quantities = system, config, r, quantities
-        self.xp = plans[0].xp
+    def __init__(self, system: System, config: Config, parts: Sequence[Part], quantities: Mapping[str, Quantity],
+                 axes: Mapping[str, int | None]):
+        self.system, self.config, self.quantities = system, config, quantities
+        self.xp, self.first = parts[0].xp, parts[0].first
         self.axes = {name: k for name, k in axes.items() if k is not None and quantities[name].role != "weight"}
         self.dtypes: dict[str, Any] = {}
         self.rooms: dict[str, list[tuple[int, int]]] = {}
-        for layout in (plan.parts[0].layout for plan in plans):
+        for layout in (part.layout for part in parts):
             for name in layout.used & self.axes.keys():
                 known = self.rooms.get(name, layout.rooms[name])
                 self.rooms[name] = [(max(a, c), max(b, d))
@@ -71,7 +71,7 @@ class Borders:
             if k != self.axes[name]:
                 key[k] = slice(most - low, frame.shape[k] - (above - high))
         if self.quantities[name].batched:
-            key[-1] = slice(part.first, part.last)
+            key[-1] = slice(part.first - self.first, part.last - self.first)
         return frame[tuple(key)]
 
     def load(self, part: Part, past: Frames, future: Frames) -> None:
@@ -86,27 +86,27 @@ class Borders:
                 frame, steps = self.window(part, name, future[name]), buffer.shape[k]
                 self.xp.copyto(self.rows(name, buffer, steps - high, steps), self.rows(name, frame, 0, high))
 
-    def body(self, plan: Plan, name: str, first: int, stop: int) -> Any:
+    def body(self, parts: Sequence[Part], name: str, first: int, stop: int) -> Any:
         """Some steps of a segment that has just been computed, from 0."""
         frame = self.empty(name, stop - first)
-        for part in plan.parts:
+        for part in parts:
             low = part.layout.rooms[name][self.axes[name]][0]
             self.window(part, name, frame)[...] = self.rows(name, part.layout.buffers[name], low + first, low + stop)
         return frame
 
-    def ending(self, plan: Plan, name: str, past: Any, size: int, lengths: Any) -> Any:
+    def ending(self, parts: Sequence[Part], name: str, past: Any, size: int, lengths: Any) -> Any:
         """The last steps up to each example's end in this segment, lengths (by example), or up to the segment's."""
         k, low = self.axes[name], self.low(name)
         if lengths is None or not self.quantities[name].batched:
-            own = self.body(plan, name, max(size - low, 0), size)
+            own = self.body(parts, name, max(size - low, 0), size)
             return own if size >= low else self.xp.concatenate([self.rows(name, past, size, low), own], k)
-        both = self.xp.concatenate([past, self.body(plan, name, 0, size)], k)
+        both = self.xp.concatenate([past, self.body(parts, name, 0, size)], k)
         return self.taken(name, both, lengths[:, None] + self.xp.arange(low))
 
-    def beginning(self, plan: Plan, name: str, future: Any, size: int) -> Any:
+    def beginning(self, parts: Sequence[Part], name: str, future: Any, size: int) -> Any:
         """The first steps of a segment, and of what comes after it, as far as the segment before it reads."""
         high = self.high(name)
-        own = self.body(plan, name, 0, min(size, high))
+        own = self.body(parts, name, 0, min(size, high))
         return own if size >= high else self.xp.concatenate([own, self.rows(name, future, 0, high - size)],
                                                             self.axes[name])
 

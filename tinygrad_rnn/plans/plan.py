@@ -72,9 +72,22 @@ class Plan:
 
     def run(self, feed: Feed) -> None:
         """Fill the inputs and replay the programs."""
-        one_thread = self.backend.single_threaded() if self.single and not self.compiled else contextlib.nullcontext()
-        with one_thread:
+        with self.one_thread():
             self.replay([partial(part.start, feed) for part in self.parts])
+
+    def one_thread(self) -> contextlib.AbstractContextManager[Any]:
+        """Within it products take one thread, where the parts have threads of their own or the work is small."""
+        return self.backend.single_threaded() if self.single and not self.compiled else contextlib.nullcontext()
+
+    @property
+    def meets_at_the_end(self) -> bool:
+        """Do its parts only join their sums, and compute nothing from them?"""
+        return not any(part.program.segments[k] for part in self.parts for k in range(1, len(self.levels)))
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The quantities that need sums over the batch: those sums, where the parts meet at the end."""
+        return frozenset(item.name for level in self.levels[1:] for item in level.items if isinstance(item, Equation))
 
     def replay(self, starts: Sequence[cores.Task]) -> None:
         """Do the starts of all parts, which end level 0, then the other levels."""

@@ -7,9 +7,11 @@ Gruslys et al. 2016, "Memory-efficient backpropagation through time".
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..config import Config, Feed
@@ -17,24 +19,12 @@ from ..passes.rewrite import stabilised
 from ..passes.stages import Stage, check_cut, staged
 from ..passes.tear import cut_index
 from ..system import System
-from .carried import Room, fitted, loaded, others, position_key, rooms
-from .frames import Borders, Frames
+from . import cores
+from .carried import Room, fitted, others, position_key, rooms
+from .frames import Frames
 from .part import Part
 from .plan import Plan
-
-
-@dataclass(frozen=True)
-class Span:
-    """Positions offset + 1 to offset + size."""
-
-    offset: int
-    size: int
-
-    @property
-    def stop(self) -> int:
-        """The last position."""
-        return self.offset + self.size
-
+from .shard import Piece, Pieces, Shard, Span
 
 LENGTH = 2  # times sqrt(T): a step of a segment takes more memory than a state that is kept, but a segment takes time
 
@@ -62,33 +52,50 @@ class Segments:
         self.spans = spans(self.steps)
         whole = replace(config, carried=frozenset(), memory=None)
 
-        def plan(stage: Stage, size: int | None = None) -> Plan:
+        def plan(stage: Stage, size: int | None = None, parts: int | None = None) -> Plan:
             own = replace(whole, want=stage.want)
             if size is not None:
                 sizes = tuple((other, size if other == r else n) for other, n in config.sizes)
                 own = replace(own, sizes=sizes, cut=frozenset({r}))
-            return Plan(stage.system, own, weights, backend, threads=threads)
+            return Plan(stage.system, own, weights, backend, parts, threads)
 
-        sizes = {span.size for span in self.spans}
-        forward, backward = self.stages.forward, self.stages.backward
         self.whole = [(stage, plan(stage) if stage.want else None)
                       for stage in (self.stages.before, self.stages.between, self.stages.after)]
-        self.forward = {size: plan(forward, size) for size in sizes if forward.want}
-        self.backward = {size: plan(backward, size) for size in sizes if backward.want}
-        plans = [*self.forward.values(), *self.backward.values()]
-        self.borders = Borders(self.system, config, plans, r, self.quantities, self.axes)
-        self.states = [n for n in self.borders.rooms if self.quantities[n].role != "input" and self.borders.low(n)]
+        sizes = sorted({span.size for span in self.spans}, reverse=True)
+        self.plans: list[dict[int, Plan]] = [{}, {}]  # forward and backward, by size
+        parts = None  # as many as the most work is worth: the way back over a segment that is not the last
+        for found, stage in reversed(list(zip(self.plans, (self.stages.forward, self.stages.backward), strict=True))):
+            for size in sizes if stage.want else ():
+                found[size] = plan(stage, size, parts)
+                parts = len(found[size].parts)
+        self.shards = self._sharded()
         self.values: Frames = {}  # what has been computed, as buffers have it: without time, or wanted
         self.beyond: dict[str, tuple[Any, list[Room]]] = {}  # the same, with what boundary equations set, and how far
-        self.before: Frames = {}  # what is read before the first step
-        self.last: Frames = {}  # the state after the last one
-        self.behind: dict[str, Any] = {}  # and how many positions are behind it
+        self.behind: dict[str, Any] = {}  # how many positions are behind the state after the last step
+
+    def _sharded(self) -> list[Shard]:
+        """One for each part of the batch where they need not meet before the last segment; else one for all."""
+        forward, backward = self.plans
+        plans = [*forward.values(), *backward.values()]
+        self.added = frozenset().union(*(plan.added for plan in plans))
+        count = len(plans[0].parts)
+        alone = all(len(plan.parts) == count and plan.meets_at_the_end for plan in plans) and all(
+            self.axes[name] is None for name in self.added)
+
+        def pieces(found: Mapping[int, Plan], k: int) -> Pieces:
+            if not alone:
+                return {size: Piece(plan.parts, plan.run) for size, plan in found.items()}
+            return {size: Piece([plan.parts[k]], plan.parts[k].start) for size, plan in found.items()}
+
+        return [Shard(self.system, self.config, self.stages, self.range, pieces(forward, k), pieces(backward, k),
+                      self._give) for k in range(count if alone else 1)]
 
     @property
     def bytes(self) -> int:
         """What the arrays of its plans take, without the weights."""
-        plans = [*(plan for _, plan in self.whole), *self.forward.values(), *self.backward.values()]
-        return sum(plan.bytes for plan in plans if plan is not None)
+        plans = [*(plan for _, plan in self.whole if plan is not None), *self.plans[0].values(),
+                 *self.plans[1].values()]
+        return sum(plan.bytes for plan in plans)
 
     # -- running -------------------------------------------------------------------------------------
 
@@ -96,85 +103,52 @@ class Segments:
         """Forward over the segments, and back."""
         at, lengths = self.backend.asarray, feed.lengths.get(self.range)
         ends = self.xp.full(self.config.batch, self.steps, "int64") if lengths is None else at(lengths)
-        feed = replace(feed, inputs={k: at(v) for k, v in feed.inputs.items()}, ends={self.range: ends})
+        feed = replace(feed, inputs={k: at(v) for k, v in feed.inputs.items()}, ends={self.range: ends},
+                       state={k: at(v) for k, v in feed.state.items()})
         index = next(i for i in self.system.ranges if self.system.range_of(i) == self.range)
         self.behind = {position_key(index): ends + feed.behind.get(index, 0)}
         self.values = {}
         self._at_once(0, feed)
-        self.before = self._start(feed)
-        starts = self._forward(feed)
+        for shard in self.shards:
+            shard.begin(feed, self.values.__getitem__)
+        self._together(0, [partial(shard.go_forward, feed, self.spans) for shard in self.shards])
         self._at_once(1, feed)
-        if self.backward:
-            self._backward(feed, starts)
-        else:
-            self.last = starts[-1] | self._inputs_ended(feed)
+        if self.plans[1]:
+            self._together(1, [partial(shard.go_back, feed, self.spans, self.config.want) for shard in self.shards])
         self._at_once(2, feed)
 
     def _at_once(self, number: int, feed: Feed) -> None:
         """What does not carry time."""
         stage, plan = self.whole[number]
         if plan is not None:
-            plan.run(replace(feed, state={}, fill=lambda part: self._give(part, stage)))
-            self.values |= {name: self._joined(plan, name) for name in stage.want}
+            plan.run(replace(feed, state={}, fill=lambda part: self._give(part, stage.given)))
+            self.values |= {name: self._of_parts(name, [part.interior(name) for part in plan.parts])
+                            for name in stage.want}
             for name in stage.want:
                 room = rooms(stage.system, name)
                 if any(map(any, room)):
                     self.beyond[name] = self._with_room(plan, name, room), room
 
-    def _forward(self, feed: Feed) -> list[Frames]:
-        """The state at the start of each segment; totals that the way back needs are added up."""
-        stage, starts = self.stages.forward, [{name: self.before[name] for name in self.states}]
-        totals = [name for name in stage.want if self.axes[name] is None]
-        for span in self.spans if totals else self.spans[:-1]:
-            if self.forward:
-                plan = self.forward[span.size]
-                self._segment(plan, stage, feed, span, starts[-1], {})
-                self._add(plan, totals)
-                starts.append(self._ended(plan, feed, span, starts[-1]))
-            else:
-                starts.append({})
-        return starts
+    def _together(self, way: int, tasks: Sequence[cores.Task]) -> None:
+        """All shards at the same time, and then what they leave for all."""
+        plans = self.plans[way]
+        with next(iter(plans.values())).one_thread() if plans else contextlib.nullcontext():
+            cores.together(tasks)
+        for found in ("totals", "wanted"):
+            each = [getattr(shard, found) for shard in self.shards]
+            self.values |= {name: self._of_shards(name, [own[name] for own in each]) for name in each[0]}
 
-    def _backward(self, feed: Feed, starts: list[Frames]) -> None:
-        """Totals and wanted quantities, segment by segment from the last one."""
-        stage, borders = self.stages.backward, self.borders
-        reaching = [name for name in borders.rooms if self.quantities[name].role != "input" and borders.high(name)]
-        future = {name: borders.empty(name, borders.high(name)) for name in reaching}
-        for span, past in reversed(list(zip(self.spans, starts, strict=False))):
-            plan = self.backward[span.size]
-            self._segment(plan, stage, feed, span, past, future)
-            self._add(plan, (name for name in stage.want if self.axes[name] is None))
-            for name in self.config.want:
-                if self.axes[name] is not None:
-                    self._collect(plan, name, span)
-            if span is self.spans[-1]:
-                self.last = self._ended(plan, feed, span, past) | self._inputs_ended(feed)
-            future = {name: borders.beginning(plan, name, future[name], span.size) for name in reaching}
-
-    def _segment(self, plan: Plan, stage: Stage, feed: Feed, span: Span, past: Frames, future: Frames) -> None:
-        """Run one segment, its surroundings loaded."""
-        inputs = {name: array if self.axes[name] is None else self._steps(name, array, span.offset, span.stop)
-                  for name, array in feed.inputs.items()}
-        lengths = {r: self._local(feed, span) if r == self.range else n for r, n in feed.lengths.items()}
-        offset = {i: span.offset for i in self.system.ranges if self.system.range_of(i) == self.range}
-        past = past | self._inputs_around(feed, span.offset, -1)
-        future = future | self._inputs_around(feed, span.stop, 1)
-
-        def fill(part: Part) -> None:
-            self._give(part, stage)
-            self.borders.load(part, past, future)
-
-        plan.run(replace(feed, inputs=inputs, lengths=lengths, state={}, offset=offset, fill=fill))
-
-    def _local(self, feed: Feed, span: Span) -> Any:
-        """How many of a segment's positions each example has."""
-        return self.xp.clip(feed.ends[self.range] - span.offset, 0, span.size)
+    def _of_shards(self, name: str, arrays: list[Any]) -> Any:
+        """What each shard has of a quantity, put together: sums over the batch are added."""
+        if name in self.added and len(arrays) > 1:
+            return sum(arrays[1:], arrays[0])
+        return self._of_parts(name, arrays)
 
     # -- values without time -------------------------------------------------------------------------
 
-    def _give(self, part: Part, stage: Stage) -> None:
+    def _give(self, part: Part, given: Sequence[str]) -> None:
         """Load what earlier stages have computed."""
-        for name in stage.given:
+        for name in given:
             if name in part.layout.used:
                 value, own = self.values[name], slice(part.first, part.last)
                 target = part.interior(name)
@@ -183,100 +157,16 @@ class Segments:
                     value, target = fitted(self.xp, value, room, layout.rooms[name], first=0), layout.buffers[name]
                 self.xp.copyto(target, value[..., own] if self.quantities[name].batched else value)
 
-    def _joined(self, plan: Plan, name: str) -> Any:
-        return self._of_all(name, [part.interior(name) for part in plan.parts])
-
     def _with_room(self, plan: Plan, name: str, room: list[Room]) -> Any:
         """The values of a quantity, as far as boundary equations set it."""
-        return self._of_all(name, [fitted(self.xp, part.layout.buffers[name], part.layout.rooms[name], room, first=0)
-                                   for part in plan.parts])
+        return self._of_parts(name, [fitted(self.xp, part.layout.buffers[name], part.layout.rooms[name], room, first=0)
+                                     for part in plan.parts])
 
-    def _of_all(self, name: str, arrays: list[Any]) -> Any:
+    def _of_parts(self, name: str, arrays: list[Any]) -> Any:
         """A copy of what each part of the batch has of a quantity."""
         return self.xp.concatenate(arrays, -1) if self.quantities[name].batched else self.xp.array(arrays[0])
 
-    def _add(self, plan: Plan, totals: Iterable[str]) -> None:
-        for name in totals:
-            value = self._joined(plan, name)
-            if name in self.values:
-                value += self.values[name]
-            self.values[name] = value
-
-    # -- values at the borders -----------------------------------------------------------------------
-
-    def _start(self, feed: Feed) -> Frames:
-        """What is before the first step: zero, what boundary equations say, or a state."""
-        borders = self.borders
-        frames = {name: borders.empty(name, borders.low(name)) for name in borders.rooms if borders.low(name)}
-        for name, frame in frames.items():
-            axis, steps = self.axes[name], borders.low(name)
-            assert axis is not None
-            for offset, start in self.stages.torn.starts.get(name, {}).items():
-                if steps + offset >= 1:
-                    row = borders.inside(name, borders.rows(name, frame, steps + offset - 1, steps + offset))
-                    self.xp.copyto(row, self.xp.expand_dims(self.values[start], axis))
-            if name in feed.state:
-                state, target = self.backend.asarray(feed.state[name]), borders.by_step(name, frame)
-                state = loaded(self.system, self.xp, name, axis, state, steps, target, borders.rooms[name])
-                self.xp.copyto(target, state, "unsafe")
-        return frames
-
-    def _ended(self, plan: Plan, feed: Feed, span: Span, past: Frames) -> Frames:
-        """The state at the end of a segment."""
-        lengths = self._local(feed, span) if self.range in feed.lengths else None
-        return {name: self.borders.ending(plan, name, past[name], span.size, lengths) for name in past}
-
-    def _steps(self, name: str, array: Any, first: int, stop: int) -> Any:
-        """Some steps of an input as it was given: (batch, indices, features)."""
-        axis = self.axes[name]
-        assert axis is not None
-        return array[(slice(None), *[slice(None)] * axis, slice(first, stop))]
-
-    def _inputs_around(self, feed: Feed, border: int, side: int) -> Frames:
-        """The steps of inputs before a border (side -1) or after it (1), without padding."""
-        borders, found = self.borders, {}
-        for name in feed.inputs:
-            steps = 0 if name not in borders.rooms else borders.low(name) if side < 0 else borders.high(name)
-            if not steps:
-                continue
-            first = border - steps if side < 0 else border
-            found[name] = frame = borders.empty(name, steps)
-            begin = max(first, 0)
-            if first < 0:
-                known = self.before[name]
-                borders.rows(name, frame, 0, -first)[...] = borders.rows(name, known, steps + first, steps)
-            given = self.xp.moveaxis(self._steps(name, feed.inputs[name], begin, first + steps), 0, -1)
-            for k in range(given.shape[borders.axes[name]]):
-                row = borders.rows(name, borders.inside(name, frame), begin - first + k, begin - first + k + 1)
-                self.xp.copyto(row, borders.rows(name, given, k, k + 1), "unsafe", feed.ends[self.range] > begin + k)
-        return found
-
-    def _inputs_ended(self, feed: Feed) -> Frames:
-        """The last steps of inputs that are read later, each example's own."""
-        borders, found = self.borders, {}
-        for name in feed.inputs:
-            steps = borders.low(name) if name in borders.rooms else 0
-            if steps:
-                found[name] = frame = borders.empty(name, steps)
-                array = self.xp.moveaxis(feed.inputs[name], 1 + borders.axes[name], 1)
-                rows = feed.ends[self.range][:, None] - steps + self.xp.arange(steps)
-                own = borders.by_step(name, borders.inside(name, frame))
-                examples = self.xp.arange(len(rows))[:, None]
-                own[...] = array[examples, self.xp.maximum(rows, 0)]
-                whole, before = (borders.by_step(name, values) for values in (frame, self.before[name]))
-                early = (rows < 0).reshape(*rows.shape, *[1] * (whole.ndim - 2))
-                whole[...] = self.xp.where(early, before[examples, self.xp.minimum(steps + rows, steps - 1)], whole)
-        return found
-
     # -- results -------------------------------------------------------------------------------------
-
-    def _collect(self, plan: Plan, name: str, span: Span) -> None:
-        """Put a segment of a wanted quantity into its place."""
-        body = self.borders.inside(name, self.borders.body(plan, name, 0, span.size))
-        if name not in self.values:
-            whole = self.borders.inside(name, self.borders.empty(name, self.steps))
-            self.values[name] = self.xp.zeros(whole.shape, whole.dtype)
-        self.borders.rows(name, self.values[name], span.offset, span.stop)[...] = body
 
     def interior(self, name: str) -> Any:
         """The values of a wanted quantity: indices in left-hand order, features, batch."""
@@ -289,8 +179,10 @@ class Segments:
 
     def state(self) -> dict[str, Any]:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
-        found = {name: fitted(self.xp, self.borders.by_step(name, frame),
-                              others(self.borders.rooms[name], self.borders.axes[name]),
-                              others(rooms(self.system, name), self.borders.axes[name]))
-                 for name, frame in self.last.items()}
+        found, borders = {}, self.shards[0].borders
+        for name in self.shards[0].last:
+            axis, batched = borders.axes[name], self.quantities[name].batched
+            states = [shard.by_step(name) for shard in self.shards if batched or shard is self.shards[0]]
+            found[name] = fitted(self.xp, self.xp.concatenate(states), others(borders.rooms[name], axis),
+                                 others(rooms(self.system, name), axis))
         return {**found, **self.behind} if found else found
