@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn import backends
-from tinygrad_rnn.cuda.device import NUMBERS
 from tinygrad_rnn.cuda.program import Program
 from tinygrad_rnn.fusion.lift import Host
 from tinygrad_rnn.plans.feeds import prepared
@@ -20,7 +19,7 @@ from tinygrad_rnn.plans.plan import Plan
 class Paper(Host):
     """A device that only takes kernels down."""
 
-    numbers, fresh = NUMBERS, True
+    fresh = True
     multiprocessors, shared = 132, 227 * 1024
     alone, captures, loops = True, True, "measured"
 

@@ -155,7 +155,8 @@ def test_another_precision_is_another_plan(gpu):
 
 def test_training_resumes_and_results_are_drawn_on_cupy(gpu, tmp_path):
     tr.use_backend("cupy")
-    options = {"checkpoint": tmp_path / "m.safetensors", "batch_size": 1, "progress": False, "carry_state": True}
+    options = {"checkpoint": tmp_path / "m.safetensors", "batch_size": 1, "progress": False, "carry_state": True,
+               "shuffle": False}
     whole, cut = model(), model()
     data = {"x": gpu(X), "k": gpu(K)}
     whole.fit(data, epochs=3, **options)

@@ -57,6 +57,10 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
         h[t] = z[t] * h[t-1] + (1 - z[t]) * g[t]
         y = softmax(V @ h[T])""", {"x": 3, "h": 4, "y": 2}),
     "sum": ("s[t] = s[t-1] + x[t]", {"x": 3}),
+    "what two gates need": ("""
+        z[t] = tanh(W_z @ x[t])
+        f[t] = sigmoid(W_f @ x[t])
+        c[t] = f[t] * c[t-1] + (1 - f[t]) * z[t]""", {"x": 3, "c": 4}),
     "two directions": ("""
         i[t] = sigmoid(W_i @ x[t] + U_i @ h[t-1])
         f[t] = sigmoid(W_f @ x[t] + U_f @ h[t-1])
@@ -304,6 +308,22 @@ def test_the_lstm_is_drawn_as_in_the_literature() -> None:
     assert {string(s.label) for s in scene.shapes if s.style == "none"} == {
         "f⟨t⟩", "i⟨t⟩", "g⟨t⟩", "o⟨t⟩", "c⟨t−1⟩", "h⟨t−1⟩", "x⟨t⟩", "c⟨t⟩", "h⟨t⟩"}
     assert found.additive == {"c"}
+
+
+def test_what_enters_a_part_that_stands_on_another_comes_from_its_right() -> None:
+    """f⟨t⟩ goes to 1 − as well, from which the same column goes on: z⟨t⟩ need not pass through there."""
+    _, scene = drawn("what two gates need")
+    (z,) = [w for w in scene.wires if w.name.startswith("z[t] -> ")]
+    assert len(z.points) == 3 and z.points[-2][0] > z.points[-1][0]  # straight up, then to the left
+    (a, b), (c, d) = pairwise(z.points)
+    for left, top, right, low in (part for w in scene.wires if w.name.startswith("f[t]") for part in pieces(w)):
+        assert not (left < a[0] < right and b[1] < top < a[1]) and not (d[0] < left < c[0] and top < c[1] < low)
+
+
+def test_a_cell_is_no_higher_than_what_is_in_it() -> None:
+    scene = cell_scene(roles(tr.equations("s[t] = 0.9 * s[t-1] + 0.1 * x[t]", x=()).system))
+    (panel,), (box,) = scene.panels, [s for s in scene.shapes if s.style == "weight"]
+    assert box.y - panel.y < 60 and panel.y + panel.h - (box.y + box.h) < 60
 
 
 def test_each_cell_has_a_panel_and_a_title() -> None:

@@ -22,7 +22,7 @@ SMALL = ["--hidden", "8", "--batch", "2", "--steps", "10", "--quiet"]
 
 
 def command(*args):
-    return [sys.executable, "-m", "tinygrad_rnn.cli", *map(str, args)]
+    return [sys.executable, "-m", "tinygrad_rnn", *map(str, args)]
 
 
 def process(*args, code=0):
@@ -114,6 +114,9 @@ def test_grad_prints_what_reads_back(tmp_path):
     (tmp_path / "mine.txt").write_text("h[t] = tanh(U @ h[t-1] + x[t])\nh[t]: 3\nerror = mean(h[t] * h[t])\n")
     assert "d_U = " in call("grad", tmp_path / "mine.txt", "--of", "error")
     assert call("grad", "rnn", "--latex").startswith(r"\begin{aligned}")
+    some = call("grad", "rnn", "--latex", "--want", "d_h", "--want", "d_W_h?", "--notation", "subscript")
+    assert some.count("&=") == 3 and r"\delta h_{t} &= " in some
+    assert "--want goes with --latex" in call("grad", "rnn", "--want", "d_h", code=2)
 
 
 def test_models_and_help():

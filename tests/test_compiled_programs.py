@@ -19,6 +19,7 @@ from tinygrad_rnn.jit.compiled import Program
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.ops.elementwise import _logistic
 from tinygrad_rnn.ops.table import with_out
+from tinygrad_rnn.plans.classes import _pick_elements, sum_by_class
 from tinygrad_rnn.plans.contract import contraction
 
 pytestmark = pytest.mark.skipif(not jit.enabled(), reason="compiled code is off")
@@ -47,6 +48,8 @@ JUMPS = {np.sign, *COMPARE.values()}
 KINDS = ["unary", "unary", "unary", "binary", "binary", "binary", "binary", "bounded", "quotient", "power", "copy",
          "masked", "masked", "compare", "compare", "logical", "truth", "sum", "sum", "max", "mean", "product",
          "product", "product", "softmax", "log_softmax", "layer_norm", "logsumexp", "cumsum"]
+WHOLE = ["whole", "whole", "compare", "masked", "pick", "pick", "by_class"]  # where there are whole numbers
+INTEGERS = {"add": np.add, "subtract": np.subtract, "maximum": with_out(np.maximum), "minimum": with_out(np.minimum)}
 REDUCE = ("sum", "max", "mean", "softmax", "log_softmax", "layer_norm", "logsumexp", "cumsum", "product")
 CONSTANTS = st.sampled_from([0.0, 0.5, -2.0, 1, True, 0.25, -1.0])
 
@@ -58,7 +61,8 @@ def owners(draw):
                "C": draw(st.integers(1, 3)), "D": draw(st.sampled_from([1, 2, 4, 11])), "T": draw(st.integers(1, 4))}
     found = []
     tidy = draw(st.booleans())  # as a plan has them: equal axes, the innermost contiguous
-    kinds = [*["float"] * draw(st.integers(2, 7)), *["bool"] * draw(st.integers(0, 2))]
+    kinds = [*["float"] * draw(st.integers(2, 7)), *["bool"] * draw(st.integers(0, 2)),
+             *["int"] * draw(st.integers(0, 2))]
     layouts = [draw(st.sampled_from(TIDY if tidy else LAYOUTS)) for _ in kinds]
     if draw(st.booleans()):
         kinds, layouts = ["float"] * 3 + kinds, ["DB", "BA", "DA", *layouts]
@@ -112,14 +116,21 @@ class Lines:
             return self.draw(CONSTANTS)
         return self.view(self.pick(*found), target, env)
 
+    def integer(self, target, env):
+        if self.pick(*[False] * 3, True):
+            return self.pick(1, 2, -1)
+        return self.view(self.pick(*self.owners("int")), target, env)
+
     def line(self, env=()):
-        kind = self.pick(*KINDS, *["loop"] * (8 if not env else 2 * (len(env) == 1)))
+        whole = WHOLE * bool(self.owners("int"))
+        kind = self.pick(*KINDS, *whole, *["loop"] * (8 if not env else 2 * (len(env) == 1)))
         if kind == "loop":
             label = self.pick(*(x for x in "TTTBC" if x not in env))
             lines = [self.line((*env, label)) for _ in range(self.draw(st.integers(1, 9)))]
             return kind, label, self.pick(1, -1), lines
         truth = kind in ("logical", "truth") or (kind == "compare" and self.pick(0, 1))
-        out = self.owners("bool" if truth else "float")
+        integer = kind == "whole" or (kind == "masked" and self.owners("int") and self.pick(False, True))
+        out = self.owners("bool" if truth else "int" if integer else "float")
         if not out:
             return self.line(env)
         k = self.pick(*out)
@@ -129,6 +140,15 @@ class Lines:
             return kind, self.pick(*UNARY), goal, self.view(self.pick(*self.owners("float")), target, env)
         if kind == "bounded":
             return kind, self.pick(*BOUNDED), goal, self.view(self.pick(*self.owners("float")), target, env)
+        if kind == "whole":
+            first = self.view(self.pick(*self.owners("int")), target, env)
+            return kind, self.pick(*INTEGERS), goal, first, self.integer(target, env)
+        if kind == "compare" and self.owners("int") and self.pick(False, True):
+            first = self.view(self.pick(*self.owners("int")), target, env)
+            return kind, self.pick(*COMPARE), goal, first, (
+                self.operand(target, env) if self.pick(*[False] * 3, True) else self.integer(target, env))
+        if kind in ("pick", "by_class"):
+            return self.by_class(kind, k, target, env)
         if kind in ("binary", "compare"):
             dtype = self.pick(*["float"] * 4, "bool")
             first = self.view(self.pick(*self.owners("float")), target, env)
@@ -148,8 +168,30 @@ class Lines:
                     *(self.view(self.pick(*self.owners("bool")), target, env) for _ in range(2)))
         if kind == "masked" and self.owners("bool"):
             mask = self.view(self.pick(*self.owners("bool")), target, env)
-            return kind, self.pick("same_kind", "unsafe"), goal, self.operand(target, env), mask
+            source = self.integer(target, env) if integer else self.operand(target, env)
+            return kind, "unsafe" if integer else self.pick("same_kind", "unsafe"), goal, source, mask
+        if integer:
+            return "copy", 1.0, goal, self.integer(target, env)
         return "copy" if kind == "masked" else kind, self.pick(2.0, -1.0, 0.5), goal, self.operand(target, env)
+
+    def by_class(self, kind, k, target, env):
+        """Numbers of a table, at the places along one of its labels that whole numbers say; or summed there."""
+        table = k if kind == "by_class" else self.pick(*self.owners("float"))
+        labels = [x for x in self.arrays[table][0] if x not in env]
+        if not labels:
+            return self.line(env)
+        along = self.pick(*labels)
+        rest = [x for x in (labels if kind == "by_class" else target) if x != along]
+        free = [x for x in "ABCDT" if x not in env and x != along and x not in rest]
+        over = [x for x in free if self.draw(st.booleans())]
+        integers, floats = self.owners("int"), self.owners("float")
+        if kind == "pick":
+            if along in target:
+                return self.line(env)
+            return (kind, along, self.view(k, target, env), self.view(table, [along, *rest], env),
+                    self.view(self.pick(*integers), target, env))
+        return (kind, tuple(over), self.view(k, [along, *rest], env), self.view(self.pick(*integers), over, env),
+                self.view(self.pick(*floats), [*over, *rest], env))
 
     def reduction(self, kind, goal, target, env):
         free = [x for x in "ABCDT" if x not in target and x not in env]
@@ -217,7 +259,8 @@ class Recording:
         for labels, times, more, kind in self.owners:
             shape = [self.extents[x] * m + p for x, m, p in zip(labels, times, more, strict=True)]
             values = rng.integers(-8, 9, shape)
-            self.arrays.append(guarded(values > 0 if kind == "bool" else (values / 4).astype(dtype)))
+            self.arrays.append(guarded(values > 0 if kind == "bool" else values // 2 if kind == "int" else
+                                       (values / 4).astype(dtype)))
         self.public = [self.arrays[k] for k in sorted(public)]
         self.segments = []
         for lines in segments:
@@ -241,9 +284,9 @@ class Recording:
             return
         goal, *ins = rest
         met = [isinstance(a, tuple) and self.clash(kind, goal, a, around) for a in ins]
-        if any(met) and kind not in ("binary", "compare", "copy", "truth", "quotient", "masked"):
+        if any(met) and kind not in ("binary", "compare", "copy", "truth", "quotient", "masked", "whole"):
             return
-        ins = [0.5 if m else a for m, a in zip(met, ins, strict=True)]
+        ins = [(1 if self.owners[goal[0]][3] == "int" else 0.5) if m else a for m, a in zip(met, ins, strict=True)]
         getattr(self, "_" + kind)(name, self.array(goal, env), *(
             self.array(a, env) if isinstance(a, tuple) else a for a in ins), lines=(goal, *ins))
 
@@ -278,6 +321,18 @@ class Recording:
 
     def _compare(self, name, out, a, b, lines):
         self.do(COMPARE[name], a, b, out)
+
+    def _whole(self, name, out, a, b, lines):
+        self.do(INTEGERS[name], a, b, out)
+
+    def _pick(self, along, out, table, at, lines):
+        self.do(_pick_elements, np, np.broadcast_to(table, (table.shape[0], *out.shape)),
+                np.broadcast_to(at, out.shape), out)
+
+    def _by_class(self, over, out, at, rows, lines):
+        at = np.broadcast_to(at, [self.extents[x] for x in over])
+        rest = [self.extents[x] for x in lines[0][2][1:]]
+        self.do(sum_by_class, backend, out, at, np.broadcast_to(rows, (*at.shape, *rest)))
 
     def _bounded(self, name, out, a, lines):
         first, number, last = BOUNDED[name]
@@ -367,8 +422,8 @@ def one_by_one(segments, coarse):
                 decided(a, b, coarse, rounded)
             rounded |= fn is np.mean  # which compiled code does by one multiplication
             INSTEAD.get(fn, fn)(*args)
-            out = next(a for a in (args[:1] if fn in (np.copyto, contraction) else args[::-1])
-                       if isinstance(a, np.ndarray))
+            out = next(a for a in (args[:1] if fn in (np.copyto, contraction) else args[1:2] if fn is sum_by_class
+                                   else args[::-1]) if isinstance(a, np.ndarray))
             largest = max(largest, float(np.max(abs(out * 1.0), initial=0)))
             assume(largest <= LARGEST)
     return largest

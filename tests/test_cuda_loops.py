@@ -93,11 +93,15 @@ def test_states_by_vectors_and_in_chunks_and_products_beside_each_other(device, 
 
 # -- models ----------------------------------------------------------------------------------------
 
-MODELS = [("lstm", 5, 1), ("lstm", 37, 33), ("gru", 37, 1), ("mgu", 5, 3), ("layernorm", 37, 3), ("projection", 130, 3)]
+FEW, HOPPERS = 4, 132  # multiprocessors: of the stand-in, of an H200
+MODELS = [("lstm", 5, 1, FEW), ("lstm", 37, 33, FEW), ("gru", 37, 1, FEW), ("mgu", 5, 3, FEW),
+          ("layernorm", 37, 3, FEW), ("projection", 130, 3, FEW), ("lstm", 128, 32, HOPPERS)]
 
 
-@pytest.mark.parametrize(("name", "hidden", "batch"), MODELS)
-def test_a_model_whose_loops_stay_is_the_model(name, hidden, batch, device, monkeypatch):
+@pytest.mark.parametrize(("name", "hidden", "batch", "multiprocessors"), MODELS)
+def test_a_model_whose_loops_stay_is_the_model(name, hidden, batch, multiprocessors, device, monkeypatch):
+    monkeypatch.setattr(device.xp.cuda.runtime, "PROCESSORS", multiprocessors)
+
     def ask(dtype="float32"):
         model = architectures.build(name, inputs=4, hidden=hidden, outputs=3, dtype=dtype)
         for weight in model.weights:  # so that rounding does not grow from step to step
@@ -113,7 +117,7 @@ def test_a_model_whose_loops_stay_is_the_model(name, hidden, batch, device, monk
     with backends.using("numpy"):
         exact = ask("float64")
     launched = ask()
-    with settings(device, loops="staying"):
+    with settings(device, loops="staying", multiprocessors=multiprocessors):
         stayed = ask()
         monkeypatch.setenv("TINYGRAD_RNN_STANDIN_SEED", SEEDS[0])
         assert same_bits(ask(), stayed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import threading
 
 import architectures
 import numpy as np
@@ -99,6 +100,27 @@ def test_training_in_graphs_is_training_bit_for_bit(device):
                 "loss": np.array([float(row["loss"]) for row in history.steps])})
     assert len(found[0]["loss"]) == 6 and found[0]["loss"][-1] < found[0]["loss"][0]
     assert all(same_bits(other, found[0]) for other in found[1:])
+
+
+def test_one_thread_at_a_time_captures(device):
+    """There is one stream to capture on; who comes meanwhile waits, and graphs are still made afterwards."""
+    done, x = [], device.xp.zeros(3)
+
+    def work():
+        device.xp.add(x, 1, x)
+        done.append(threading.current_thread().name)
+
+    other = threading.Thread(target=lambda: device.captured(work)(), name="other")
+
+    def first():
+        other.start()
+        other.join(0.1)  # time enough to come in between
+        work()
+
+    replay = device.captured(first)
+    other.join(10)
+    replay()
+    assert done == [threading.current_thread().name, "other"] and x.get().tolist() == [2, 2, 2] and device.alone
 
 
 SPLIT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,28 @@ def test_arrays_lists_and_texts_are_split_alike() -> None:
     assert split([*range(4)], 0.5, 0.5) == ([0, 1], [2, 3])
     first, rest = split(np.arange(8).reshape(4, 2), 0.25, 0.75)
     assert first.tolist() == [[0, 1]] and rest.tolist() == [[2, 3], [4, 5], [6, 7]]
+
+
+class Labelled:
+    """As a column of pandas: numbers in brackets are labels, places are those of iloc."""
+
+    def __init__(self, values: np.ndarray):
+        self.values, self.shape = values, values.shape
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def iloc(self) -> np.ndarray:
+        return self.values
+
+
+@pytest.mark.parametrize("options", [{}, {"seed": 1}, {"groups": [*"aabbbccdde"]}])
+def test_arrays_of_others_are_split_by_place(options: dict[str, Any]) -> None:
+    values = np.arange(10)[::-1]
+    expected = split(values, 0.6, 0.4, **options)
+    parts = split(Labelled(values), 0.6, 0.4, **options)
+    assert [part.tolist() for part in parts] == [part.tolist() for part in expected]
 
 
 @given(st.integers(10, 200), st.integers(0, 5))
@@ -182,11 +205,15 @@ def test_maps_of_what_is_no_array(tmp_path: Path) -> None:
         (lambda: split([1, 2], 0.9, 0.1), ValueError, "part of 0.1 of 2 examples would be empty; give more examples"),
         (lambda: split("text", 0.5, 0.5, seed=1), TypeError, "a text is split in order"),
         (lambda: split(3, 0.5, 0.5), TypeError, "not int"),
+        (lambda: split([1, 2], [1, 2], 0.5, 0.5), TypeError, "shares are numbers, .* one dict"),
+        (lambda: split([1, 2], "half"), TypeError, "shares are numbers"),
+        (lambda: streams(np.ones(50), 5, 5), TypeError, r'give series by name, such as \{"x": series\[:-1\]'),
+        (lambda: windows({"x": [1, 2]}, 1), TypeError, r"an array of shape \(length, ...\), not dict"),
         (lambda: split({"x": [1, 2], "y": [1]}, 0.5, 0.5), ValueError, "x 2, y 1"),
         (lambda: streams({"x": np.ones(9)}, 2, 5), ValueError, "series have 9 positions; 2 streams of 5 .* least 10"),
         (lambda: streams({"x": np.ones(9), "y": np.ones(8)}, 1, 1), ValueError, "x 9, y 8"),
         (lambda: windows(np.ones(3), 4), ValueError, "has 3 positions, fewer than the 4 of one window"),
-        (lambda: windows(3, 4), TypeError, "not a single number"),
+        (lambda: windows(3, 4), TypeError, "not int"),
         (lambda: windows(np.ones(3), 1, every=0), ValueError, "every must be at least 1"),
         (lambda: grouped({"a": [1]}, "b"), KeyError, "no column 'b'; its columns are a"),
     ],

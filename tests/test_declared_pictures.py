@@ -128,9 +128,9 @@ def test_equations_say_that_it_is_drawn() -> None:
     rows = model.latex().split("\n")[3:-1]
     at = r"^{\langle t \rangle}"
     assert [row.strip().removesuffix(r" \\") for row in rows] == [
-        rf"w{at} &\sim \operatorname{{Categorical}}(p{at})",
-        rf"z{at} &\sim \mathcal{{N}}(m{at}, {{\left(s{at}\right)}}^2)",
-        rf"o{at} &\sim \operatorname{{Bernoulli}}(\sigma \left(q\right))",
+        rf"w{at} &\sim \text{{Categorical}}(p{at})",
+        rf"z{at} &\sim \mathcal{{N}}(m{at}, (s{at})^2)",
+        rf"o{at} &\sim \text{{Bernoulli}}(\sigma(q))",
         rf"r{at} &\sim \mathcal{{N}}(m{at}, d^2)"]
     assert "".join(s.text for s in formula("w[t] = categorical(p[t])")) == "w⟨t⟩ ∼ Categorical(p⟨t⟩)"
     shown = ["".join(s.text for s in n.label) for n in make_scene(model, "equations").notes]

@@ -156,6 +156,8 @@ def test_the_loss_is_of_what_is_observed():
     np.testing.assert_allclose(sum(parts[:4]), parts[4], rtol=1e-6)
     with pytest.raises(tr.Error, match="the loss is of observed data; give w or z or o or k="):
         model.value_and_grad(steps=3)
+    with pytest.raises(tr.Error, match="the loss is of observed data"):
+        model.run(steps=3, want=["loss"])
 
 
 def test_a_written_loss_stays():
@@ -396,6 +398,8 @@ def test_positions_count_on_after_a_state():
     (lambda: tr.equations("h[t] = x[t]\nh[0] = normal(a, b)", x=()), "declared data are a quantity of their own"),
     (lambda: tr.equations("w[t] = categorical(p)", p=()), "categorical"),
     (lambda: chain().run(), "no input says how far t runs"),
+    (lambda: chain().run(w=np.zeros((1, 2), int), steps=3, batch=4), "w has 1 examples, and batch=4; leave batch= out"),
+    (lambda: chain().run(w=np.zeros((1, 2), int), steps=3, want="loss"), "the loss is of observed data; give w="),
     (lambda: chain().run(steps=3, temperature=-1), "temperature must be at least 0"),
     (lambda: chain().run(steps=3, top_k=0), "top_k must be at least 1"),
     (lambda: chain().run(steps=3, top_p=2.0), "top_p is a share"),

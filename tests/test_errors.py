@@ -109,7 +109,7 @@ WRONG_CALLS = [
     (lambda m: m.unroll(3).value_and_grad(x=ZEROS, wrt="Q"), KeyError, ["no quantity 'Q'"]),
     (lambda m: m.unroll(3).value_and_grad(x=ZEROS, of="h"), ValueError, ["single number", "h[t]"]),
     (lambda m: m.stepper(batch=0), ValueError, ["batch", "at least 1"]),
-    (lambda m: m.stepper(batch=2)(x=np.zeros((1, 2))), ValueError, ["takes 2 examples"]),
+    (lambda m: m.stepper(batch=2)(x=np.zeros((1, 2))), ValueError, ["takes (2, 2)"]),
     (lambda m: m.initialise(rules={"Wx": 1.0}), KeyError, ["Wx"]),
     (lambda m: m.fit({"x": ZEROS, "k": np.zeros((2, 3), int)}, optimizer="adam"), TypeError, ["SGD", "'adam'"]),
     (lambda m: m.fit({"x": ZEROS, "k": np.zeros((3, 3), int)}), ValueError, ["x 2", "k 3"]),

@@ -107,13 +107,16 @@ def test_howto_runs(readme: dict[str, Any], here: Path) -> None:
     done = run("docs/howto.md", **given, copy=copy, lstm=copy.deepcopy(readme["lstm"]), state=STATE, head=HEAD,
                source=RNG.integers(0, 5, (16, 50)), translator=tr.graphs.luong(inputs=5, hidden=4, outputs=5))
     assert not np.array_equal(done["twin"].weights["W_hi"], done["lstm"].weights["W_hi"])
-    assert {path.name for path in here.iterdir()} == {"looked.svg", "m.safetensors", "m.csv"}
+    assert {path.name for path in here.iterdir()} == {"looked.svg", "m.safetensors", "m.csv", "w.npz"}
     assert len(done["history"].valid_loss) <= 20 and done["last"].shape == (16, 64)
 
 
-def test_howto_takes_the_weights_of_pytorch() -> None:
+def test_howto_takes_the_weights_of_pytorch_and_gives_them_back() -> None:
     lstm = tr.graphs.lstm()
-    run("docs/howto.md", "weight_ih_l0", lstm=lstm, state=STATE, head=HEAD)
+    theirs = run("docs/howto.md", "weight_ih_l0", np=np, lstm=lstm, state=STATE, head=HEAD)["theirs"]
+    bias = STATE["bias_ih_l0"] + STATE["bias_hh_l0"]
+    for name, value in {**STATE, "bias_ih_l0": bias, "bias_hh_l0": 0 * bias}.items():
+        np.testing.assert_allclose(theirs[name], value, rtol=1e-6)
     x = RNG.normal(size=(2, 9, 27))
     h = c = np.zeros((2, 64))
     for t in range(9):  # as PyTorch's page of nn.LSTM has it

@@ -28,7 +28,7 @@ LAYERS = (
     ("__init__",),
     ("graphs", "viz"),
     ("commands", "examples"),
-    ("cli",),
+    ("cli", "__main__"),
 )
 RANK = {name: k for k, layer in enumerate(LAYERS) for name in layer}
 

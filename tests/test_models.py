@@ -215,3 +215,4 @@ U     weight   l        (40, 40)  3,200
 b     weight            (40,)     40
 E     weight            (40, 3)   120
 6,560 weights in all, float64"""
+    assert repr(model.summary()) == str(model.summary())  # so a prompt shows it as it is printed

@@ -81,6 +81,7 @@ def test_the_folder_cannot_be_made(tmp_path):
 def test_the_pages_in_the_docs_show_the_models_as_they_are(name):
     page = Path(__file__).parents[1] / "docs" / "models" / f"{name}.md"
     text, task = page.read_text(encoding="utf-8"), tasks.task_of(catalogue.make(name))
-    assert str(catalogue.make(name, **task.sizes)) in text, "make them anew: tinygrad-rnn models --pages docs/models"
+    model = catalogue.make(name, **task.sizes)
+    assert str(model) in text and model.latex() in text, "make them anew: tinygrad-rnn models --pages docs/models"
     for shown in re.findall(r"!\[[^]]+\]\(([^)]+)\)", text):
         assert (page.parent / shown).exists(), shown

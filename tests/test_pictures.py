@@ -169,7 +169,8 @@ def luminance(colour):
 @pytest.mark.parametrize("name,shown,latex", [
     ("h", "h", "h"), ("W_hf", "Whf", "W_{hf}"), ("alpha", "α", r"\alpha"), ("y_hat", "ŷ", r"\hat{y}"),
     ("h1", "h1", "h_{1}"), ("sigma_2", "σ2", r"\sigma_{2}"), ("d_c", "δc", r"\delta c"), ("loss", "loss",
-    r"\mathrm{loss}"), ("d_", "d", "d"), ("_x", "_x", r"\mathrm{\_x}")])
+    r"\text{loss}"), ("d_", "d", "d"), ("_x", "_x", r"\_\text{x}"), ("d_1", "d1", "d_{1}"),
+    ("d_d_h", "δδh", r"\delta \delta h"), ("β_1", "β1", r"\beta_{1}")])
 def test_names_are_symbols(name, shown, latex):
     label = quantity(name)
     assert "".join(s.text for s in label) == shown and string(label) == name

@@ -18,7 +18,8 @@ from tinygrad_rnn.cli import parser
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {"tr": tr, "graphs": tr.graphs, "viz": tr.viz, "data": tr.data}
 PUBLIC = [(f"{where}.{name}", getattr(module, name)) for where, module in MODULES.items() for name in module.__all__]
-TOLD = [tr.Model.fit, tr.Model.run, tr.Model.stepper, tr.Model.profile, tr.Model.check_gradient, tr.viz.draw]
+TOLD = [tr.Model.fit, tr.Model.evaluate, tr.Model.run, tr.Model.stepper, tr.Model.profile, tr.Model.check_gradient,
+        tr.viz.draw]
 FUNCTIONS = [(name, one) for name, one in PUBLIC if inspect.isfunction(one) or inspect.isclass(one)]
 
 

@@ -126,8 +126,19 @@ def test_blocks_that_wait_for_each_other(cp, order):
     arrived.fill(0)
     with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="a spin without an end"):
         around((8,), (32,), (x, y, arrived, 1, 1))
-    with pytest.raises(cp.cuda.driver.CUDADriverError, match="COOPERATIVE_LAUNCH_TOO_LARGE"):
+
+
+@needs_compiler
+def test_blocks_that_cannot_be_there_at_once_are_left_out_with_a_warning(cp):
+    """CuPy does that for a row of blocks, and refuses any other grid."""
+    width = 4 * 32 * 32
+    x, y, arrived = cp.zeros(width + 32, "float32"), cp.zeros(width + 32, "float32"), cp.zeros(1, "uint32")
+    around = function(cp, COOPERATIVE, "around", cooperative=True)
+    with pytest.warns(UserWarning, match="reduced from 129 to 128"):
         around((4 * 32 + 1,), (32,), (x, y, arrived, 1, 0))
+    assert (x.get()[:width] == 1).all() and not x.get()[width:].any() and int(arrived[0]) == 2 * 128
+    with pytest.raises(ValueError, match=r"\(129 \* 2 \* 1\) exceeds the limit \(128\)"):
+        around((4 * 32 + 1, 2), (32,), (x, y, arrived, 1, 0))
 
 
 @needs_compiler

@@ -81,6 +81,9 @@ def test_one_name_is_a_text():
     (lambda m: tr.equations("y[t] = 2 * x[t]", x=2).stepper()(), "nothing can be computed from no input; .* takes x"),
     (lambda m: setattr(m.stepper(), "state", 5), "state is what a stepper or a run left"),
     (lambda m: m.stepper(lengths=[1])(x=X[:1, 0]), "a step is one position of t"),
+    (lambda m: m.stepper(batch=3)(x=X[:2, 0]), r"x has shape \(2, 2\); a step of this stepper takes \(3, 2\), or cl"),
+    (lambda m: m.stepper()(x=X[:1, :1]), r"x has shape \(1, 1, 2\); a step of this stepper takes \(1, 2\)"),
+    (lambda m: m.stepper()(x=1), r"x has shape \(\); a step of this stepper takes \(1, 2\)"),
 ])
 def test_a_stepper_tells_what_is_wrong(call, message):
     with pytest.raises(tr.Error, match=message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.files import load_checkpoint, save_checkpoint
-from tinygrad_rnn.training.history import Log, Table, rows_of
+from tinygrad_rnn.training.history import History, Log, Rows
 
 X = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("float32")
 DATA = {"x": X, "target": X}
@@ -55,16 +56,28 @@ def test_a_log_without_rows(tmp_path):
     assert (tmp_path / "log.csv").read_text().splitlines() == ["step,epoch,loss,valid_loss,lr,gradient_norm,seconds"]
 
 
-def test_a_table_follows_its_rows():
-    table, rows = Table(), []
-    assert table.of(rows).shape == (0, 7)
+def test_rows_are_kept_as_numbers():
+    rows, expected = Rows(), []
+    assert rows.table().shape == (0, 7) and not rows
     for step in range(1, 5):
-        rows.append({"step": step, "epoch": 1, "loss": 0.5 / step, "valid_loss": math.nan, "lr": 1e-3,
-                     "gradient_norm": 2.0, "seconds": step / 3})
-        table.of(rows)
-        rows[-1]["valid_loss"] = 0.25  # comes after the row
-    assert rows_of(table.of(rows).tolist()) == rows
-    assert isinstance(rows_of(table.of(rows))[0]["step"], int)
+        expected.append({"step": step, "epoch": 1, "loss": 0.5 / step, "valid_loss": 0.25, "lr": 1e-3,
+                         "gradient_norm": 2.0, "seconds": step / 3})
+        rows.append({k: v for k, v in expected[-1].items() if k != "valid_loss"})
+        assert math.isnan(rows[-1]["valid_loss"])
+        rows.amend("valid_loss", 0.25)  # comes after the row
+    assert list(rows) == list(Rows.of_table(rows.table())) == rows[:] == list(Rows(expected)) == expected
+    assert rows[1:3] == expected[1:3] and rows[-2] == expected[-2] and len(rows) == 4
+    assert isinstance(rows[0]["step"], int) and rows.column("loss") == [row["loss"] for row in expected]
+    with pytest.raises(IndexError):
+        rows[4]
+
+
+def test_a_row_is_kept_in_few_bytes():
+    tracemalloc.start()
+    rows = Rows({"step": k, "loss": k / 3} for k in range(2000))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 2000 and used < 2000 * 80
 
 
 def test_what_a_checkpoint_says_does_not_grow(tmp_path):
@@ -85,7 +98,7 @@ def test_history_goes_on_from_a_checkpoint(older, tmp_path):
     if older:  # the rows stood in the text
         arrays, meta = load_checkpoint(path)
         progress, steps = json.loads(meta["fit"]), arrays.pop("history.steps")
-        progress |= {"rows": rows_of(arrays.pop("history.rows")), "steps": [list(r.values()) for r in rows_of(steps)]}
+        progress |= {"rows": list(Rows.of_table(arrays.pop("history.rows"))), "steps": steps.tolist()}
         save_checkpoint(path, arrays, {**meta, "fit": json.dumps(progress)})
     again = train(small(), 4, valid=DATA, checkpoint=path, resume=True)
 
@@ -94,3 +107,12 @@ def test_history_goes_on_from_a_checkpoint(older, tmp_path):
 
     assert seen(again.steps) == seen(whole.steps)
     assert seen(again.rows) == seen(whole.rows)
+
+
+def test_what_a_prompt_shows_of_long_training_is_short():
+    rows = [{"epoch": k + 1, "loss": loss, "valid_loss": valid}
+            for k, (loss, valid) in enumerate([(3.0, math.nan), (2.0, 1.5), (1.0, 1.75)])]
+    history = History(Rows(rows), Rows([{}] * 3000))
+    assert repr(history) == ("<History: 3 epochs; 3000 updates; loss 3 to 1, least 1 in epoch 3; valid_loss nan to "
+                             "1.75, least 1.5 in epoch 2>")
+    assert repr(train(small(), 0)) == "<History: 0 epochs; 0 updates>"

@@ -28,6 +28,12 @@ def tagger():
     ({"wrt": []}, ValueError, "there is no weight to train"),
     ({"of": 3}, KeyError, "no quantity 3"),
     ({"clip": tr.ClipNorm}, TypeError, "clip is a number, ClipNorm or ClipValue"),
+    ({"clip": True}, TypeError, "clip is a number, ClipNorm or ClipValue"),
+    ({"batch_size": 2, "carry_state": True}, ValueError, "^carry_state=True lets each batch go on .* shuffle=False"),
+    ({"batch_size": 5, "carry_state": True, "valid": {k: np.concatenate([v, v]) for k, v in DATA.items()}}, ValueError,
+     "the validation data: carry_state=True lets each batch go on"),
+    ({"valid": {"x": DATA["x"]}}, ValueError, "the validation data: loss needs the input target"),
+    ({"valid": {"z": DATA["x"]}}, KeyError, "the validation data: the model has no input 'z'"),
     ({"patience": 0}, ValueError, "patience must be at least 1"),
     ({"patience": "3"}, TypeError, "patience is a whole number"),
     ({"carry_state": "yes"}, TypeError, "carry_state is True or False"),
@@ -50,6 +56,66 @@ def test_fit_tells_before_it_trains(options, kind, message, tmp_path, monkeypatc
         model.fit(DATA, **{"progress": False, **options})
     assert isinstance(caught.value, kind)
     assert all((model.weights[name] == w).all() for name, w in before.items()) and not list(tmp_path.iterdir())
+
+
+BATCH = r"dict of arrays by input name, {'x': \.\.\., 'target': \.\.\.}"
+
+
+@pytest.mark.parametrize(("given", "kind", "message"), [
+    ([tuple(DATA.values())], TypeError, f"a batch is a {BATCH}, not tuple"),
+    (DATA["x"], TypeError, f"data is a {BATCH}, or an iterable of such dicts, not ndarray"),
+    (lambda: iter([DATA]), TypeError, f"data is a {BATCH}, or an iterable of such dicts, not function"),
+    ({"y": [[1, 2], [1]], "target": [[1, 2], [1]]}, KeyError, "no input 'y'"),
+    ({"x": [["a"]] * 2, "target": [[1]] * 2}, TypeError, "x has dtype <U1"),
+])
+def test_data_of_another_kind_are_told(given, kind, message):
+    with pytest.raises(tr.Error, match=message) as caught:
+        tagger().fit(given, progress=False)
+    assert isinstance(caught.value, kind)
+
+
+@pytest.mark.parametrize(("valid", "message"), [([], "there are no batches"), ([{"x": DATA["x"]}], "needs the input")])
+def test_batches_to_validate_with_are_looked_at_when_they_come(valid, message):
+    with pytest.raises(tr.Error, match=f"the validation data: .*{message}"):
+        tagger().fit(DATA, valid=valid, progress=False)
+
+
+def test_a_state_is_carried_through_data_in_their_order():
+    one, other = tagger(), tagger()
+    one.fit({k: v[:4] for k, v in DATA.items()}, batch_size=2, shuffle=False, carry_state=True, progress=False)
+    other.fit([{k: v[:2] for k, v in DATA.items()}, {k: v[2:4] for k, v in DATA.items()}], carry_state=True,
+              progress=False)
+    np.testing.assert_array_equal(one.weights["V"], other.weights["V"])
+    tagger().fit(DATA, batch_size=5, carry_state=True, progress=False)  # a single batch has no order
+
+
+class Loader:
+    """As PyTorch's of a data set whose length nobody knows."""
+
+    def __iter__(self):
+        return iter([DATA, DATA])
+
+    def __len__(self):
+        raise TypeError("object of type 'IterableDataset' has no len()")
+
+
+def test_batches_whose_number_is_not_known(capsys):
+    history = tagger().fit(Loader(), epochs=2, valid=Loader())
+    assert len(history.steps) == 4 and "2batch" in capsys.readouterr().err
+
+
+def test_a_list_is_made_an_array_once(monkeypatch):
+    made = []
+    monkeypatch.setattr("tinygrad_rnn.training.batches.entering", lambda name, a: made.append(name) or np.asarray(a))
+    tagger().fit({k: v.tolist() for k, v in DATA.items()}, batch_size=1, epochs=2, progress=False)
+    assert made == ["x", "target"]
+
+
+def test_the_limit_of_the_norm_may_be_a_number_of_numpy():
+    models = [tagger(), tagger()]
+    for model, limit in zip(models, (0.125, np.float32(0.125)), strict=True):
+        model.fit(DATA, clip=limit, progress=False)
+    np.testing.assert_array_equal(models[0].weights["V"], models[1].weights["V"])
 
 
 def test_one_weight_to_train_may_be_given_as_text():

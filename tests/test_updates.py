@@ -13,6 +13,7 @@ import tinygrad_rnn as tr
 from tinygrad_rnn import backends
 from tinygrad_rnn.files import load_checkpoint
 from tinygrad_rnn.lowering import work
+from tinygrad_rnn.training import fit
 
 ELMAN = """
     h[t] = tanh(U @ h[t-1] + W @ x[t] + b)
@@ -63,12 +64,70 @@ def test_a_loss_that_is_not_finite_leaves_all_as_it_was_before(backend, tmp_path
     assert all(np.isfinite(a).all() for name, a in arrays.items() if not name.startswith("history."))
 
 
+def of_gates(x):
+    """The loss is finite where x is not, since tanh ends; the gradient is not."""
+    found = batch(3)
+    found["x"][0, 2, 1] = x
+    return found
+
+
+@pytest.mark.parametrize("clip", [None, 1.0, tr.ClipValue(1.0)])
+@pytest.mark.parametrize("carry", [False, True])
+def test_a_gradient_that_is_not_finite_changes_nothing_either(backend, clip, carry, tmp_path):
+    path = tmp_path / "c.safetensors"
+    found = []
+    for batches in ([batch(1), batch(2)], [batch(1), batch(2), of_gates(np.inf), batch(4)]):
+        trained, goes_wrong = model(), len(batches) > 2
+        message = "the gradient is not finite at update 3; lower the learning rate"
+        with pytest.raises(tr.Error, match=message) if goes_wrong else contextlib.nullcontext():
+            trained.fit(batches, optimizer=tr.Adam(0.1), clip=clip, carry_state=carry, progress=False,
+                        checkpoint=path if goes_wrong else None)
+        found.append({name: tr.to_numpy(w).copy() for name, w in trained.weights.items()})
+    for name, weight in found[0].items():
+        np.testing.assert_array_equal(found[1][name], weight, err_msg=name)
+    arrays, _ = load_checkpoint(path)
+    assert int(arrays["optimizer.step"]) == 2
+    assert all(np.isfinite(a).all() for name, a in arrays.items() if not name.startswith("history."))
+
+
+def test_an_infinite_gradient_is_clipped_by_value(backend):
+    linear = tr.equations("loss = sum(a * b * w * x[t])", a=(), b=(), w=(), x=())
+    linear.weights.update({"a": 0.0, "b": 1e30, "w": 1e30})
+    history = linear.fit({"x": np.ones((1, 1))}, optimizer=tr.SGD(0.5), clip=tr.ClipValue(1.0), progress=False)
+    assert not math.isfinite(history.steps[0]["gradient_norm"])
+    assert float(linear.weights["a"]) == -0.5
+
+
+def test_it_is_told_where_the_first_nan_is():
+    for spoil, message in (
+            (spoilt, "the loss is nan at update 2; .*in its batch the input x is NaN, first at example 0, t = 1"),
+            (lambda seed: of_gates(np.inf), "the gradient is not finite at update 2; .*d_W is NaN")):
+        with pytest.raises(tr.Error, match=message):
+            model().fit([batch(1), spoil(2)], progress=False)
+    with pytest.raises(tr.Error, match=r"the loss is nan at update 1; .*run\(..., check=True\) tells where"):
+        model().fit([spoilt(1)], memory="sqrt", progress=False)
+
+
 def test_the_global_norm_of_large_gradients(backend):
     linear = tr.equations("y[t] = W @ x[t]\nloss = mean(y[t])", x=1, y=1, dtype="float32")
     linear.weights["W"] = np.array([[0.5]])
     history = linear.fit({"x": np.full((1, 2, 1), 1e20, "float32")}, optimizer=tr.SGD(1.0), clip=1.0, progress=False)
     assert history.steps[0]["gradient_norm"] == pytest.approx(1e20, rel=1e-6)
     np.testing.assert_allclose(tr.to_numpy(linear.weights["W"]), [[-0.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrt", [None, ["W", "b"], ["b", "U"]])
+@pytest.mark.parametrize("make", [lambda: tr.SGD(0.1, momentum=0.9), lambda: tr.Adam(0.05)])
+def test_a_loop_of_one_s_own_is_that_of_fit(backend, wrt, make):
+    fitted, looped, optimizer, clip = model(), model(), make(), tr.ClipNorm(0.1)
+    fitted.fit([batch(1)] * 4, optimizer=make(), wrt=wrt, clip=0.1, progress=False)
+    for _ in range(4):
+        _, grads = looped.value_and_grad(batch(1), wrt=wrt)
+        clip(grads)
+        optimizer.update(looped.weights, grads)
+    for name, weight in fitted.weights.items():
+        np.testing.assert_allclose(tr.to_numpy(looped.weights[name]), tr.to_numpy(weight), rtol=1e-5, atol=1e-6)
+    assert optimizer.step == 4
 
 
 def test_data_of_the_other_byte_order(backend):
@@ -95,6 +154,17 @@ def test_a_checkpoint_of_several_threads_goes_on_elsewhere(backend, tmp_path, mo
 
 
 def test_the_bar_shows_the_loss(backend, capsys, monkeypatch):
-    monkeypatch.setattr("tinygrad_rnn.training.fit.SHOWN_EVERY", -math.inf)
-    model().fit([batch(k) for k in range(3)], progress=True)
-    assert "loss=" in capsys.readouterr().err
+    shown, show = [], fit._show
+    monkeypatch.setattr(fit, "SHOWN_EVERY", -math.inf)
+    monkeypatch.setattr(fit, "_show", lambda bar, numbers: (shown.append(numbers), show(bar, numbers)))
+    history = model().fit([batch(k) for k in range(3)], valid=batch(4), progress=True)
+    losses = np.array([row["loss"] for row in history.steps])
+    np.testing.assert_allclose([s["loss"] for s in shown[:3]], np.cumsum(losses) / [1, 2, 3])
+    assert shown[3:] == [{"loss": history.loss[0], "valid_loss": history.valid_loss[0]}]
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "3/3 [" in last and f"loss={history.loss[0]:.4g}, valid_loss={history.valid_loss[0]:.4g}]" in last
+
+
+def test_without_a_bar_nothing_is_printed(backend, capsys):
+    model().fit([batch(1)], valid=batch(2), progress=False)
+    assert capsys.readouterr() == ("", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import BadType, BadValue
@@ -20,7 +20,7 @@ def real(
     Raises BadType where it is no real number, BadValue where it is not finite or out of bounds.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise BadType(f"{what} is a number, not {value!r}")
+        raise BadType(f"{what} is a number, not {value!r:.80}")
     number = float(value)
     if not math.isfinite(number):
         raise BadValue(f"{what} must be finite, not {number}")
@@ -43,11 +43,24 @@ def whole(what: str, value: Any, *, at_least: int, at_most: int | None = None) -
     except TypeError:
         number = None
     if number is None:
-        raise BadType(f"{what} is a whole number, not {value!r}")
+        raise BadType(f"{what} is a whole number, not {value!r:.80}")
     if number < at_least or (at_most is not None and number > at_most):
         bounds = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
         raise BadValue(f"{what} must be {bounds}, not {number}")
     return number
+
+
+def one_of(what: str, value: Any, known: Sequence[str]) -> None:
+    """Raise BadValue where `value` is none of the texts that are known."""
+    if value not in known:
+        raise BadValue(f"{what} is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {value!r}")
+
+
+def flag(what: str, value: Any) -> bool:
+    """`value`, which is True or False. Raises BadType where it is neither."""
+    if not isinstance(value, bool):
+        raise BadType(f"{what} is True or False, not {value!r:.80}")
+    return value
 
 
 def named(what: str, given: str | Iterable[str]) -> tuple[str, ...]:

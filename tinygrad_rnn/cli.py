@@ -25,7 +25,7 @@ EXAMPLES = """examples:
   tinygrad-rnn draw gru -o gru.html                    one page to walk through, which needs nothing else
   tinygrad-rnn draw book/model.safetensors --view unrolled --data batch.npz -o run.svg
   tinygrad-rnn gallery lstm luong -o pictures          models in every view
-  tinygrad-rnn grad gru --latex
+  tinygrad-rnn grad gru --latex --want 'd_*' --notation subscript
   tinygrad-rnn models
   tinygrad-rnn models bahdanau                         its source, options, equations and sizes
   tinygrad-rnn models --pages docs/models              a page of each: picture, equations, weights, training
@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     _size_argument(grad)
     grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
     grad.add_argument("--latex", action="store_true", help="as an aligned LaTeX environment")
+    grad.add_argument("--want", action="append", metavar="NAME", help="of the LaTeX only this quantity's equations, or "
+                      "those that match a pattern, such as 'd_*', the derived ones; may be given several times")
+    grad.add_argument("--notation", help="in LaTeX positions as a superscript (default) or a subscript")
     listed = _command(commands, "models", "list the ready models, tell of one, or make a page of each", _models)
     listed.add_argument("name", nargs="?", help="tell of this model: its source, options, equations and sizes")
     listed.add_argument("--pages", type=Path, help="a folder for a page of each: picture, equations, weights, training")
@@ -210,7 +213,10 @@ def _gallery(args: argparse.Namespace) -> None:
 
 def _grad(args: argparse.Namespace) -> None:
     derived = _sized(args.model, args.size).grad(args.of)
-    _say(derived.latex() if args.latex else str(derived))
+    options = {name: getattr(args, name) for name in ("want", "notation") if getattr(args, name) is not None}
+    if options and not args.latex:
+        raise BadValue(f"--{next(iter(options))} goes with --latex")
+    _say(derived.latex(**options) if args.latex else str(derived))
 
 
 def _models(args: argparse.Namespace) -> None:
@@ -262,7 +268,3 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

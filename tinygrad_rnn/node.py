@@ -107,9 +107,9 @@ class Node(Operators):
     type: Type | None
 
     def __new__(cls, op: str, args: tuple[Node, ...] = (), attrs: Any = (), type: Type | None = None) -> Node:
-        attrs = tuple(sorted(dict(attrs).items()))
+        attrs = tuple(sorted(dict(attrs).items())) if attrs else ()
         # Constants 1, 1.0 and True are equal in Python and must not be one node, nor 0.0 and -0.0.
-        key = (op, tuple(map(id, args)), tuple((k, repr(v) if op == "const" else v) for k, v in attrs), type)
+        key = (op, tuple(map(id, args)), repr(attrs) if op == "const" else attrs, type)
         found = _SHARED.get(key)
         if found is not None:
             return found
@@ -223,8 +223,11 @@ def walk(roots: Iterable[Node]) -> Iterator[Node]:
             yield node
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+            if node.args:
+                stack.append((node, True))
+                stack.extend([(arg, False) for arg in reversed(node.args) if arg not in seen])
+            else:
+                yield node
 
 
 def rebuild(roots: Iterable[Node], change: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:

@@ -9,7 +9,7 @@ well as from weights to inputs. With known arguments a rule is an ordinary shape
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from .errors import BadValue
@@ -224,7 +224,21 @@ def normal_axis(axis: int, rank: int) -> int:
 
 
 def infer(rule: Rule, shapes: Sequence[tuple[int, ...]], attrs: dict[str, Any]) -> tuple[int, ...]:
-    """The result's shape where every argument's shape is known."""
+    """The result's shape where every argument's shape is known; the same question is answered once."""
+    key = (rule, *shapes), repr(attrs)  # 1 and True are equal, and as an axis only one of them is right
+    found = _ANSWERS.get(key)
+    if found is None:
+        if len(_ANSWERS) >= MOST_ANSWERS:
+            _ANSWERS.clear()
+        found = _ANSWERS[key] = _inferred(rule, shapes, attrs)
+    return found
+
+
+_ANSWERS: dict[Hashable, tuple[int, ...]] = {}
+MOST_ANSWERS = 10_000
+
+
+def _inferred(rule: Rule, shapes: Sequence[tuple[int, ...]], attrs: dict[str, Any]) -> tuple[int, ...]:
     u, out = Solver(), Cell()
     args = [Cell(s) for s in shapes]
     rule(u, args, out, attrs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from .errors import BadName, caret, near
-from .node import BATCH, At, Node, Type
+from .node import BATCH, At, Node, Type, walk
 
 Key = tuple[str, tuple[At, ...]]
 
@@ -105,7 +106,7 @@ class System:
     dtype: str = "float32"
     demands: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, list[Equation]]:
         """The equations of each name, the main one first."""
         return grouped(sorted(self.equations, key=lambda e: e.is_boundary))
@@ -171,3 +172,31 @@ def sources(equations: Iterable[Equation], reference: Node) -> list[Equation]:
     """The equations among those of the referred name that the reference may read."""
     slots = reference.attr("slots")
     return [eq for eq in equations if all(map(meets, slots, eq.slots))]
+
+
+def least(equations: Sequence[Equation], names: Iterable[str], holds: Callable[[Node, Set[Node]], bool]) -> set[str]:
+    """The least set with these names and that of each equation whose right side holds; a reference to one of them does.
+
+    holds: does another term, given all others that do? A term is tried again only when one that it is made of does.
+    """
+    found, true = set(names), set[Node]()
+    terms = list(walk(eq.rhs for eq in equations))
+    users: dict[object, list[Node]] = {}  # of a term, and of a name
+    for node in terms:
+        for used in (node.attr("name"),) if node.op == "ref" else node.args:
+            users.setdefault(used, []).append(node)
+    sides: dict[Node, list[str]] = {}
+    for eq in equations:
+        sides.setdefault(eq.rhs, []).append(eq.name)
+    todo = terms[::-1]
+    while todo:
+        node = todo.pop()
+        if node in true or not (node.attr("name") in found if node.op == "ref" else holds(node, true)):
+            continue
+        true.add(node)
+        todo += users.get(node, ())
+        for name in sides.get(node, ()):
+            if name not in found:
+                found.add(name)
+                todo += users.get(name, ())
+    return found

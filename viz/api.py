@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from tinygrad_rnn.arguments import real
+from tinygrad_rnn.arguments import one_of, real
 from tinygrad_rnn.errors import BadType, BadValue
 from tinygrad_rnn.files import replacing, with_ending, write_atomic
+from tinygrad_rnn.printing.symbols import NOTATIONS
 from tinygrad_rnn.system import System
 
 from . import (
@@ -162,7 +163,7 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     found = roles(_system(model))
     if view is None:
         view = "unrolled" if ending == PAGE else "folded"
-    _one_of("view", view, VIEWS)
+    one_of("view", view, VIEWS)
     _check_goes_with(view, {"steps": steps, "elide": elide})
     if values is None and example != 0:
         raise BadValue(f"example={example!r} is one of the values, and there are none; give values=")
@@ -204,13 +205,13 @@ def _system(model: HasSystem) -> System:
 
 
 def _checked(system: System, view: str, o: Options) -> Options:
-    _one_of("view", view, VIEWS)
-    _one_of("notation", o.notation, notation.NOTATIONS)
-    _one_of("colour", o.colour, colouring.COLOURS)
+    one_of("view", view, VIEWS)
+    one_of("notation", o.notation, NOTATIONS)
+    one_of("colour", o.colour, colouring.COLOURS)
     if o.colour != "value" and o.values is None:
         raise BadValue(f"colour={o.colour!r} needs values=, which Model.trace gives")
     if o.detail is not None:
-        _one_of("detail", o.detail, DETAILS)
+        one_of("detail", o.detail, DETAILS)
     _check_goes_with(view, {name: getattr(o, name) for name in ("shares", "focus", "quantity", "detail")})
     if o.shares is not None:
         _check_shares(o.shares, system)
@@ -223,11 +224,6 @@ def _check_goes_with(view: str, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if value is not None and view not in ONLY[name]:
             raise BadValue(f"{name}= goes with the view {' or '.join(map(repr, ONLY[name]))}; view is {view!r}")
-
-
-def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
-    if value not in known:
-        raise BadValue(f"{name} is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {value!r}")
 
 
 def _check_shares(shares: Any, system: System) -> None:

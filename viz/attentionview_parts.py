@@ -196,6 +196,8 @@ class _Maker:
             for link in self.links(r, view):
                 links.setdefault((link.source, link.target, link.port), link)
         view.links = list(links.values())
+        if self.floor is not None:
+            view.fed = frozenset(f"{self.floor.name}.{k}" for k in range(len(p.shown)))
         asked = tuple((found, q, r.name) for r in self.asked for k, q in enumerate(p.shown)
                       if q is not None and (found := self.source(r, k, q, view)) is not None)
         return Half(view, {q: f"{end.name}.{k}" for k, q in enumerate(p.shown) if q is not None}, asked)

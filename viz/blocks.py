@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.printing.typeset import typeset
+from tinygrad_rnn.system import Equation
 
 from .alike import collapsed
+from .breaks import broken
 from .cell import SINGLE, TWIN, Pitch, arrange
 from .inside import Inside, block_mark, block_position, by_operations, by_quantities, port_key, ports_of
 from .names import Arrow
@@ -17,20 +19,20 @@ from .roles import Block, Roles
 from .scene import Shape
 from .style import HEAT, ROLE_FILL, SMALL
 from .template import Place, Template, simple
-from .text import COLUMN, ROW, Label, Span, formula, plain, quantity, shortened, string
+from .text import COLUMN, ROW, Label, Span, plain, quantity, shortened, string
 
 PANELS = {"attention": "panel_attention", "cell": "panel"}
 GAP_WIDTH = 44.0
 SIDES = ("left", "right")
 DETAILS = ("closed", "gates", "ops")
-LONGEST, MOST_LINES = 380.0, 12  # of the equations inside a folded cell
+LONGEST, MOST_LINES, MOST_PIECES = 380.0, 12, 4  # of the equations inside a folded cell, and of each of them
 MOST_NAMES = 4  # in a cell's title
 
 
 def passed(block: Block, roles: Roles) -> list[str]:
     """The quantities of a block that are read from other blocks."""
-    return list(dict.fromkeys(a.source for a in roles.arrows if a.source in block.quantities
-                              and (a.target not in block.quantities or bool(a.boundary))))
+    return list(dict.fromkeys(a.source for a in roles.arrows_from(block)
+                              if a.target not in block.quantities or bool(a.boundary)))
 
 
 def fill(block: Block, roles: Roles) -> str:
@@ -118,6 +120,15 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 or not share else "< 1%"
 
 
+def equation_lines(eq: Equation) -> tuple[list[Label], bool]:
+    """An equation as it is written inside a folded cell, in lines of some length; is it whole?"""
+    found = broken(equation_text(typeset(eq)), SMALL, LONGEST)
+    last = tuple(span for line in found[MOST_PIECES - 1 :] for span in (*line, Span(" ")))[:-1]
+    whole = [*found[: MOST_PIECES - 1], *([last] if last else [])]
+    shown = [shortened(line, SMALL, LONGEST) for line in whole]
+    return shown, all(a is b for a, b in zip(shown, whole, strict=True))
+
+
 def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] | None = None) -> Template:
     """The block closed, with its equations written inside and room for `loops` arcs; coloured by its share, if any."""
     lines: list[Label] = []
@@ -126,15 +137,15 @@ def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] |
     if block.kind != "single" or roles.role[block.quantities[0]] == "loss":
         apart = {b.name for b in roles.blocks if b.boundary}
         equations = [eq for eq in roles.system.equations if eq.name in block.quantities and eq.left not in apart]
-        for eq in equations[:MOST_LINES]:
+        for k, eq in enumerate(equations):
             own = plain(f"    {percent(shares.get(eq.name, 0.0))}") if shares and len(equations) > 1 else ()
-            whole = formula(equation_text(typeset(eq)))
-            line = shortened(whole, SMALL, LONGEST)
-            cut += [] if line is whole else [equation_text(eq)]
-            lines.append((*line, *own))
-        cut += map(equation_text, equations[MOST_LINES:])
-        if len(equations) > MOST_LINES:
-            lines.append(plain(f"… and {len(equations) - MOST_LINES} more"))
+            written, whole = equation_lines(eq)
+            if lines and len(lines) + len(written) > MOST_LINES + (eq is equations[-1]):
+                lines.append(plain(f"… and {len(equations) - k} more"))
+                cut += map(equation_text, equations[k:])
+                break
+            cut += [] if whole else [equation_text(eq)]
+            lines += [*written[:-1], (*written[-1], *own)]
     if share is not None:
         lines.append(plain(percent(share)))
     style = "" if share is None else heat(share)
@@ -146,10 +157,9 @@ def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] |
 
 def initial_ports(block: Block, roles: Roles) -> dict[str, list[Arrow]]:
     """What the block's boundary equations along the columns read: port key -> its arrows, to all that it sets."""
-    apart = {b.boundary for b in roles.blocks if b.boundary}
     found: dict[str, list[Arrow]] = {}
-    for a in roles.arrows:
-        if a.target in block.quantities and a.boundary and a.boundary not in apart and not block.boundary:
+    for a in roles.arrows_into(block):
+        if a.boundary and a.boundary not in roles.boundaries and not block.boundary:
             found.setdefault(f"{port_key(a.source, a.slots)} ->", []).append(a)
     return found
 

@@ -182,7 +182,6 @@ class Places:
         inner, pitch = self.inner, HIGH + self.spread
         deepest = max(self.depth.values(), default=0)
         top = max([*self.level.values(), deepest - 1, 0])
-        lowest = min([*self.level.values(), 0])
         straight = len(inner.straight)
         head = 5
         self.high_y = [head + pitch * k for k in range(straight)]
@@ -196,7 +195,7 @@ class Places:
                 self.y[key] = gates - pitch * (0 if bottom else top + 1 - self.depth[key])
             else:
                 self.y[key] = gates - pitch * self.level[key]
-        bus = gates - pitch * lowest + HIGH + 1
+        bus = max(self.y.values()) + HIGH + 1
         rows = count(bus, BUS + self.spread // 2)
         straight_ports = {path[0]: self.high_y[k] for k, path in enumerate(inner.straight.values())}
         self.side: dict[str, int] = {}
@@ -252,12 +251,15 @@ class Places:
         return math.ceil((width(part.caption, CAPTION) + 8) / UNIT) if part.caption and part.kind == "box" else 0
 
     def _wish(self, feed: str) -> tuple[int, bool]:
-        """The column of what reads a value from below, and is there something between?"""
+        """The column of what reads a value from below, or where that stands on others, the one right of it; does it?"""
         if feed in self.feeds:
             return self.feeds[feed], False
-        reader = min(self.inner.users(feed), key=lambda u: self.at[u])
+        inner = self.inner
+        reader = min(inner.users(feed), key=lambda u: self.at[u])
         x, y = self.at[reader]
-        return x, any(self.at[k][0] == x and self.at[k][1] > y for k in self.order)
+        under = [k for k in self.order if self.at[k][0] == x and self.at[k][1] > y]
+        aside = max(half_width(inner.parts[k]) for k in (reader, *under)) + 2 if under else 0
+        return x + aside, bool(under)
 
     def _borders(self) -> None:
         inner = self.inner

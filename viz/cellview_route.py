@@ -17,8 +17,8 @@ RIGHT, DOWN, LEFT, UP = range(4)
 STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))
 TURN, CROSS, FORK, CORNER, AT_HEAD, BESIDE, STUB = 3.0, 7.0, 1.5, 1.0, 4.0, 0.6, 1.5
 OFF_LANE = (0.25, 0.02)  # a step along a row, and along a column, that is no lane
-ROUNDS = 2
-HASTE = 1.25  # by how much a way may cost more than the cheapest, for a search that is several times shorter
+HASTE = (1.25, 1.25, 1.0)  # by how much a way may cost more than the cheapest, for a search that is several times
+#                            shorter: when lines are laid, and laid once more in each of the rounds that follow
 
 Cell = tuple[int, int]
 
@@ -70,6 +70,7 @@ class Grid:
         self.kept: dict[Cell, str] = {}  # cells that one net alone may pass
         self.lanes: tuple[set[int], set[int]] = (set(), set())  # rows and columns that lines prefer
         self.used: tuple[dict[Cell, str], dict[Cell, str]] = ({}, {})
+        self.haste = HASTE[0]
 
     def block(self, left: int, top: int, right: int, bottom: int) -> None:
         """Let nothing pass a rectangle of cells."""
@@ -81,7 +82,7 @@ class Grid:
             if not all(self.lay(net, goal) for goal in net.first):
                 return False
         ordered = sorted(nets, key=_length)
-        for turn in range(1 + ROUNDS):
+        for turn, self.haste in enumerate(HASTE):
             for net in ordered:
                 if turn:
                     self.lift(net)
@@ -136,7 +137,7 @@ class Grid:
             if rest is None:
                 rest = rests[state] = min([_least(self._cell(state >> 2), state & 3, t) for t in targets])
             order += 1
-            heapq.heappush(heap, (cost + HASTE * rest, order, cost, state))
+            heapq.heappush(heap, (cost + self.haste * rest, order, cost, state))
 
         def step(place: int, way: int, cost: float, before: int) -> None:
             """Go one cell on, if nothing is in the way."""

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 from tinygrad_rnn.ops.draws import DECLARED
 from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.printing.typeset import typeset
 
+from .breaks import broken
 from .roles import Roles
 from .scene import Note, Scene, moved
 from .style import FAINT, FILLS, INK, LINES, MARGIN, ROLE_FILL, SMALL
-from .text import Label, formula, plain, width
+from .text import formula, plain, width
 
 SIZE, LEADING, INDENT = 14.0, 26.0, 22.0
 GAP = 28.0  # between the diagram and the equations
 LONGEST = 480.0  # of a right side; beyond, it goes on in the next line
-BREAKS = re.compile(r"(?<!^) (?=([+\-*/]) )|(?<=(,)) ")  # where one line may end
-PRODUCTS = ("*", "/")
 
 
 def beside(scene: Scene, roles: Roles) -> Scene:
@@ -30,11 +26,10 @@ def beside(scene: Scene, roles: Roles) -> Scene:
     for eq in roles.system.equations:
         name, _, value = equation_text(typeset(eq)).partition(" = ")
         sign = plain("∼  " if eq.rhs.op in DECLARED else "=  ")
-        first, *more = _lines(value, colours)
-        lines = [(*sign, *first), *more]
-        rows.append((formula(name, colours), lines, plain(eq.comment) if eq.comment else ()))
+        first, *more = broken(value, SIZE, LONGEST, colours)
+        rows.append((formula(name, colours), [(*sign, *first), *more], plain(eq.comment) if eq.comment else ()))
     widest = max(width(left, SIZE) for left, _, _ in rows)
-    height = LEADING * sum(len(lines) for _, lines, _ in rows)
+    height = LEADING * sum(len(right) for _, right, _ in rows)
     page = max(scene.height, height + 2 * MARGIN)
     at = scene.width + GAP + widest
     y = (page - height) / 2 + LEADING / 2
@@ -63,29 +58,3 @@ def name_colours(roles: Roles) -> dict[str, str]:
         state = LINES[roles.line(name)].colour
         found[name] = state if role == "state" else FILLS[ROLE_FILL[role]].stroke
     return found
-
-
-def _lines(right: str, colours: dict[str, str]) -> Iterator[Label]:
-    """A right side in pieces that are not too long, cut before an operator or after a comma, outside brackets where
-    that is enough."""
-    return (formula(line.strip(" ") if k else line, colours) for k, line in enumerate(_cut(right, LONGEST)))
-
-
-def _cut(text: str, room: float) -> list[str]:
-    places = [((_depth(text[: m.start()]), m[1] in PRODUCTS), m.start()) for m in BREAKS.finditer(text)]
-    if width(formula(text), SIZE) <= room or not places:
-        return [text]
-    outermost = min(level for level, _ in places)
-    edges = [0, *(at for level, at in places if level == outermost), len(text)]
-    lines: list[str] = []
-    for piece in (text[a:b] for a, b in pairwise(edges)):
-        if lines and width(formula(lines[-1] + piece), SIZE) <= room:
-            lines[-1] += piece
-        else:  # only what is too long by itself is cut further inside
-            lines += _cut(piece, room)
-    return lines
-
-
-def _depth(text: str) -> int:
-    """How many brackets are open at the end."""
-    return sum((c in "([") - (c in ")]") for c in text)

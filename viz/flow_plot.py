@@ -14,7 +14,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tinygrad_rnn.printing.latex import name_latex
+from tinygrad_rnn.printing.letters import name_latex
 
 from .flow import Flow
 from .style import FONT, INK, PAPER
@@ -115,4 +115,4 @@ def _norm_named(flow: Flow) -> str:
 
 def _symbol(name: str) -> str:
     """A name as LaTeX; an underscore that begins no subscript is itself."""
-    return re.sub(r"(?<!\\)_(?!\{)", r"\\_", name_latex(name))
+    return re.sub(r"(?<!\\)_(?!\{)", r"\\_", name_latex(name)).replace(r"\text", r"\mathrm")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import blocks
-from .inside import port_key, ports_of
+from .inside import Port, port_key, ports_of
 from .results import with_results
 from .roles import Block, Roles
 from .template import Template
@@ -57,8 +57,8 @@ class _Folded:
         """The arcs of a block: what it reads of itself from other steps or layers."""
         found: dict[tuple[str, str], Loop] = {}
         many = len(block.quantities) > 1
-        for a in self.roles.arrows:
-            if not {a.source, a.target} <= set(block.quantities) or a.boundary or block.boundary:
+        for a in self.roles.arrows_into(block):
+            if a.source not in block.quantities or a.boundary or block.boundary:
                 continue
             shifts = ", ".join(str(s).replace("-", "−") for s in a.slots if s.anchor == "free" and s.offset)
             if shifts:
@@ -83,10 +83,11 @@ class _Folded:
         for key, port in ports_of(block, self.roles).items():
             if port.state:
                 continue
-            if port.name in block.quantities and not block.boundary:
+            if not block.boundary and self.is_of_layer_below(port):
                 for other in self.roles.blocks:
                     if other.boundary and port.name in other.quantities:
                         self.link(other.name, port.name, block, key, ())
+            if port.name in block.quantities and not block.boundary:
                 continue
             shifted = [str(s).replace("-", "−") for s in port.slots if s.anchor != "free" or s.offset]
             label: Label = (Span(",".join(shifted)),) if shifted else ()
@@ -103,6 +104,11 @@ class _Folded:
                 entry = next((k for k, p in ports_of(block, self.roles).items() if p.state and p.name == a.target), "")
                 if entry:
                     self.link(source, a.source, block, entry, label, True)
+
+    def is_of_layer_below(self, port: Port) -> bool:
+        """Does the port read another layer, which for the first one is what a boundary equation sets?"""
+        row, own = self.roles.block_of(port.name).row, self.roles.system.quantities[port.name].slots
+        return any(i == row and s.anchor == "free" and s.offset for s, i in zip(port.slots, own, strict=True))
 
     def link(self, source: str, name: str, block: Block, port: str, label: Label, dashed: bool = False) -> None:
         if source != block.name:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from . import turns
 from .cell import tidy
 from .ports import LEAST, arranged, left_at
 from .routes import Hop, Routes
@@ -20,11 +21,13 @@ from .view import Box, Link, Loop, View
 
 DODGES = tuple((way * LEAST / 2, apart) for apart in (0.0, 8.0, 16.0) for way in (0, 1, -1, 2, -2, 3, -3)
                )  # how far a row goes aside, to between the ports of the next, and how much wider its boxes stand
+NEARLY = 10.0  # so near to each other two ends have a straight line between them, not one with a turn that is none
 
 
 class _Grid(Routes):
     def __init__(self, view: View):
         super().__init__(replace(view, boxes=dict(view.boxes)))
+        turns.sort(self)
         apart = arranged(view, self.ways, view.track)
         if apart is not view:
             self.show(apart)
@@ -37,20 +40,24 @@ class _Grid(Routes):
     # -- small moves -------------------------------------------------------------------------------
 
     def align(self) -> None:
-        """What leads straight up to a port beside its middle leaves under it; what reads nothing stands under it."""
+        """What leads straight up to a port beside its middle leaves under it; what reads nothing stands under it.
+
+        Where others stand beside what reads it, only if it is nearly there.
+        """
         aside: dict[tuple[int, int], set[float]] = {}
         members: dict[tuple[int, int], list[Box]] = {}
         for box in self.boxes:
             members.setdefault((id(box.template), box.row), []).append(box)
         for link in self.view.links:
             a, b = self.view.boxes[link.source], self.view.boxes[link.target]
-            lone = len(a.template.outs) == len(a.template.shapes) == len(self.cells[b.row, b.spot]) == 1
-            if a.column == b.column and lone and a.row not in self.aside and not link.sideways and len(
+            simple = len(a.template.outs) == len(a.template.shapes) == 1
+            if a.column == b.column and simple and a.row not in self.aside and not link.sideways and len(
                     self.walk(link)) == 1:
                 off = self.port_x(b, b.template.ins[link.port]) - self.port_x(a, a.template.outs[link.out])
                 if a.column in self.facing:  # these stand edge to edge
                     off += self.facing[a.column] * (a.template.w - b.template.w) / 2
-                aside.setdefault((id(a.template), a.row), set()).add(round(off, 2))
+                if len(self.cells[b.row, b.spot]) == 1 or abs(off) <= NEARLY:
+                    aside.setdefault((id(a.template), a.row), set()).add(round(off, 2))
         for group, offs in aside.items():
             off, boxes = min(offs, key=lambda x: (abs(x), x)), members[group]
             if abs(off) > 0.01:

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tinygrad_rnn.node import At, Node, refs
+from tinygrad_rnn.node import At, Node
 from tinygrad_rnn.ops import TABLE
+from tinygrad_rnn.printing.printer import text
 from tinygrad_rnn.system import System
 
 from . import oplabels
 from .names import PRODUCTS, is_fixed
 from .roles import SQUASHING, Block, Roles
 from .scene import Mark
-from .style import ROLE_FILL
-from .text import COLUMN, ROW, Label, Span, plain, quantity, slot_text, string
+from .style import ROLE_FILL, SMALL
+from .text import COLUMN, ROW, Label, Span, formula, plain, quantity, slot_text, string, width
 
 ROUND_MOST = 4  # wires into a circle; beyond, an operation is a box
 FEW = 4  # a merge box lists at most this many of its sources
 SIGNS = ("add", "subtract", "multiply", "divide", "negative")
 KEEP_SHAPE = ("transpose", "reshape", "expand")  # of what a weight multiplies: no box of their own
-SYMBOLS = {"matmul": "@", "power": "pow"}
+SAME = ("expand", "reshape", "stop_gradient")  # of a weight: it is what it was
+LONGEST = 60.0  # of what multiplies, where it is written in its box
+SYMBOLS = {"matmul": "@", "power": "pow", "dot": "dot", "transpose": "(·)ᵀ"}  # others as in op graphs
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ def ports_of(block: Block, roles: Roles) -> dict[str, Port]:
     """What the block's equations read from outside the block or from its other steps, in the order of reading."""
     system = roles.system
     found: dict[str, Port] = {}
-    for a in roles.arrows:
-        if a.target not in block.quantities or a.boundary != block.boundary:
+    for a in roles.arrows_into(block):
+        if a.boundary != block.boundary:
             continue
         if a.source in block.quantities and not block.boundary and not _moved(a.slots):
             continue
@@ -164,7 +167,7 @@ class _Operations:
         self.fixed: dict[Node, bool] = {}
         self.keys: dict[Node, str] = {}
         self.todo: list[tuple[Node, str, str]] = []
-        mains = {eq.name: eq.rhs for eq in self.system.equations
+        mains = {name: eq.rhs for name in block.quantities for eq in self.system.by_name[name]
                  if (eq.slots if eq.is_boundary else ()) == block.boundary}
         for name in block.quantities:
             self.inside.out[name] = f"q:{name}"
@@ -188,35 +191,35 @@ class _Operations:
         return self.keys[node]
 
     def draw(self, node: Node, key: str, name: str) -> None:
-        kind, style, symbol, leaves = self.kind(node)
+        kind, style, label, leaves = self.kind(node)
         sources = list(dict.fromkeys(self.key(leaf) for leaf in leaves))
         kind = "box" if len(sources) > ROUND_MOST else kind
         line = self.roles.line(name) if name else "plain"
-        label, caption = plain(symbol), quantity(name) if name else ()
+        caption = quantity(name) if name else ()
         if name and kind == "box":
-            label, caption = (*label, Span(" "), *quantity(name)) if symbol else quantity(name), ()
+            label, caption = (*label, *((Span(" "),) if label else ()), *quantity(name)), ()
         shown = self.roles.role.get(name) == "state"
         self.inside.parts[key] = Part(key, kind, style, sources, label, () if shown else caption, line, name,
                                       block_mark(name, self.block, self.system) if name else None)
 
-    def kind(self, node: Node) -> tuple[str, str, str, list[Node]]:
+    def kind(self, node: Node) -> tuple[str, str, Label, list[Node]]:
         """(kind, style, symbol, the terms it reads) of an operation."""
         args = [a for a in node.args if not self.is_fixed(a)]
         if node.op == "ref":
-            return "box", "plain", "", [node]
+            return "box", "plain", (), [node]
         if node.op in ("add", "subtract"):
             if all(self.is_linear(t) for t in self.chain(node, ("add", "subtract"))):
-                return "box", "weight", "linear", self.swallowed([node])
+                return "box", "weight", plain("linear"), self.swallowed([node])
             if node.op == "add":
-                return "circle", "op", "+", self.chain(node, ("add",))
-            return "circle", "op", "1−" if self.is_one(node.args[0]) else "−", args
+                return "circle", "op", plain("+"), self.chain(node, ("add",))
+            return "circle", "op", plain("1−" if self.is_one(node.args[0]) else "−"), args
         if node.op == "multiply" and len(args) == 2:
-            return "circle", "op", "×", self.chain(node, ("multiply",))
+            return "circle", "op", plain("×"), self.chain(node, ("multiply",))
         if node.op == "multiply" or (node.op in PRODUCTS and len(args) == 1):
             return "box", "weight", self.weight_label(node), self.swallowed([node])
         if node.op in SIGNS:
-            return "circle", "op", TABLE[node.op].symbol, args
-        symbol = SYMBOLS.get(node.op) or oplabels.symbol(node)
+            return "circle", "op", plain(TABLE[node.op].symbol), args
+        symbol = plain(SYMBOLS.get(node.op) or oplabels.symbol(node))
         if node.op == "sigmoid":
             return "box", "gate", symbol, self.swallowed(args)
         if len(node.args) == 1:
@@ -233,14 +236,17 @@ class _Operations:
         fixed = [self.is_fixed(a) for a in node.args]
         return self.is_fixed(node) or (node.op in (*PRODUCTS, "multiply") and any(fixed))
 
-    def weight_label(self, node: Node) -> str:
-        for arg in node.args:
-            if self.is_fixed(arg):
-                if arg.op == "const":
-                    return f"{arg.attr('value'):g}×".replace("-", "−")
-                names = [r.attr("name") for r in refs([arg])]
-                return names[0] if len(names) == 1 else "linear"
-        return "linear"
+    def weight_label(self, node: Node) -> Label:
+        """The weight or the number that multiplies, or what is computed from weights; linear where that is long."""
+        factor = next((a for a in node.args if self.is_fixed(a)), None)
+        while factor is not None and factor.op in SAME:
+            factor = factor.args[0]
+        if factor is None:
+            return plain("linear")
+        if factor.op == "const":
+            return plain(f"{factor.attr('value'):g}×".replace("-", "−"))
+        label = quantity(factor.attr("name")) if factor.op == "ref" else formula(text(factor))
+        return label if width(label, SMALL) <= LONGEST else plain("linear")
 
     def chain(self, node: Node, ops: tuple[str, ...]) -> list[Node]:
         """The terms of a chain of one kind of operation, without weights and constants."""

@@ -11,10 +11,11 @@ from typing import NamedTuple
 from .dashes import in_phase
 from .scene import Mark, Note, Point, Scene, Shape, Wire
 from .style import CORNER, HEAD, LINES, SMALL
-from .text import width
+from .text import Label, width
 
 APART = 4.0  # of a wire and of its twin from the line between them
 OWN = 5.0  # a label stands by so much nearer to its own line than to others
+CLEAR = (3.0, OWN), (0.0, OWN), (0.0, 0.0)  # what it keeps free at its ends and at its far side, tried in this order
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,8 @@ def _notes(scene: Scene, wires: list[Wire]) -> list[Note]:
     for n in scene.notes:
         left = n.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[n.anchor] * width(n.label, n.size)
         parts.add(left, n.y - n.size / 2, left + width(n.label, n.size), n.y + n.size / 2)
-    return [note for wire in scene.wires for note in _labels(wire, parts)]
+    said: dict[tuple[Point, Label], list[Note]] = {}
+    return [note for wire in scene.wires for note in _labels(wire, parts, said)]
 
 
 def _joined(wires: list[Wire]) -> Iterator[tuple[float, float, float, float]]:
@@ -264,30 +266,47 @@ def _attached(points: tuple[Point, ...], start: Shape | None, end: Shape | None)
     return tuple(out)
 
 
-def _labels(wire: Wire, parts: _Parts) -> Iterator[Note]:
+def _labels(wire: Wire, parts: _Parts, said: dict[tuple[Point, Label], list[Note]]) -> Iterator[Note]:
     """The labels of a wire: beside a horizontal part, the longest first, else a vertical one, where nothing else is.
 
-    None where there is no room.
+    None where there is no room, or where a wire from the same place says the same on their common way; said: the labels
+    before, by where their wires begin.
     """
     if not wire.label and not wire.adjoint:
         return
     straight = sorted(pairwise(wire.points), key=lambda s: (abs(s[0][1] - s[1][1]) > 0.01, -math.dist(*s)))
     for label, style, aside in ((wire.label, wire.style, 0.0), (wire.adjoint, "gradient", APART)):
-        if label:
-            half = width(label, SMALL) / 2 + 2
-            found = (_free(straight, half, aside, own, parts) for own in (OWN, 0.0))
-            at = next((spot for spot in found if spot is not None), None)
-            if at is not None:
-                x, y = at
-                parts.add(x - half, y - 6.5, x + half, y + 6.5)
-                yield Note(x, y, label, SMALL, LINES[style].colour)
+        before = said.setdefault((_near(wire.points[0]), label), [])
+        if not label or any(_is_beside(note, straight, aside) for note in before):
+            continue
+        half = width(label, SMALL) / 2 + 2
+        found = (_free(straight, half, aside, clear, own, parts) for clear, own in CLEAR)
+        at = next((spot for spot in found if spot is not None), None)
+        if at is not None:
+            x, y = at
+            parts.add(x - half, y - 6.5, x + half, y + 6.5)
+            before.append(Note(x, y, label, SMALL, LINES[style].colour))
+            yield before[-1]
 
 
-def _free(straight: list[tuple[Point, Point]], half: float, aside: float, own: float, parts: _Parts) -> Point | None:
-    """The first spot where a label meets nothing, nor anything within `own` at its far side."""
+def _is_beside(note: Note, straight: list[tuple[Point, Point]], aside: float) -> bool:
+    """Does a label stand beside a straight part of these?"""
+    half = width(note.label, note.size) / 2
+    for a, b in straight:
+        (left, right), (top, low) = sorted((a[0], b[0])), sorted((a[1], b[1]))
+        if top == low and left <= note.x - half and note.x + half <= right and abs(note.y - top) < 12 + aside:
+            return True
+        if left == right and top <= note.y <= low and abs(note.x - left) < half + 2 * OWN + aside:
+            return True
+    return False
+
+
+def _free(straight: list[tuple[Point, Point]], half: float, aside: float, clear: float, own: float,
+          parts: _Parts) -> Point | None:
+    """The first spot where a label meets nothing, nor anything within `clear` at its ends or `own` at its far side."""
     for (x, y), (away_x, away_y) in (spot for a, b in straight for spot in _spots(a, b, half, aside)):
-        dx, dy = away_x * own, away_y * own
-        if not parts.meet(x - half + min(dx, 0), y - 6.5 + min(dy, 0), x + half + max(dx, 0), y + 6.5 + max(dy, 0)):
+        (dx, dy), ends = (away_x * own, away_y * own), half + clear
+        if not parts.meet(x - ends + min(dx, 0), y - 6.5 + min(dy, 0), x + ends + max(dx, 0), y + 6.5 + max(dy, 0)):
             return x, y
     return None
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from .scene import Scene, Shape
 from .text import Label
 
-NOTATIONS = ("superscript", "subscript")
-
 
 def lowered(scene: Scene) -> Scene:
     """The scene with every ⟨position⟩ as a subscript."""

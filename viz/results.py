@@ -27,17 +27,17 @@ def with_results(roles: Roles) -> Roles:
     """The roles with a block of kind "results" for many results, and without constants that nothing reads."""
     used = {n for a in roles.arrows for n in (a.source, a.target)}
     blocks = tuple(b for b in roles.blocks if b.name in used or not _is_constant(b, roles)) or roles.blocks
-    read = {a.source for a in roles.arrows}
+    read, bounded = {a.source for a in roles.arrows}, {a.target for a in roles.arrows if a.boundary}
     found = [b for b in blocks if b.kind == "single" and not b.column and not b.row and b.name in used - read
-             and roles.role[b.name] != "loss" and not any(a.boundary for a in roles.arrows if a.target == b.name)]
+             and roles.role[b.name] != "loss" and b.name not in bounded]
     if len(found) > FEW:
-        names = tuple(b.name for b in found)
-        blocks = (*(b for b in blocks if b not in found), Block(" results", names, "results"))
+        names, shown = tuple(b.name for b in found), {*found}
+        blocks = (*(b for b in blocks if b not in shown), Block(" results", names, "results"))
     return replace(roles, blocks=blocks)
 
 
 def _is_constant(block: Block, roles: Roles) -> bool:
-    own = [eq.rhs for eq in roles.system.equations if eq.name in block.quantities]
+    own = [eq.rhs for name in block.quantities for eq in roles.system.by_name.get(name, ())]
     return bool(own) and not any(True for _ in refs(own))
 
 
@@ -53,9 +53,8 @@ def ports(block: Block, roles: Roles) -> dict[str, Port]:
     if block.kind != "results":
         return ports_of(block, roles)
     found: dict[str, Port] = {}
-    for a in roles.arrows:
-        if a.target in block.quantities:
-            found.setdefault(key := key_of(a, block), Port(key, a.source, a.slots, False, 0, roles.line(a.source)))
+    for a in roles.arrows_into(block):
+        found.setdefault(key := key_of(a, block), Port(key, a.source, a.slots, False, 0, roles.line(a.source)))
     return found
 
 

@@ -3,7 +3,9 @@ blocks that are drawn as one: cells, attention, single quantities."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 
@@ -50,7 +52,35 @@ class Roles:
 
     def block_of(self, name: str) -> Block:
         """The block that computes a quantity within its range."""
-        return next(b for b in self.blocks if name in b.quantities and not b.boundary)
+        return self._block_of[name]
+
+    @cached_property
+    def _block_of(self) -> dict[str, Block]:
+        return {name: b for b in reversed(self.blocks) if not b.boundary for name in b.quantities}
+
+    def arrows_into(self, block: Block) -> list[Arrow]:
+        """The arrows to the quantities of a block, in their order."""
+        return self._at(block, self._into)
+
+    def arrows_from(self, block: Block) -> list[Arrow]:
+        """The arrows from the quantities of a block, in their order."""
+        return self._at(block, self._from)
+
+    def _at(self, block: Block, numbers: dict[str, list[int]]) -> list[Arrow]:
+        return [self.arrows[k] for k in sorted(k for name in block.quantities for k in numbers.get(name, ()))]
+
+    @cached_property
+    def _into(self) -> dict[str, list[int]]:
+        return _numbered(a.target for a in self.arrows)
+
+    @cached_property
+    def _from(self) -> dict[str, list[int]]:
+        return _numbered(a.source for a in self.arrows)
+
+    @cached_property
+    def boundaries(self) -> frozenset[tuple[At, ...]]:
+        """The slots of boundary equations that are blocks of their own."""
+        return frozenset(b.boundary for b in self.blocks if b.boundary)
 
     def line(self, name: str) -> str:
         """The style of wires that carry the quantity."""
@@ -58,6 +88,14 @@ class Roles:
         if role == "state":
             return "c" if name in self.additive else "h"
         return LINE_OF.get(role, "plain")
+
+
+def _numbered(names: Iterable[str]) -> dict[str, list[int]]:
+    """name -> where it stands."""
+    found: dict[str, list[int]] = {}
+    for k, name in enumerate(names):
+        found.setdefault(name, []).append(k)
+    return found
 
 
 def roles(system: System) -> Roles:
@@ -97,7 +135,8 @@ def roles(system: System) -> Roles:
             role[name] = "gate"
         else:
             role[name] = "squashed" if mains[name].op in SQUASHING else "intermediate"
-    additive = frozenset(n for n in states if _is_additive(n, system, mains[n]))
+    multiplied = _multiplied(system) if states else set()
+    additive = frozenset(n for n in states if n not in multiplied and _is_additive(n, mains[n]))
     return Roles(system, tuple(found), role, additive, blocks)
 
 
@@ -122,8 +161,8 @@ def _shift(a: Arrow, system: System, index: str) -> int:
     return 0
 
 
-def _is_additive(name: str, system: System, rhs: Node) -> bool:
-    """Is the state carried on elementwise, and read at a shift by no product with a weight?"""
+def _is_additive(name: str, rhs: Node) -> bool:
+    """Is the state carried on elementwise?"""
     kept: set[Node] = set()
     for node in walk([rhs]):
         if node.op == "ref":
@@ -131,15 +170,13 @@ def _is_additive(name: str, system: System, rhs: Node) -> bool:
                 kept.add(node)
         elif node.op in ELEMENTWISE and any(a in kept for a in node.args):
             kept.add(node)
-    if rhs not in kept:
-        return False
-    for eq in system.equations:
-        for node in walk([eq.rhs]):
-            for a in node.args if node.op in PRODUCTS else ():
-                shifted = a.op == "ref" and a.attr("name") == name and any(s.offset for s in a.attr("slots"))
-                if shifted and not eq.is_boundary:
-                    return False
-    return True
+    return rhs in kept
+
+
+def _multiplied(system: System) -> set[str]:
+    """What is read at a shift by a product with a weight."""
+    return {a.attr("name") for node in walk(eq.rhs for eq in system.equations if not eq.is_boundary)
+            if node.op in PRODUCTS for a in node.args if a.op == "ref" and any(s.offset for s in a.attr("slots"))}
 
 
 # -- blocks ----------------------------------------------------------------------------------------
@@ -149,11 +186,12 @@ def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -
     blocks: list[Block] = []
     layered: set[str] = set()
     cells: list[Block] = []
-    shifts = [_shifts(group, system, found) for group in groups]
+    within = _within(groups, found)
+    shifts = [_shifts(group, system, own) for group, own in zip(groups, within, strict=True)]
     alone = {system.range_of(i) for of in shifts if len(of) == 1 for i in of if i not in system.static}
-    for group, of in zip(groups, shifts, strict=True):
+    for group, of, own in zip(groups, shifts, within, strict=True):
         column, row, direction = _axes(group, of, system, alone)
-        cells.append(Block(group[0], group, "cell", column, row, direction))
+        cells += _each_way(Block(group[0], group, "cell", column, row, direction), system, own)
         layered |= {row} - {""}
     taken = {n for g in groups for n in g}
     for cell in cells:
@@ -165,9 +203,10 @@ def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -
         column = _column(name, row, cells, system)
         blocks.append(Block(name, (name,), "single", column, row))
     blocks = _attention(blocks, system, found)
-    for block in list(blocks):
-        for eq in system.equations:
-            if block.row and eq.is_boundary and eq.name in block.quantities and _at_row(eq.slots, block, system):
+    boundaries = [eq for eq in system.equations if eq.is_boundary]
+    for block in [b for b in blocks if b.row]:
+        for eq in boundaries:
+            if eq.name in block.quantities and _at_row(eq.slots, block, system):
                 blocks.append(Block(eq.left, (eq.name,), "single", block.column, "", 0, eq.slots))
     return tuple(blocks)
 
@@ -186,6 +225,17 @@ def _column(name: str, row: str, cells: list[Block], system: System) -> str:
 def _at_row(slots: tuple[At, ...], block: Block, system: System) -> bool:
     own = system.quantities[block.name].slots
     return any(o == block.row and s.anchor != "free" for s, o in zip(slots, own, strict=True))
+
+
+def _within(groups: list[tuple[str, ...]], found: list[Arrow]) -> list[list[Arrow]]:
+    """The arrows within each group."""
+    number = {name: k for k, group in enumerate(groups) for name in group}
+    own: list[list[Arrow]] = [[] for _ in groups]
+    for a in found:
+        k = number.get(a.source)
+        if k is not None and number.get(a.target) == k:
+            own[k].append(a)
+    return own
 
 
 def _shifts(group: tuple[str, ...], system: System, found: list[Arrow]) -> dict[str, list[int]]:
@@ -215,6 +265,23 @@ def _axes(group: tuple[str, ...], shifts: dict[str, list[int]], system: System,
         column = next((i for i in own if i not in system.static and i not in rows), "")
     direction = 0 if column not in shifts else (-1 if shifts[column][0] > 0 else 1)
     return column, rows[0] if rows else "", direction
+
+
+def _each_way(cell: Block, system: System, found: list[Arrow]) -> list[Block]:
+    """A cell whose layers run both ways is a cell for each way, and what joins these; else it stays one.
+
+    found: the arrows within it.
+    """
+    inside = [a for a in found if not a.boundary and not (cell.row and _shift(a, system, cell.row))]
+    if len({x < 0 for x in _shifts(cell.quantities, system, inside).get(cell.column, ())}) < 2:
+        return [cell]
+    ways = {g: sum(1 if x < 0 else -1 for x in _shifts(g, system, inside).get(cell.column, ())[:1])
+            for g in components(system, inside)}
+    if not {1, -1} <= set(ways.values()):
+        return [cell]
+    group_of = {n: g for g in ways for n in g}
+    parts = dict.fromkeys(group_of.get(n, (n,)) for n in cell.quantities)
+    return [Block(g[0], g, "cell" if g in ways else "single", cell.column, cell.row, ways.get(g, 0)) for g in parts]
 
 
 def _is_matrix(name: str, system: System, block: Block) -> bool:

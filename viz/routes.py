@@ -6,6 +6,7 @@ is chosen so that no two wires run on each other, and only then have things a pl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .standing import Standing
@@ -27,6 +28,8 @@ class _Tracks:
     spans: dict[str, list[float]] = field(default_factory=dict)
     first: dict[str, set[float]] = field(default_factory=dict)
     second: dict[str, set[float]] = field(default_factory=dict)
+    afar: dict[str, tuple[set[float], set[float]]] = field(default_factory=dict)
+    needs: list[tuple[str, Span]] = field(default_factory=list)
     at: dict[str, int] = field(default_factory=dict)
     count: int = 0
     clashes: int = 0  # pairs of wires that cannot but run on each other, for the places where they leave
@@ -36,10 +39,21 @@ class _Tracks:
         if side:
             (self.first if side == "first" else self.second).setdefault(net, set()).add(at)
 
-    def settle(self, near: float) -> None:
-        spans = {net: Span(min(xs), max(xs), tuple(sorted(self.first.get(net, ()))),
-                           tuple(sorted(self.second.get(net, ())))) for net, xs in self.spans.items()}
-        self.at, self.clashes = assign(spans, near)
+    def add_afar(self, net: str, at: float, side: str) -> None:
+        self.spans.setdefault(net, []).append(at)
+        self.afar.setdefault(net, (set(), set()))[side != "first"].add(at)
+
+    def settle(self, near: float, before: _Tracks | None) -> None:
+        """Choose the tracks; before: the same channel when all was routed last, which mostly has changed elsewhere."""
+        def ordered(found: Iterable[float]) -> tuple[float, ...]:
+            return tuple(sorted(found))
+
+        spans = {net: Span(min(xs), max(xs), ordered(self.first.get(net, ())), ordered(self.second.get(net, ())),
+                           (ordered(self.afar[net][0]), ordered(self.afar[net][1])) if net in self.afar else ((), ()))
+                 for net, xs in self.spans.items()}
+        self.needs = list(spans.items())
+        same = before is not None and before.needs == self.needs
+        self.at, self.clashes = (before.at, before.clashes) if same and before is not None else assign(spans, near)
         self.count = 1 + max(self.at.values(), default=-1)
 
 
@@ -55,6 +69,7 @@ class Routes(Standing):
     def __init__(self, view: View):
         super().__init__(view)
         self.exact = False
+        self.settled: dict[tuple[bool, int], _Tracks] = {}  # by their number among all
 
     def route(self) -> None:
         """Choose every wire's way and tracks, and so the place of everything."""
@@ -75,9 +90,11 @@ class Routes(Standing):
         """Where a port is along a channel, roughly as long as the columns have no places."""
         if self.exact:
             return self.corner(box)[0] + place.x
-        dx = self.dx[box.key] + place.x - box.template.w / 2
-        column = sum(box.among) / 2 if box.column is None else {FIRST: -1, LAST: self.n}.get(box.column, box.column)
-        return (2 * column + 1) * FAR + dx
+        return (2 * self.column(box) + 1) * FAR + self.dx[box.key] + place.x - box.template.w / 2
+
+    def column(self, box: Box) -> float:
+        """The number of a box's column, from the left; between two of them where it stands in the middle of several."""
+        return sum(box.among) / 2 if box.column is None else {FIRST: -1, LAST: self.n}.get(box.column, box.column)
 
     def port_y(self, box: Box, place: Place) -> float:
         """The height of a port, while rows are far apart."""
@@ -138,12 +155,16 @@ class Routes(Standing):
         return gutters[-1] - end, gutters[0] - start
 
     def around(self, a: Box, b: Box, link: Link) -> int:
-        """The gutter by which a wire passes the rows between: the left one for inputs, else the right one."""
+        """The gutter by which a wire passes the rows between: the left one for inputs, else the right one.
+
+        What is given at the right of what is computed takes the right one as well, not to cross that.
+        """
         if a.column is None and b.column is not None:
             return self.gutter(b, "left")
         if a.column is not None and b.column is not None and a.column != b.column and b.column >= 0:
             return self.gutter(a, "right" if b.column > a.column else "left")
-        return self.gutter(a, "left" if link.style == "input" else "right")
+        aside = a.key in self.given and any(b.key not in self.given for b in self.cells[a.row, a.spot])
+        return self.gutter(a, "left" if link.style == "input" and not aside else "right")
 
     def is_clear(self, a: Box, b: Box, into: Place) -> bool:
         """May a wire go straight up to b through the rows between, beside all boxes there?"""
@@ -172,8 +193,9 @@ class Routes(Standing):
             a, b = self.view.boxes[link.source], self.view.boxes[link.target]
             out = self.out(link)
             self.note(link.net, hops, (a, out), (b, b.template.ins[link.port]))
-        for tracks in self.channels if self.exact else (*self.channels, *self.gutters):
-            tracks.settle(self.view.track - NEAR)
+        for k, tracks in enumerate(self.channels if self.exact else (*self.channels, *self.gutters)):
+            tracks.settle(self.view.track - NEAR, self.settled.get((self.exact, k)))
+            self.settled[self.exact, k] = tracks
 
     def note(self, net: str, hops: list[Hop], start: tuple[Box, Place], end: tuple[Box, Place]) -> None:
         """Note in the channels and gutters of a way where it enters and leaves them."""
@@ -183,11 +205,14 @@ class Routes(Standing):
             tracks = (self.channels if kind == "channel" else self.gutters)[number]
             for step, (box, place) in ((-1, start), (1, end)):
                 other = k + step
-                if 0 <= other < len(hops) and kind == "channel" and self.exact:
-                    beyond = hops[other + step][1] if 0 <= other + step < len(hops) else box.row + 0.5
-                    tracks.add(net, self.track(*hops[other], net), "first" if beyond < number else "second")
-                elif 0 <= other < len(hops):
-                    tracks.add(net, 2 * hops[other][1] * FAR)
+                if 0 <= other < len(hops):
+                    near = box.row if kind == "channel" else self.column(box)
+                    beyond = hops[other + step][1] if 0 <= other + step < len(hops) else near + 0.5
+                    side = "first" if beyond < number else "second"
+                    if kind == "channel" and self.exact:
+                        tracks.add(net, self.track(*hops[other], net), side)
+                    else:
+                        tracks.add_afar(net, 2 * hops[other][1] * FAR, side)
                 elif kind == "channel":
                     tracks.add(net, self.port_x(box, place), "first" if place.side == "top" else "second")
                 else:

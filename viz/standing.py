@@ -17,7 +17,7 @@ class Standing:
     reach_left, reach_right: how far a column does; end_width: what stands before the first column and after the last;
     arc: how far a box's arcs and their labels reach from its right border; cells: the boxes by row and spot; wide: rows
     with boxes in the middle of several columns; facing: of a column of initial values, +1 before their steps, -1 after;
-    given: boxes that read nothing; aside: see `ways_past`.
+    given: boxes that read nothing; aside: see `ways_past`; turn: what a box is -> its turn among those beside it.
     """
 
     def __init__(self, view: View):
@@ -27,13 +27,14 @@ class Standing:
         self.dy: dict[str, float] = {}
         self.off: dict[str, float] = {}
         self.dodged: dict[int, tuple[float, float]] = {}
+        self.turn: dict[tuple[int, str, str], int] = {}
         self.beside()
 
     def show(self, view: View) -> None:
         """Go over to a view, which may differ in its boxes."""
         self.view, self.boxes = view, list(view.boxes.values())
         self.facing = {FIRST: 1, LAST: -1, **view.ends}
-        fed = {link.target for link in view.links}
+        fed = {link.target for link in view.links} | view.fed
         self.given = {key for key in view.boxes if key not in fed}
         self.aside = self.ways_past()
         self.leads: dict[str, float] = {}  # what is given -> where it enters a cell whose ports have their places
@@ -41,6 +42,10 @@ class Standing:
             cell = view.boxes[link.target].template
             if link.source in self.given and cell.wires:
                 self.leads.setdefault(link.source, cell.ins[link.port].x)
+
+    def kind(self, box: Box) -> tuple[int, str, str]:
+        """What a box is, whatever the column."""
+        return box.row, box.name, box.layer
 
     def ways_past(self) -> dict[int, float]:
         """row of boxes that read nothing -> how far to the right of the middle others' wires pass them on their way up,
@@ -84,7 +89,8 @@ class Standing:
         at = self.aside.get(row, at - PAST) + PAST
         at += self.off.get(found[0].key, 0.0) + aside
         left = at
-        for box in sorted(found, key=lambda b: (b not in central, self.leads.get(b.key, 0.0))):
+        for box in sorted(found, key=lambda b: (b not in central, self.leads.get(b.key, 0.0),
+                                                self.turn.get(self.kind(b), 0))):
             self.dx[box.key] = at + box.template.w / 2
             at += box.template.w + APART + apart
             self.dy[box.key] = 0.0

@@ -73,7 +73,7 @@ def named(name: str) -> Label:
     base = unicodedata.normalize("NFC", GREEK.get(s.base, s.base) + ACCENTS.get(s.accent, ""))
     spans: Label = (Span(base, italic=True, source=name),)
     if s.adjoint:
-        spans = (Span("δ", source=""), *spans)
+        spans = (Span("δ" * s.adjoint, source=""), *spans)
     below = ",".join(GREEK_BELOW.get(part, part) for part in s.subscript.split(","))
     return (*spans, Span(below, scale=SUPERSCRIPT, rise=-0.2, source="")) if below else spans
 

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 N = TypeVar("N", bound=Hashable)
 
 
+FIRM = 1000  # crossings as which it counts that two wires run on each other
+CLOSE = 24  # how many of the nets that began last are looked at, where very many overlap
+
+
 class Span(NamedTuple):
-    """The stretch of a channel that a net needs, and where it leaves to the first and to the second side."""
+    """The stretch of a channel that a net needs, and where it leaves to the first and to the second side, in order;
+    afar: the same where only the way is known as yet, by which it leaves, and not the very place."""
 
     low: float
     high: float
     first: tuple[float, ...] = ()
     second: tuple[float, ...] = ()
+    afar: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+
+    def crossed(self, upper: Span) -> int:
+        """How often the two cross where this one's track is the lower."""
+        return (_within(upper.first, self) + _within(upper.afar[0], self) + _within(self.second, upper)
+                + _within(self.afar[1], upper))
 
 
 def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
-    """net -> track 0, 1, ...: nets that overlap differ, and at a shared leaving point the first side's is lower.
+    """net -> track 0, 1, ...: nets that overlap differ, at a shared leaving point the first side's is lower, and few
+    cross.
 
     Where those wishes form a circle, the one found last gives way; also the number of such wishes.
     """
@@ -34,7 +47,69 @@ def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
             tracks.append([])
         tracks[k].append((low, high))
         done[net] = k
+    place = _sorted(_costs(spans, done, order, len(tracks)))
+    done = {net: place[k] for net, k in done.items()}
     return done, sum(done[b] >= done[net] for net, below in order for b in below)
+
+
+def _within(places: tuple[float, ...], span: Span) -> int:
+    """How many places, in order, lie inside a stretch."""
+    if not places:
+        return 0
+    return max(0, bisect_left(places, span.high - 0.5) - bisect_right(places, span.low + 0.5))
+
+
+def _costs(spans: dict[N, Span], at: dict[N, int], order: list[tuple[N, list[N]]], count: int) -> list[list[int]]:
+    """[a][b]: how many crossings there are because track a is lower than track b."""
+    cost = [[0] * count for _ in range(count)]
+    for net, below in order:
+        for lower in below:
+            cost[at[net]][at[lower]] += FIRM
+    for one, other in _overlapping(spans) if count > 1 else ():
+        a, b = at[one], at[other]
+        cost[a][b] += spans[one].crossed(spans[other])
+        cost[b][a] += spans[other].crossed(spans[one])
+    return cost
+
+
+def _overlapping(spans: dict[N, Span]) -> Iterator[tuple[N, N]]:
+    """The pairs of nets that need one stretch."""
+    open_: list[N] = []
+    for net in sorted(spans, key=lambda n: spans[n].low):
+        open_ = [o for o in open_ if spans[o].high > spans[net].low]
+        yield from ((o, net) for o in open_[:CLOSE] + open_[CLOSE:][-CLOSE:])
+        open_.append(net)
+
+
+def _sorted(cost: list[list[int]]) -> list[int]:
+    """The place of each track, so that there are few crossings: one after another goes where it has the fewest."""
+    more = [[one - other for one, other in zip(row, column, strict=True)] for row, column in zip(
+        cost, zip(*cost, strict=True), strict=True)]  # [a][b]: crossings by a below b and not above it
+    order = list(range(len(cost)))
+    moved = True
+    while moved:
+        moved = False
+        for track in range(len(cost)):
+            at = order.index(track)
+            saved = best = 0
+            to = at
+            own = more[track]
+            for k in range(at - 1, -1, -1):
+                saved -= own[order[k]]
+                if saved > best:
+                    best, to = saved, k
+            saved = 0
+            for k in range(at + 1, len(order)):
+                saved += own[order[k]]
+                if saved > best:
+                    best, to = saved, k
+            if to != at:
+                order.insert(to, order.pop(at))
+                moved = True
+    place = [0] * len(order)
+    for k, track in enumerate(order):
+        place[track] = k
+    return place
 
 
 def _around(taken: list[tuple[float, float]], low: float) -> Iterable[tuple[float, float]]:

@@ -127,21 +127,32 @@ class Units:
 
     def _rows(self) -> dict[Unit, int]:
         depth = self._depths()
-        crowded = {(depth[u], self.range_of(u)) for u in self.all if u.block.column and u.block.kind != "single"}
-        rows: dict[tuple[int, int, int], list[Unit]] = {}
-        own: dict[tuple[int, str], int] = {}
+        place = {u: (depth[u], self.range_of(u)) for u in self.all}
+        own: dict[tuple[int, str], list[Unit]] = {}
+        for unit in self.all:  # cells have a row of their own; those of two ranges stand side by side
+            if unit.block.column and unit.block.kind != "single":
+                own.setdefault(place[unit], []).append(unit)
+        rows: dict[tuple[int, int, int, int], list[Unit]] = {}
         for unit in self.all:
-            at = (0, 0)  # what is single shares a row; others have theirs, what reads nothing stands above them
+            at, reader = (depth[unit], 0, 0, 0), self._reader(unit)
             if not unit.block.column:
-                at = (3, 0)
-            elif unit.block.kind != "single":  # those of two ranges stand side by side
-                place = depth[unit], self.range_of(unit)
-                at = (1, own.setdefault(place, 0))
-                own[place] += 1
-            elif (depth[unit], self.range_of(unit)) in crowded and self.is_given(unit):
-                at = (2, 0)
-            rows.setdefault((depth[unit], *at), []).append(unit)
+                at = (depth[unit], 3, 0, 0)
+            elif unit.block.kind != "single":
+                at = (depth[unit], 1, own[place[unit]].index(unit), 1)
+            elif reader is not None and (len(own[place[reader]]) > 1 or depth[reader] > depth[unit] + 1):
+                at = (depth[reader], 1, own[place[reader]].index(reader), 0)  # else other layers would be between
+            elif place[unit] in own and self.is_given(unit):  # above them, as nothing else stands there
+                at = (depth[unit], 2, 0, 0)
+            rows.setdefault(at, []).append(unit)
         return {unit: row for row, key in enumerate(sorted(rows)) for unit in rows[key]}
+
+    def _reader(self, unit: Unit) -> Unit | None:
+        """The cell of the same layer that alone reads what is computed for each layer."""
+        found = {r.target for r in self.readings if r.source == unit} if unit.block.row else set()
+        reader = found.pop() if len(found) == 1 else None
+        if reader is None or reader.block.kind == "single" or not reader.block.column:
+            return None
+        return reader if reader.block.row == unit.block.row else None
 
     def is_given(self, unit: Unit) -> bool:
         """Does it read nothing, as data and draws do?"""
@@ -165,14 +176,15 @@ class Units:
         order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
         for unit in order:
             depth[unit] = max((depth[p] + rise for p, _, rise in graph.in_edges(unit, "rise")), default=0)
+        top = max(depth.values(), default=0)
+        for unit in reversed(order):  # results of the whole sequence stand on top, where no wire has to pass them
+            later = list(graph.successors(unit))
+            if list(graph.predecessors(unit)) and not any(u.block.column for u in (unit, *later)):
+                depth[unit] = min((depth[s] - 1 for s in later), default=top)
         for unit in reversed(order):  # what reads nothing stands right below what reads it first
             later = [depth[s] for s in graph.successors(unit)]
             if later and not list(graph.predecessors(unit)):
                 depth[unit] = min(later) - 1
-        top = max(depth.values(), default=0)
-        for unit in order:  # results of the whole sequence stand on top, where no wire has to pass them
-            if not unit.block.column and not list(graph.successors(unit)) and list(graph.predecessors(unit)):
-                depth[unit] = top
         return depth
 
     def _loops(self) -> list[tuple[str, ...]]:

@@ -321,9 +321,13 @@ class _Unrolled:
                 among[key] = among.get(key) or self.segments.among(found)
         self.segments.settle(self.view, {key: ranges or set(self.segments.steps) for key, ranges in among.items()})
         settled = {self.view.boxes[k].row for k in loose if self.view.boxes[k].column is not None}
-        for key in loose:  # where others stand beside it or wires pass it, in the middle column
+        for key in loose:  # where others stand beside it or wires pass it, in the middle column, and what follows too
             box = self.view.boxes[key]
-            if box.column is None and (box.row in settled or box.row < self.view.rows - 1):
+            read = {li.source for li in self.view.links if li.target == key}
+            under = self.view.boxes[read.pop()] if len(read) == 1 and read <= set(loose) else None
+            if box.column is None and under is not None and under.column is not None:
+                self.view.boxes[key] = replace(box, column=under.column)
+            elif box.column is None and (box.row in settled or box.row < self.view.rows - 1):
                 self.view.boxes[key] = replace(box, column=self.middle(box.among))
 
     def middle(self, among: tuple[int, int]) -> int:

@@ -65,7 +65,8 @@ class View:
 
     segments: the first and the last column of each range of positions, by default one of all columns; ends: columns
     between them for initial values, +1 before the steps to which these belong, -1 after; track: from a wire to the next
-    in a gutter between columns; lane: the same between rows, by default as much.
+    in a gutter between columns; lane: the same between rows, by default as much; fed: boxes that read what is not in
+    the view.
     """
 
     title: str
@@ -79,6 +80,7 @@ class View:
     lane: float = 0.0
     segments: tuple[tuple[int, int], ...] = ()
     ends: dict[int, int] = field(default_factory=dict)
+    fed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

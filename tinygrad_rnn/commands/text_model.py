@@ -106,7 +106,10 @@ def train(make: Callable[[int], Model], text: str, out: Path, settings: Settings
     say(f"{model}\n")
     say(f"{len(text):,} characters, {len(vocabulary)} different; the last {len(held_out):,} are held out\n")
     opening = first_of(vocabulary)
-    if not resume:
+    if resume:
+        say(f"going on as it was begun: {settings.epochs} epochs, {settings.batch} streams of {settings.steps} steps, "
+            f"rate {settings.lr:g}; for other settings begin anew\n")
+    else:
         say(f"-- a sample before training --\n{sample(model, vocabulary, 120, seed=settings.seed, prime=opening)}\n")
     meta = {"vocabulary": vocabulary.to_json(), "settings": json.dumps(vars(settings))}
     history = model.fit(batches, optimizer=Adam(Cosine(settings.lr, settings.epochs * len(batches))),

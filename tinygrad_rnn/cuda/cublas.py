@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from typing import Any
 
 from ..errors import Error
@@ -47,23 +48,25 @@ class Blas:
         self._checked(library().cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
         self._workspace = device.xp.empty(WORKSPACE, "uint8")
         self._stream: int | None = None
+        self._turn = threading.Lock()  # of threads, whose streams may differ
         self._numbers = {dtype: (ctypes.byref(kind(1)), ctypes.byref(kind(0))) for dtype, kind in SCALAR.items()}
 
     def gemm(self, dtype: str, precision: str, a: int, b: int, c: int, fields: dict[str, int]) -> None:
         """c = op(a) op(b), column by column, with the fields that `products` makes; on the current stream."""
-        self._on_stream()
         f, (one, zero), kind = fields, self._numbers[dtype], TYPE[dtype]
         compute = COMPUTE_FLOAT64 if dtype == "float64" else COMPUTE[precision]
         turns = (self._handle, f["turn_a"], f["turn_b"], f["m"], f["n"], f["k"], one)
         a_, b_, c_ = (ctypes.c_void_p(p) for p in (a, b, c))
-        if f["count"] == 1:
-            status = library().cublasGemmEx(*turns, a_, kind, f["lda"], b_, kind, f["ldb"], zero, c_, kind, f["ldc"],
-                                            compute, DEFAULT_ALGORITHM)
-        else:
-            far = [ctypes.c_longlong(f[name]) for name in ("far_a", "far_b", "far_c")]
-            status = library().cublasGemmStridedBatchedEx(
-                *turns, a_, kind, f["lda"], far[0], b_, kind, f["ldb"], far[1], zero, c_, kind, f["ldc"], far[2],
-                f["count"], compute, DEFAULT_ALGORITHM)
+        far = [ctypes.c_longlong(f[name]) for name in ("far_a", "far_b", "far_c")]
+        with self._turn:
+            self._on_stream()
+            if f["count"] == 1:
+                status = library().cublasGemmEx(*turns, a_, kind, f["lda"], b_, kind, f["ldb"], zero, c_, kind,
+                                                f["ldc"], compute, DEFAULT_ALGORITHM)
+            else:
+                status = library().cublasGemmStridedBatchedEx(
+                    *turns, a_, kind, f["lda"], far[0], b_, kind, f["ldb"], far[1], zero, c_, kind, f["ldc"], far[2],
+                    f["count"], compute, DEFAULT_ALGORITHM)
         self._checked(status, "cublasGemm")
 
     def _on_stream(self) -> None:

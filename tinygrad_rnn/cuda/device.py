@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..fusion.lift import FLOATS
 from .cublas import Blas, BlasError
 from .kernels import PRELUDE
 from .launch import Launch
@@ -17,7 +17,6 @@ from .resident_text import BARRIER
 
 OPTIONS = ("--std=c++17",)
 COMMON = 48 * 1024  # bytes of shared memory that every kernel may have
-NUMBERS = frozenset({*FLOATS, "int64"})
 NAMES = {"amax": "max", "true_divide": "divide"}  # functions that CuPy calls otherwise
 PREFIX = "cupy_"  # of CuPy's elementwise functions
 
@@ -38,7 +37,6 @@ class Device:
     kernel, where they can, or are "measured", and then done in the faster way, which `choices` keeps.
     """
 
-    numbers = NUMBERS
     fresh = True
     captures = True
     loops = "measured"
@@ -48,6 +46,7 @@ class Device:
         self._functions: dict[str, Any] = {}
         self.choices: dict[str, bool] = {}  # of loops: is it faster when they stay?
         self.alone = True  # does a program make graphs of its own, or is it part of a larger one?
+        self._turn = threading.RLock()  # a stream captures for one thread at a time
 
     # -- arrays ------------------------------------------------------------------------------------
 
@@ -136,12 +135,13 @@ class Device:
 
     @contextlib.contextmanager
     def one_by_one(self) -> Iterator[None]:
-        """Within it programs launch what they have to, and make no graphs."""
-        before, self.alone = self.alone, False
-        try:
-            yield
-        finally:
-            self.alone = before
+        """Within it programs launch what they have to, and make no graphs; one thread is there at a time."""
+        with self._turn:
+            before, self.alone = self.alone, False
+            try:
+                yield
+            finally:
+                self.alone = before
 
     def captured(self, issue: Callable[[], None]) -> Callable[[], None]:
         """What `issue` launches, as one graph; calling it does all of that, on the stream that is then current."""

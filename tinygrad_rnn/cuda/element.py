@@ -104,8 +104,9 @@ class Writer:
                  known: Mapping[int, str] | None = None):
         self.kernel, self.code, self.prefix, self.resident, self.known = kernel, code, prefix, resident, known or {}
         self.kind = KINDS[kernel.dtype]
-        self.terms = Terms(self.number, self.truth, lambda x: isinstance(x, bool) or (
-            isinstance(x, Value) and x.kind == "bool"))
+        self.terms = Terms(self.number, self.truth, self._beside_integers, self._kept,
+                           lambda x: isinstance(x, bool) or (isinstance(x, Value) and x.kind == "bool"),
+                           lambda x: isinstance(x, Value) and x.kind == INTEGER)
 
     def element(self) -> list[Value]:
         """Loads, steps and stores; the values that are to be folded."""
@@ -116,7 +117,7 @@ class Writer:
             elif name == "take":
                 values.append(self._taken(args[0], values[args[1]], args[2]))
             else:
-                values.append(args[0] if name == "const" else self._computed(name, [values[k] for k in args]))
+                values.append(args[0] if name == "const" else self.terms.computed(name, [values[k] for k in args]))
         for operand, step in self.kernel.stores:
             value, dtype = values[step], self.kernel.accesses[operand].dtype
             if dtype == "int64" and not isinstance(value, Value):
@@ -125,19 +126,18 @@ class Writer:
             self.code.line(f"{self.at(operand)} = {value.text};")
         return [self.number(values[step]) for _, step, _ in self.kernel.folds]
 
-    def _computed(self, name: str, args: list[Any]) -> Value:
-        """A step; beside integers whole numbers and truth values are integers too, so that all are compared exactly."""
-        first = 1 if name == "where" else 0
-        if any(isinstance(a, Value) and a.kind == INTEGER for a in args[first:]):
-            args = [*args[:first], *map(self._beside_integers, args[first:])]
-        found: Value = self.terms.computed(name, args)
-        return found
-
     def _beside_integers(self, x: Any) -> Value:
         if isinstance(x, Value):
             return x if x.kind != "bool" else x.choose(Value(self.code, INTEGER, literal(INTEGER, 1)), 0)
         kind = INTEGER if float(x).is_integer() else "double"
         return Value(self.code, kind, literal(kind, x))
+
+    def _kept(self, name: str, x: Any) -> Value:
+        """A value as an array of integers, or of floats, keeps it."""
+        kind = INTEGER if name == "whole" else self.kind
+        if not isinstance(x, Value):
+            return Value(self.code, kind, literal(kind, x))
+        return self.code.let(kind, f"({kind}){x.text}")
 
     def _taken(self, operand: int, place: Any, k: int) -> Value:
         """The element at a place, or 0 where there is no such place."""

@@ -19,7 +19,7 @@ from ..fusion.lift import FLOATS, Instruction, Map, Memory, Operand, Product, Ru
 def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
     """What remains of contractions where products are recorded as such: sums of elementwise products."""
     out, a, b, labels = args
-    if not fits(memory, out, a, b) or not out.dtype == a.dtype == b.dtype:
+    if not fits(out, a, b) or not out.dtype == a.dtype == b.dtype:
         return None
     return multiplied(out, a, b, labels, memory)
 

@@ -21,12 +21,13 @@ from ..fusion.invariant import unchanging_first
 from ..fusion.lift import Foreign, Product, Repeated, lifted
 from ..fusion.passes import Pass, passed
 from ..fusion.program import Block, Call
-from . import chain, products, takes
+from ..fusion.takes import RULES as TAKES
+from . import chain, products
 from .device import Device
 from .launch import Launch, launches
 from .resident import Work, resident
 
-RULES = {**products.RULES, **takes.RULES}
+RULES = {**products.RULES, **TAKES}
 OPERANDS = 60  # of one pass: with their strides they have to go into the 4 KiB of a kernel's arguments
 LARGEST = 50_000  # launches in one graph; more take longer to put together than they save
 Step = Callable[[int], None]

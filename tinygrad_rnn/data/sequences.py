@@ -58,7 +58,8 @@ class Sequences:
                     at = int(np.flatnonzero(found[index] != own)[0])
                     raise BadValue(f"in example {at}, {name} has {own[at]} steps and {first[index]} has "
                                    f"{found[index][at]}; where they run over different indices, give "
-                                   f'over={{"{name}": "s"}} to tr.data.bucketed or padded')
+                                   f'over={{"{name}": "s"}} to tr.data.bucketed or padded; where one of them is no '
+                                   "sequence, give it as an array")
                 found.setdefault(index, own)
                 first.setdefault(index, name)
         return found

@@ -22,6 +22,9 @@ def split(data: Any, *shares: float, seed: int | None = None, groups: Iterable[A
     speaker, a document): no group is in two parts.
     Raises BadValue where the shares do not make 1, or a part would be empty.
     """
+    if any(hasattr(share, "__len__") for share in shares):
+        raise BadType("shares are numbers, such as 0.8, 0.2; arrays that are to be split alike go into one dict, such "
+                      'as {"x": x, "target": target}')
     count = examples(data) if isinstance(data, Mapping) else _length(data)
     borders = _borders(shares)
     seed = None if seed is None else whole("seed", seed, at_least=0)
@@ -46,11 +49,11 @@ def split_text(ids: Any, fraction: float = 0.1) -> tuple[np.ndarray, np.ndarray]
     return array[:-held_out], array[-held_out:]
 
 
-def encoded(ids: Any) -> np.ndarray:
-    """Encoded text as an array. Raises BadType where it is not one row of integers."""
+def encoded(ids: Any, instead: str = "") -> np.ndarray:
+    """Encoded text as an array. Raises BadType where it is not one row of integers; instead: what else it may be."""
     array = np.asarray(ids)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise BadType(f"encoded text is one row of integers, not {array.dtype} of shape {array.shape}")
+        raise BadType(f"encoded text is one row of integers, not {array.dtype} of shape {array.shape}{instead}")
     return array
 
 
@@ -103,8 +106,8 @@ def _length(data: Any) -> int:
 def _taken(data: Any, rows: Any) -> Any:
     if isinstance(data, Mapping):
         return {name: _taken(value, rows) for name, value in data.items()}
-    if isinstance(rows, slice) or isinstance(data, np.ndarray):
-        return data[rows]
+    if isinstance(rows, slice) or hasattr(data, "shape"):
+        return getattr(data, "iloc", data)[rows]  # pandas would take numbers for labels
     if isinstance(data, str):
         raise BadType("a text is split in order: give no seed and no groups, or a list of texts")
     return [data[row] for row in rows.tolist()]

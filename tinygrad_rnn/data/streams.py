@@ -54,7 +54,7 @@ def streams(data: Any, batch: int, steps: int) -> Streams:
         needed, count, what = batch * steps, examples(data), "the series have"
         series = {name: np.asarray(value) for name, value in data.items()}
     else:
-        ids = encoded(data)
+        ids = encoded(data, '; give series by name, such as {"x": series[:-1], "target": series[1:]}')
         needed, count, what = batch * steps + 1, len(ids), "the text has"
         series = {"x": ids[:-1], "target": ids[1:]}
     if count < needed:
@@ -76,7 +76,7 @@ def windows(series: Any, steps: int, *, every: int = 1) -> np.ndarray:
     array = np.asarray(series)
     steps, every = whole("steps", steps, at_least=1), whole("every", every, at_least=1)
     if array.ndim == 0:
-        raise BadType("a series is an array of shape (length, ...), not a single number")
+        raise BadType(f"a series is an array of shape (length, ...), not {type(series).__name__}")
     if len(array) < steps:
         raise BadValue(f"the series has {len(array)} positions, fewer than the {steps} of one window")
     return np.moveaxis(np.lib.stride_tricks.sliding_window_view(array, steps, axis=0), -1, 1)[::every]

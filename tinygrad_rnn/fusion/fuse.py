@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .lift import FLOATS, Fold, Foreign, Instruction, Map, Operand, Repeated, writes
+from .lift import FLOATS, Fold, Foreign, Instruction, Map, Operand, Repeated, Table, writes
 
 LOOK_BACK = 48  # units that an instruction may move over to join a group
 LARGEST = 96  # instructions in one pass: more would not stay in registers, and take long to compile
@@ -33,10 +33,12 @@ class Group:
         """The same instructions over other operands."""
 
         def changed(term: Any) -> Any:
+            if isinstance(term, Map):
+                return Map(term.op, tuple(map(changed, term.args)), changed(term.out), term.more)
             return change(term) if isinstance(term, Operand) else term
 
         first, *others = [Fold(i.op, changed(i.arg), changed(i.out), i.fresh) if isinstance(i, Fold)
-                          else Map(i.op, tuple(map(changed, i.args)), changed(i.out), i.more) for i in self.items]
+                          else changed(i) for i in self.items]
         group = Group(first)
         group.items += others
         return group
@@ -61,8 +63,8 @@ def space(item: Map | Fold) -> tuple[int, ...]:
 
 
 def strided(item: Map | Fold) -> bool:
-    """Does the innermost axis jump in some operand?"""
-    return any(_inner(o) not in (0, o.array.itemsize) for o in (*item.reads, item.out))
+    """Does the innermost axis jump in some operand? In a table it does anyway."""
+    return any(_inner(o) not in (0, o.array.itemsize) for o in (*item.reads, item.out) if not isinstance(o, Table))
 
 
 def _inner(o: Operand) -> int:

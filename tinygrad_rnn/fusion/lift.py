@@ -19,6 +19,7 @@ from .program import Block, Call, Moving
 from .scalar import FOLDS, SCALARS
 
 FLOATS = ("float32", "float64")
+NUMBERS = frozenset({*FLOATS, "int64"})  # that kernels know
 
 
 class Operand:
@@ -74,26 +75,29 @@ class Table(Operand):
         return Table(array, self.whole)
 
 
-Term = Operand | float | bool
-
-
 @dataclass(eq=False)
 class Map:
-    """out = op(args), element by element.
+    """out = op(args), element by element; an argument that is a Map itself is computed with it, and kept nowhere.
 
     Or, with op "take", out = the element of a Table at a place, so many elements further for each; 0 where there is no
     such place: args are the table and the place, more how far and how many places there are.
     """
 
     op: str
-    args: tuple[Term, ...]
+    args: tuple[Any, ...]  # terms
     out: Operand
     more: tuple[int, ...] = ()
 
-    @property
+    @functools.cached_property
     def reads(self) -> list[Operand]:
         """What it reads."""
-        return [a for a in self.args if isinstance(a, Operand)]
+        found: list[Operand] = []
+        for a in self.args:
+            found += [a] if isinstance(a, Operand) else a.reads if isinstance(a, Map) else []
+        return found
+
+
+Term = Operand | Map | float | bool
 
 
 @dataclass(eq=False)
@@ -163,11 +167,9 @@ class Repeated:
 class Memory(Protocol):
     """The arrays of a machine.
 
-    numbers: the dtypes that its kernels know beside truth values; fresh: whether its folds write what they find, so
-    that nothing has to be there before.
+    fresh: whether its folds write what they find, so that nothing has to be there before.
     """
 
-    numbers: frozenset[str]
     fresh: bool
 
     def seen(self, array: Any) -> np.ndarray | None:
@@ -183,7 +185,6 @@ class Memory(Protocol):
 class Host:
     """Arrays of NumPy's own."""
 
-    numbers = frozenset(FLOATS)
     fresh = False
 
     def seen(self, array: Any) -> np.ndarray | None:
@@ -239,11 +240,11 @@ def _operand(column: Any, memory: Memory) -> Any:
     return column if array is None else Operand(array)
 
 
-def fits(memory: Memory, *terms: Any) -> bool:
+def fits(*terms: Any) -> bool:
     """Are these numbers and arrays of what one kernel can hold?"""
     dtypes = {t.dtype for t in terms if isinstance(t, Operand)}
     plain = all(isinstance(t, (Operand, int, float, bool)) for t in terms)
-    return plain and dtypes <= {*memory.numbers, "bool"} and not dtypes >= set(FLOATS)
+    return plain and dtypes <= {*NUMBERS, "bool"} and not dtypes >= set(FLOATS)
 
 
 def spread(term: Term, shape: tuple[int, ...]) -> Term:
@@ -253,14 +254,14 @@ def spread(term: Term, shape: tuple[int, ...]) -> Term:
 
 def _map(name: str, args: list[Any], memory: Memory) -> list[Instruction] | None:
     *ins, out = args
-    if not isinstance(out, Operand) or not fits(memory, *ins, out):
+    if not isinstance(out, Operand) or not fits(*ins, out):
         return None
     return [Map(name, tuple(spread(a, out.array.shape) for a in ins), out)]
 
 
 def _copy(args: list[Any], memory: Memory) -> list[Instruction] | None:
     goal, source, mask = args[0], args[1], args[3] if len(args) > 3 else None
-    if not isinstance(goal, Operand) or not fits(memory, goal, source, *([mask] if mask is not None else [])):
+    if not isinstance(goal, Operand) or not fits(goal, source, *([mask] if mask is not None else [])):
         return None
     shape = goal.array.shape
     if mask is None:
@@ -272,7 +273,7 @@ def _reduction(name: str, args: list[Any], memory: Memory) -> list[Instruction] 
     """sum and mean take (a, axes, dtype, out, keepdims), max (a, axes, out, keepdims)."""
     source, axes = args[0], args[1]
     out = args[2] if name == "max" else args[3]
-    if not isinstance(source, Operand) or not fits(memory, source, out) or not source.dtype == out.dtype in FLOATS:
+    if not isinstance(source, Operand) or not fits(source, out) or not source.dtype == out.dtype in FLOATS:
         return None
     return reduced("max" if name == "max" else "sum", source, axes, out, memory, name == "mean")
 

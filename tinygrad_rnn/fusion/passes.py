@@ -10,6 +10,8 @@ from .fuse import Group
 from .lift import Fold, Map, Operand
 
 LOADS = ("load", "take")  # steps whose first argument is an operand
+WHOLE = frozenset({"add", "subtract", "multiply", "negative", "absolute", "maximum", "minimum",  # of integers is one
+                   "copy", "where", "take"})
 Axes = list[tuple[int, tuple[int, ...]]]  # loops, outermost first: the extent, and the stride of each operand
 
 
@@ -17,8 +19,8 @@ Axes = list[tuple[int, tuple[int, ...]]]  # loops, outermost first: the extent, 
 class Pass:
     """What one pass does.
 
-    steps: ("load", operand), ("const", number), ("take", operand, step, how far, how many), ("truth", step) or
-    (name in SCALARS, step, ...).
+    steps: ("load", operand), ("const", number), ("take", operand, step, how far, how many), ("truth", step),
+    ("whole", step), ("number", step) or (name in SCALARS, step, ...).
     stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is
     folded. reduced: how many of the last axes every fold runs over; at least one.
     """
@@ -43,6 +45,13 @@ class Pass:
                 self.axes[-1 - count][1][k] == 0 for k, _, _ in self.folds):
             count += 1
         return max(count, 1)
+
+
+def _kind(term: Any) -> str:
+    """The dtype of a term; of a number that is whole "constant", since beside integers it is one."""
+    if isinstance(term, Map):
+        return term.out.dtype
+    return term.dtype if isinstance(term, Operand) else "constant" if float(term).is_integer() else "float64"
 
 
 class _Steps:
@@ -70,6 +79,17 @@ class _Steps:
             self.operands.append(o)
         return self._operand_of[o.key]
 
+    def made(self, item: Map) -> int:
+        """The step that gives an instruction's result, as a number of the kind that it is kept as."""
+        value, goal = self.computed(item), item.out.dtype
+        terms = item.args[1:] if item.op == "where" else item.args[:1] if item.op == "take" else item.args
+        kinds = [_kind(a) for a in terms]
+        if goal == "bool":
+            return self.step("truth", value)
+        if goal == "int64":
+            return value if item.op in WHOLE and set(kinds) <= {"int64", "constant"} else self.step("whole", value)
+        return self.step("number", value) if "int64" in kinds else value
+
     def computed(self, item: Map) -> int:
         """The step that does an instruction."""
         if item.op == "take":
@@ -80,6 +100,8 @@ class _Steps:
 
     def term(self, term: Any) -> int:
         """The step that gives an argument."""
+        if isinstance(term, Map):
+            return self.made(term)
         if not isinstance(term, Operand):
             return self.step("const", term)
         if term.key not in self.values:
@@ -97,8 +119,7 @@ def passed(group: Group, needed: Callable[[Operand], bool], apart: bool = False)
         if isinstance(item, Fold):
             folds.append((item.out, s.term(item.arg), item.op))
         else:
-            value = s.computed(item)
-            s.values[item.out.key] = s.step("truth", value) if item.out.dtype == "bool" else value
+            s.values[item.out.key] = s.made(item)
             made[item.out.key] = item.out
     stores = [(o, s.values[key]) for key, o in made.items() if needed(o)]
     if not stores and not folds:

@@ -66,16 +66,25 @@ FOLDS: dict[str, tuple[float, Callable[[Any, Any], Any]]] = {  # the value to st
 class Terms:
     """A pass's steps as values of a dialect; between numbers and truth values it converts as array functions do.
 
-    number, truth: a Python number or a value as one or the other; is_truth: which of them is a value?
+    number, truth: a Python number or a value as one or the other; is_truth, is_integer: which of them is a value?
+    beside: what is no integer as what stands beside one: whole numbers and truth values become integers too, so that
+    all are compared exactly. kept: a value as an array of integers ("whole") or of floats ("number") keeps it.
     """
 
-    def __init__(self, number: Callable[[Any], Any], truth: Callable[[Any], Any], is_truth: Callable[[Any], bool]):
-        self.number, self.truth, self.is_truth = number, truth, is_truth
+    def __init__(self, number: Callable[[Any], Any], truth: Callable[[Any], Any], beside: Callable[[Any], Any],
+                 kept: Callable[[str, Any], Any], is_truth: Callable[[Any], bool], is_integer: Callable[[Any], bool]):
+        self.number, self.truth, self.beside, self.kept = number, truth, beside, kept
+        self.is_truth, self.is_integer = is_truth, is_integer
 
     def computed(self, name: str, args: list[Any]) -> Any:
         """The value of a step, given those of its arguments."""
         if name == "truth":
             return self.truth(args[0])
+        if name in ("whole", "number"):
+            return self.kept(name, args[0])
+        first = 1 if name == "where" else 0
+        if any(map(self.is_integer, args[first:])):
+            args = [*args[:first], *map(self.beside, args[first:])]
         if name.startswith("logical"):
             return SCALARS[name](*map(self.truth, args))
         if name == "where":

@@ -16,7 +16,7 @@ Flow = tuple[tuple[Sequence[Any], Sequence[Any]], ...]
 
 PRODUCTS, COPIES = ("matmul", "contraction", "vdot"), ("copyto", "rearrange")
 # Which of its arrays a call writes, by the name of its function; all others write the last.
-WRITTEN = {"copyto": 0, "rearrange": 0, "contraction": 0, "add_rows": 0, "_scatter": 0, "_gather": 1}
+WRITTEN = {"copyto": 0, "rearrange": 0, "contraction": 0, "add_rows": 0, "sum_by_class": 0, "_scatter": 0, "_gather": 1}
 
 
 @dataclass(frozen=True)

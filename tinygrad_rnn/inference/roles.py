@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from ..errors import BadValue, located, near
@@ -11,7 +11,7 @@ from ..ops import TABLE
 from ..ops.draws import DECLARED
 from ..ops.positional import check_rate
 from ..shapes import reduction
-from ..system import Equation, fresh
+from ..system import Equation, fresh, least
 
 
 @dataclass
@@ -201,15 +201,13 @@ class Roles:
 
     def _free_indices(self) -> None:
         """The free indices of every term; whether a name varies by example is a least fixed point."""
-        order = list(walk(eq.rhs for eq in self.equations))
-        while True:
-            found: dict[Node, frozenset[str]] = {}
-            for node in order:
-                found[node] = self._free(node, found)
-            grown = {eq.name for eq in self.equations if BATCH in found[eq.rhs]} - self.batched
-            if not grown:
-                break
-            self.batched |= grown
+        found = self._all_free()
+
+        def varies(node: Node, varying: Set[Node]) -> bool:
+            return BATCH in self._free(node, {a: found[a] | {BATCH} if a in varying else found[a] for a in node.args})
+
+        self.batched = least(self.equations, self.batched, varies)
+        found = self._all_free()
         for eq in self.equations:
             left = {s.index for s in eq.slots if s.anchor == "free"}
             extra = sorted(found[eq.rhs] - left - {BATCH})
@@ -229,6 +227,12 @@ class Roles:
             if index in found[node]:
                 return eq.show(node)
         return eq.show()
+
+    def _all_free(self) -> dict[Node, frozenset[str]]:
+        found: dict[Node, frozenset[str]] = {}
+        for node in walk(eq.rhs for eq in self.equations):
+            found[node] = self._free(node, found)
+        return found
 
     def _free(self, node: Node, found: Mapping[Node, frozenset[str]]) -> frozenset[str]:
         op = node.op

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
-from ..fusion.lift import FLOATS
+from ..fusion.lift import FLOATS, Table
 from ..fusion.passes import Pass
 from .elementwise import Access, Kernel
 from .gemm import lanes
@@ -23,7 +24,9 @@ def assembled(p: Pass) -> tuple[Kernel, list[int]]:
     sums = [accesses[k] for k, _, _ in p.folds]
     down = len(axes) > 1 and width > 1 and all(a.inner == 1 for a in sums) and any(a.still for a in sums)
     columns = 0 if not down else WHOLE if axes[-1][0] <= NARROW * width else SOME
-    return Kernel(len(axes), p.dtype, width, columns, p.reduced, accesses, p.steps, p.stores, p.folds), _record(p)
+    numbers = itertools.count()
+    steps = tuple((*step[:3], next(numbers)) if step[0] == "take" else step for step in p.steps)
+    return Kernel(len(axes), p.dtype, width, columns, p.reduced, accesses, steps, p.stores, p.folds), _record(p)
 
 
 def _in_order_of_memory(p: Pass) -> Pass:
@@ -46,6 +49,8 @@ def _way(axis: tuple[int, tuple[int, ...]]) -> int:
 
 def _access(p: Pass, k: int) -> Access:
     o, inner = p.operands[k], _inner(p.operands[k].array.itemsize, p.axes[-1][1][k])
+    if isinstance(o, Table):
+        return Access(o.dtype, 0)
     before = p.axes[-2][1][k] if len(p.axes) > 1 else None
     return Access(o.dtype, inner, before == 0, inner < 0 and before == o.array.itemsize and o.dtype in FLOATS)
 
@@ -71,4 +76,8 @@ def _record(p: Pass) -> list[int]:
     numbers = [n for n, _ in p.axes]
     for k, o in enumerate(p.operands):
         numbers += [o.address, o.step, *(strides[k] for _, strides in p.axes)]
+    for name, operand, *more in p.steps:
+        if name == "take":
+            _, far, count = more
+            numbers += [far * p.operands[operand].array.itemsize, count]
     return numbers

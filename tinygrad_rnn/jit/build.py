@@ -111,6 +111,16 @@ class Builder:
             found = ir.Function(self.module, ir.FunctionType(kind, [POINTER, I32, bits, kind]), name)
         return self.ir.call(found, [pointer, ir.Constant(I32, 1), mask, ir.Constant(kind, None)])
 
+    def gather(self, addresses: Any, kind: Any, mask: Any) -> Any:
+        """A vector from a vector of addresses; zero where the mask is false."""
+        pointers = ir.VectorType(POINTER, kind.count)
+        name = f"llvm.masked.gather.{_mangled(kind)}.v{kind.count}p0"
+        found = self.module.globals.get(name)
+        if found is None:
+            found = ir.Function(self.module, ir.FunctionType(kind, [pointers, I32, mask.type, kind]), name)
+        where = self.ir.inttoptr(addresses, pointers)
+        return self.ir.call(found, [where, ir.Constant(I32, 1), mask, ir.Constant(kind, None)])
+
     def put(self, slot: Any, kind: Any, pointer: Any, adds: Any, mask: Any = None) -> None:
         """The vector in a slot to memory, where the mask is true; added to what is there, where `adds`."""
         with self.ir.if_then(adds):

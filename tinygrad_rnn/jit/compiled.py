@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ..fusion.anew import made_anew, read
 from ..fusion.fuse import Group, Unit, fused, needs
 from ..fusion.invariant import unchanging_first
 from ..fusion.lift import Foreign, Host, Product, Repeated, lifted
 from ..fusion.passes import passed
 from ..fusion.program import Block, Call
-from . import gemm, narrow, products
+from ..fusion.takes import RULES as TAKES
+from . import gemm, narrow, products, scatter
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
 from .hoist import hoisted
@@ -26,7 +28,8 @@ from .widen import widened
 
 KERNELS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
     "gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows),
-    "narrow": (narrow.FIELDS, narrow.make_narrow)}
+    "narrow": (narrow.FIELDS, narrow.make_narrow), "scatter": (scatter.FIELDS, scatter.make_scatter)}
+RULES = {**products.RULES, **TAKES}
 
 
 class Program:
@@ -34,7 +37,7 @@ class Program:
 
     def __init__(self, segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any):
         self.keep: list[Any] = []  # whatever the records point to
-        self.segmented = [_ordered(calls) for calls in segments]
+        self.segmented = [_ordered(bodies) for bodies in _little(segments, public, owner)]
         bodies = [pair for segment in self.segmented for pair in segment]
         self._needed = needs(bodies, public, owner)
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
@@ -118,9 +121,16 @@ class Program:
             action()
 
 
-def _ordered(calls: Sequence[Call | Block]) -> list[Body]:
-    """What the calls do, as units in the order and the form in which they are quick."""
-    bodies = lifted(calls, products.RULES, Host())
+def _little(segments: Sequence[Sequence[Call | Block]], public: set[int], owner: Any) -> list[list[Repeated]]:
+    """What the calls of each segment do, without what is never read, or cheaply made where it is."""
+    found = [lifted(calls, RULES, Host()) for calls in segments]
+    for _ in range(2):  # what has gone no longer overwrites what others could be made of
+        found = read([made_anew(bodies) for bodies in found], public, owner)
+    return found
+
+
+def _ordered(bodies: list[Repeated]) -> list[Body]:
+    """Units in the order and the form in which they are quick."""
     for better in (stepwise, unchanging_first, hoisted):
         bodies = better(bodies)
     return striped(widened([(body, fused(body)) for body in bodies]))

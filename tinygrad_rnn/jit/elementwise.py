@@ -9,12 +9,13 @@ from typing import Any
 from llvmlite import ir
 
 from ..fusion.scalar import FOLDS, Terms
-from .build import FLOATS, I1, I8, POINTER, Builder, i64
+from .build import FLOATS, I1, I8, I64, POINTER, Builder, i64
 from .gemm import BYTES, least
-from .scalar import Value, constant, is_truth
+from .scalar import Value, constant, is_integer, is_truth
 from .shuffles import transposed
 
-ITEM = {**BYTES, "bool": 1}
+ITEM = {**BYTES, "int64": 8, "bool": 1}
+KINDS = {**FLOATS, "int64": I64, "bool": I8}  # in memory
 TILE = 8
 
 
@@ -38,10 +39,11 @@ class Kernel:
 
     axes: loops, the innermost last. lanes: numbers done at once. columns: how many positions of the axis before the
     last (0: none) are done for each vector of the last, so that what is summed along it stays in a register. reduced:
-    how many of the last axes are summed into one number. steps: ("load", operand), ("const", number), ("truth", step)
-    or (name in SCALARS, step, ...). stores: (operand, step). folds: (operand, step, name in FOLDS), where the operand
-    has no stride along what is folded. A record holds the axes' extents, then for each operand its address, its step
-    and its strides in bytes.
+    how many of the last axes are summed into one number. steps: ("load", operand), ("const", number), ("truth", step),
+    ("whole", step), ("number", step), ("take", operand, step, k) or (name in SCALARS, step, ...). stores: (operand,
+    step). folds: (operand, step, name in FOLDS), where the operand has no stride along what is folded. A record holds
+    the axes' extents, then for each operand its address, its step and its strides in bytes, then for each k how many
+    bytes further each place of a table is, and how many places there are.
     """
 
     axes: int
@@ -64,8 +66,9 @@ class _Writer:
         self.kernel, self.b = kernel, b
         self.lanes = kernel.lanes
         self.vector = ir.VectorType(FLOATS[kernel.dtype], self.lanes)
-        self.terms = Terms(self._number, self._truth, lambda x: isinstance(x, bool) or (
-            isinstance(x, Value) and is_truth(x)))
+        self.terms = Terms(self._number, self._truth, self._beside_integers, self._kept,
+                           lambda x: isinstance(x, bool) or (isinstance(x, Value) and is_truth(x)),
+                           lambda x: isinstance(x, Value) and is_integer(x))
 
     def write(self) -> None:
         b, axes = self.b, self.kernel.axes
@@ -77,6 +80,8 @@ class _Writer:
             starts.append(b.ir.inttoptr(base, POINTER))
             self.strides.append([b.load_i64(record, at + 2 + k) for k in range(axes)])
             at += 2 + axes
+        takes = sum(1 for name, *_ in self.kernel.steps if name == "take")
+        self.takes = [(b.load_i64(record, at + 2 * k), b.load_i64(record, at + 2 * k + 1)) for k in range(takes)]
         self.totals = {operand: b.ir.alloca(self._wide()) for operand, _, _ in self.kernel.folds
                        if self.kernel.accesses[operand].inner == 0}  # here, not in a loop: each would take new stack
         self.sums = {operand: b.ir.alloca(self.vector) for operand, _, _ in self.kernel.folds
@@ -231,11 +236,14 @@ class _Writer:
                 if a.inner == 0 and ("load", k) in self.kernel.steps}
 
     def _broadcast(self, pointer: Any, access: Access) -> Value:
+        found = self.b.ir.load(pointer, typ=KINDS[access.dtype], align=ITEM[access.dtype])
+        return self._read(access, self.b.splat(found, self.lanes))
+
+    def _read(self, access: Access, found: Any) -> Value:
+        """The value of what was found in memory."""
         if access.dtype == "bool":
-            bit = self.b.ir.icmp_unsigned("!=", self.b.ir.load(pointer, typ=I8, align=1), ir.Constant(I8, 0))
-            return Value(self.b, self.b.splat(bit, self.lanes))
-        kind = FLOATS[access.dtype]
-        return Value(self.b, self.b.splat(self.b.ir.load(pointer, typ=kind, align=ITEM[access.dtype]), self.lanes))
+            return Value(self.b, self.b.ir.icmp_unsigned("!=", found, ir.Constant(found.type, [0] * self.lanes)))
+        return Value(self.b, found)
 
     def _at(self, pointer: Any, operand: int, i: Any) -> Any:
         access = self.kernel.accesses[operand]
@@ -247,6 +255,8 @@ class _Writer:
         for name, *args in self.kernel.steps:
             if name == "load":
                 values.append(self._load(pointers[args[0]], args[0], i, mask))
+            elif name == "take":
+                values.append(self._taken(pointers[args[0]], args[0], values[args[1]], self.takes[args[2]], i, mask))
             elif name == "const":
                 values.append(args[0])
             else:
@@ -261,20 +271,34 @@ class _Writer:
             return self.same[operand]
         if operand in self.squares:
             return Value(self.b, self.b.load(self._place(operand, self.row), self.vector))
-        if self.kernel.accesses[operand].dtype == "bool":
-            kind = ir.VectorType(I8, self.lanes)
-            bytes_ = self.b.load(self._at(pointer, operand, i), kind, mask)
-            return Value(self.b, self.b.ir.icmp_unsigned("!=", bytes_, ir.Constant(kind, [0] * self.lanes)))
-        return Value(self.b, self.b.load(self._at(pointer, operand, i), self.vector, mask))
+        access = self.kernel.accesses[operand]
+        kind = ir.VectorType(KINDS[access.dtype], self.lanes)
+        return self._read(access, self.b.load(self._at(pointer, operand, i), kind, mask))
+
+    def _taken(self, pointer: Any, operand: int, place: Any, table: tuple[Any, Any], i: Any, mask: Any) -> Value:
+        """The elements at places of a table; 0 where there is no such place."""
+        b, (far, count), access = self.b, table, self.kernel.accesses[operand]
+        places = (place if isinstance(place, Value) else self._beside_integers(place)).v
+        inside = b.ir.icmp_unsigned("<", places, b.splat(count, self.lanes))  # below 0 is beyond all
+        inside = inside if mask is None else b.ir.and_(inside, mask)
+        along = self.strides[operand][-1]
+        first = b.ir.add(b.ir.ptrtoint(pointer, I64), b.ir.mul(i, along))
+        lanes = ir.Constant(places.type, list(range(self.lanes)))
+        starts = b.ir.add(b.splat(first, self.lanes), b.ir.mul(lanes, b.splat(along, self.lanes)))
+        addresses = b.ir.add(starts, b.ir.mul(places, b.splat(far, self.lanes)))
+        return self._read(access, b.gather(addresses, ir.VectorType(KINDS[access.dtype], self.lanes), inside))
 
     def _store(self, value: Any, pointer: Any, operand: int, i: Any, mask: Any) -> None:
-        if self.kernel.accesses[operand].dtype == "bool":
-            bits = self._truth(value).v
-            self.b.store(self.b.ir.zext(bits, ir.VectorType(I8, self.lanes)), self._at(pointer, operand, i), mask)
-        elif operand in self.squares:
-            self.b.store(self._number(value).v, self._place(operand, self.row))
+        dtype = self.kernel.accesses[operand].dtype
+        if dtype == "bool":
+            found = self.b.ir.zext(self._truth(value).v, ir.VectorType(I8, self.lanes))
         else:
-            self.b.store(self._number(value).v, self._at(pointer, operand, i), mask)
+            number = self._beside_integers(value) if dtype == "int64" else self._number(value)
+            found = number.as_type(KINDS[dtype], number)
+        if operand in self.squares:
+            self.b.store(found, self._place(operand, self.row))
+        else:
+            self.b.store(found, self._at(pointer, operand, i), mask)
 
     def _number(self, value: Any) -> Value:
         if not isinstance(value, Value):
@@ -282,6 +306,20 @@ class _Writer:
         if not is_truth(value):
             return value
         return value.choose(Value(self.b, constant(self.vector, 1.0)), 0.0)
+
+    def _beside_integers(self, value: Any) -> Value:
+        """What is no integer as what stands beside one."""
+        if not isinstance(value, Value):
+            kind = I64 if float(value).is_integer() else FLOATS["float64"]
+            return Value(self.b, constant(ir.VectorType(kind, self.lanes), value))
+        return Value(self.b, value.as_type(I64, value)) if is_truth(value) else value
+
+    def _kept(self, name: str, value: Any) -> Value:
+        """A value as an array of integers, or of floats, keeps it."""
+        kind = I64 if name == "whole" else self.vector.element
+        if not isinstance(value, Value):
+            return Value(self.b, constant(ir.VectorType(kind, self.lanes), value))
+        return Value(self.b, value.as_type(kind, value))
 
     def _truth(self, value: Any) -> Value:
         if not isinstance(value, Value):
@@ -291,6 +329,7 @@ class _Writer:
     def _fold(self, value: Any, pointer: Any, operand: int, name: str, i: Any, mask: Any) -> None:
         b, (neutral, combine) = self.b, FOLDS[name]
         number = self._number(value)
+        number = Value(b, number.as_type(self.vector.element, number))
         if operand in self.sums:
             old = Value(b, b.ir.load(self.sums[operand], typ=self.vector))
             b.ir.store(combine(old, number).v, self.sums[operand])

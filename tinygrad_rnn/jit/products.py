@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from ..fusion.lift import Instruction, Memory, Operand, Product, Rule, fits, multiplied
+from ..fusion.lift import Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
+from . import scatter
 from .gemm import CHUNK, WIDE, lanes
 
 AXES = 6  # that a kernel can walk over: a row, a column, two of those that are summed, and two more of any kind
@@ -13,12 +15,14 @@ AXES = 6  # that a kernel can walk over: a row, a column, two of those that are 
 
 def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
     out, a, b, (lo, la, lb) = args
-    if not fits(memory, out, a, b) or not out.dtype == a.dtype == b.dtype:
+    if not fits(out, a, b) or not out.dtype == a.dtype == b.dtype:
         return None
     sizes = {**dict(zip(la, a.array.shape, strict=True)), **dict(zip(lb, b.array.shape, strict=True))}
     strides = [{x: s for x, s in zip(labels, o.array.strides, strict=True) if sizes[x] != 1}
                for labels, o in ((la, a), (lb, b), (lo, out))]
     order = [x for x in lo if sizes[x] != 1]
+    if order and strides[2][order[-1]] != out.array.itemsize:  # as it lies in memory, such as scores for one example
+        order.sort(key=lambda x: -strides[2][x])
     if not order or (order[-1] in strides[0] and order[-1] in strides[1]):
         return multiplied(out, a, b, (lo, la, lb), memory)
     if order[-1] in strides[0]:
@@ -98,4 +102,37 @@ def _merged(labels: list[str], sizes: dict[str, int], strides: list[dict[str, in
     return found
 
 
-RULES: dict[str, Rule] = {"contraction": _contraction}
+def _sum_by_class(args: list[Any], memory: Memory) -> list[Instruction] | None:
+    """sum_by_class(backend, out, at, rows): out[k, ...] = the sum of the rows at which `at` is k."""
+    _, out, at, rows = args
+    if not fits(out, at, rows) or out.dtype != rows.dtype or at.dtype != "int64":
+        return None
+    far, kept, lead = out.array.strides[0], out.array[0, ...], at.array.ndim
+    shape, size = rows.array.shape, out.array.itemsize
+    positions = _run(shape[:lead], [rows.array.strides[:lead], at.array.strides], scatter.POSITIONS)
+    features = _run(shape[lead:], [rows.array.strides[lead:], kept.strides], scatter.FEATURES, last=1)
+    if positions is None or features is None:
+        return None
+    fields = {"far": far, "count": out.array.shape[0]}
+    for k, (n, (x, y)) in enumerate(positions):
+        fields |= {f"p{k}": n, f"a_p{k}": x, f"b_p{k}": y}
+    for k, (n, (x, y)) in enumerate(features):
+        fields |= {f"f{k}": n, f"a_f{k}": x, f"c_f{k}": y}
+    kernel = f"scatter {int(features[-1][1][1] == size)}"
+    return [Map("copy", (0.0,), out), Product(rows, at, out, fields, kernel=kernel)]
+
+
+def _run(shape: Sequence[int], strides: Sequence[Sequence[int]], count: int, last: int | None = None
+         ) -> list[Axis] | None:
+    """So many axes, neighbours that are one run made one; the one along which array `last` is closest the innermost."""
+    labels = [str(k) for k in range(len(shape)) if shape[k] != 1]
+    own = [{str(k): s for k, s in enumerate(each)} for each in strides]
+    if last is not None:
+        labels.sort(key=lambda x: -abs(own[last][x]))
+    found = _merged(labels, dict(zip(map(str, range(len(shape))), shape, strict=True)), own)
+    if len(found) > count:
+        return None
+    return [(1, (0,) * len(strides))] * (count - len(found)) + found
+
+
+RULES: dict[str, Rule] = {"contraction": _contraction, "sum_by_class": _sum_by_class}

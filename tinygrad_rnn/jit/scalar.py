@@ -14,13 +14,18 @@ import numpy as np
 from llvmlite import ir
 from numpy.polynomial import chebyshev
 
-from .build import FLOATS, I1, Builder
+from .build import FLOATS, I1, I64, Builder
 
 FUSED = ("contract",)  # a product and a sum may be rounded once
+TYPES = (I1, I64, FLOATS["float32"], FLOATS["float64"])  # each can hold what those before it can, but for rounding
+DOUBLE = FLOATS["float64"]
 
 
 class Value:
-    """A vector of floats or of truth values, with Python's operators."""
+    """A vector of floats, of 64-bit integers or of truth values, with Python's operators.
+
+    As in NumPy, an integer beside a float becomes a double, and so does one that is divided or given to a function.
+    """
 
     __slots__ = ("b", "v")
 
@@ -30,13 +35,29 @@ class Value:
     def _other(self, x: Any) -> Any:
         return x.v if isinstance(x, Value) else constant(self.v.type, x)
 
-    def __add__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fadd(self.v, self._other(x), flags=FUSED))
-    def __sub__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fsub(self.v, self._other(x), flags=FUSED))
-    def __mul__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fmul(self.v, self._other(x), flags=FUSED))
-    def __truediv__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fdiv(self.v, self._other(x)))
-    def __rtruediv__(self, x: Any) -> Value: return Value(self.b, self.b.ir.fdiv(self._other(x), self.v))
-    def __neg__(self) -> Value: return Value(self.b, self.b.ir.fneg(self.v))
-    def __abs__(self) -> Value: return Value(self.b, self.b.intrinsic("fabs", self.v.type, self.v))
+    def _made(self, x: Any, op: str, y: Any) -> Value:
+        """Arithmetic by LLVM's name for it."""
+        kind = joint(x, y)
+        if kind == I64 and op != "div":
+            return Value(self.b, getattr(self.b.ir, op)(self.as_type(kind, x), self.as_type(kind, y)))
+        kind = DOUBLE if kind == I64 else kind
+        flags = FUSED if op != "div" else ()
+        return Value(self.b, getattr(self.b.ir, "f" + op)(self.as_type(kind, x), self.as_type(kind, y), flags=flags))
+
+    def __add__(self, x: Any) -> Value: return self._made(self, "add", x)
+    def __sub__(self, x: Any) -> Value: return self._made(self, "sub", x)
+    def __mul__(self, x: Any) -> Value: return self._made(self, "mul", x)
+    def __truediv__(self, x: Any) -> Value: return self._made(self, "div", x)
+    def __rtruediv__(self, x: Any) -> Value: return self._made(x, "div", self)
+
+    def __neg__(self) -> Value:
+        return self * -1 if is_integer(self) else Value(self.b, self.b.ir.fneg(self.v))
+
+    def __abs__(self) -> Value:
+        if is_integer(self):
+            return (self < 0).choose(-self, self)
+        return Value(self.b, self.b.intrinsic("fabs", self.v.type, self.v))
+
     def __lt__(self, x: Any) -> Value: return self.compare("<", x)
     def __gt__(self, x: Any) -> Value: return self.compare(">", x)
     def __le__(self, x: Any) -> Value: return self.compare("<=", x)
@@ -47,13 +68,15 @@ class Value:
 
     def compare(self, sign: str, x: Any) -> Value:
         """True where the comparison holds; false with NaN, but != is true."""
+        kind = joint(self, x)
         make = self.b.ir.fcmp_unordered if sign == "!=" else self.b.ir.fcmp_ordered
-        return Value(self.b, make(sign, self.v, self._other(x)))
+        make = self.b.ir.icmp_signed if kind == I64 else make
+        return Value(self.b, make(sign, self.as_type(kind, self), self.as_type(kind, x)))
 
     def choose(self, yes: Any, no: Any) -> Value:
         """yes where this truth value is true, else no."""
-        like = yes if isinstance(yes, Value) else no
-        return Value(self.b, self.b.ir.select(self.v, like._other(yes), like._other(no)))
+        kind = joint(yes, no)
+        return Value(self.b, self.b.ir.select(self.v, self.as_type(kind, yes), self.as_type(kind, no)))
 
     def fma(self, x: Any, y: Any) -> Value:
         """self * x + y, rounded once."""
@@ -61,7 +84,25 @@ class Value:
 
     def call(self, name: str, *more: Value) -> Value:
         """A function of FUNCTIONS."""
-        return FUNCTIONS[name](self, *more)
+        kind = joint(self, *more)
+        kind = DOUBLE if kind == I64 else kind
+        return FUNCTIONS[name](*(Value(self.b, self.as_type(kind, x)) for x in (self, *more)))
+
+    def as_type(self, kind: Any, x: Any) -> Any:
+        """A value or a number, as a vector of that type with as many lanes as this value."""
+        goal = ir.VectorType(kind, self.v.type.count)
+        if not isinstance(x, Value):
+            return constant(goal, x)
+        have = x.v.type.element
+        if have == kind:
+            return x.v
+        if kind == I1:
+            return x.compare("!=", 0).v
+        if kind == I64:
+            return self.b.ir.zext(x.v, goal) if have == I1 else self.b.ir.fptosi(x.v, goal)
+        if have in (I1, I64):
+            return self.b.ir.uitofp(x.v, goal) if have == I1 else self.b.ir.sitofp(x.v, goal)
+        return self.b.ir.fpext(x.v, goal) if kind == DOUBLE else self.b.ir.fptrunc(x.v, goal)
 
     def bits(self) -> Value:
         """The same bits as 32-bit integers."""
@@ -85,7 +126,18 @@ def constant(kind: Any, x: float) -> Any:
     """A vector of equal numbers."""
     if isinstance(kind.element, ir.FloatType):
         x = float(np.float32(x))
+    elif kind.element in (I1, I64):
+        x = int(x)
     return ir.Constant(kind, [x] * kind.count)
+
+
+def joint(*terms: Any) -> Any:
+    """The type of number that holds values and numbers together."""
+    kinds = {x.v.type.element for x in terms if isinstance(x, Value)}
+    if I64 in kinds and (FLOATS["float32"] in kinds or not all(
+            isinstance(x, Value) or float(x).is_integer() for x in terms)):
+        return DOUBLE
+    return max(kinds, key=TYPES.index)
 
 
 def _fitted(fn: Callable[[Any], Any], degree: int, low: float, high: float) -> list[float]:
@@ -199,6 +251,11 @@ def libm(name: str, *args: Value) -> Value:
 def is_truth(x: Value) -> bool:
     """Is it a vector of truth values?"""
     return bool(x.v.type.element == I1)
+
+
+def is_integer(x: Value) -> bool:
+    """Is it a vector of 64-bit integers?"""
+    return bool(x.v.type.element == I64)
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..fusion.fuse import Group
-from ..fusion.lift import FLOATS, Operand, Repeated
+from ..fusion.lift import FLOATS, Operand, Repeated, Table
 from ..fusion.passes import Pass, passed
 from .gemm import lanes
 from .hoist import Constant, Copies, copied
@@ -37,7 +37,7 @@ def _widened(group: Group, constant: Constant, copies: Copies) -> Group:
     if found is None or found.folds or group.strided or not _in_order(group.items[0].out.array):
         return group
     narrow = _in_the_way(found)
-    if not all(o.dtype in FLOATS and o in constant for o in narrow):
+    if not all(o.dtype in FLOATS and not isinstance(o, Table) and o in constant for o in narrow):
         return group
     keys = {o.key for o in narrow}
 

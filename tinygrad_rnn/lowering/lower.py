@@ -11,24 +11,30 @@ import string
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ..node import Node, Type, ordered, rebuild
+import numpy as np
+
+from ..node import Node, Type, ordered, rebuild, walk
 from ..ops import TABLE, apply, f
+from ..ops.elementwise import least
 from ..ops.reduction import counted
 from ..ops.table import floating, keep, promote
 from ..passes.rewrite import ONE, remade
 from ..system import Equation, System
 
 LETTERS = string.ascii_letters
-DENSE_CLASSES = 256  # up to so many classes a product with one-hot vectors beats a scatter
+DENSE, DENSE_BY_CALLS = 16, 256  # up to so many classes a product with one-hot vectors beats a sum by class
 
 
 def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str], training: bool,
-            compiled: bool = False) -> list[Equation]:
+            compiled: bool = False, anew: bool = False) -> list[Equation]:
     """The equations, rewritten.
 
     coded: inputs given as integers, one-hot vectors of which only the class is known; compiled: whether passes over
-    memory will be fused, so that what several rows compute inside is worth naming and sharing.
+    memory will be fused, so that what several rows compute inside is worth naming and sharing; anew: whether, beyond
+    that, each pass makes for itself what is cheaply made, such as a one-hot vector, so that it is never stored.
     """
+    equations = list(equations)
+    scores = {node.args[0] for node in walk(eq.rhs for eq in equations) if anew and node.op == "softmax_cross_entropy"}
     rules = {**RULES, **SHARED} if compiled else RULES
     masks = set() if training else {eq.name for eq in system.equations if eq.rhs.op == "dropout_mask"}
 
@@ -38,7 +44,11 @@ def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str]
             return Node("one_hot", (codes,), (("size", node.shape[0]), ("codes", False)), node.type)
         if node.op == "ref" and node.attr("name") in masks:
             return ONE
+        shared = OF_SCORES.get(node.op) if node.args and node.args[0] in scores else None
         node = remade(node, args)
+        made = None if shared is None else shared(node)
+        if made is not None:
+            return made
         composed = TABLE[node.op].composed
         if composed is not None:
             return composed(lower, *node.args, **dict(node.attrs))
@@ -46,9 +56,15 @@ def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str]
         return rule(node) if rule is not None else node
 
     lower = _Lowered(rules)
-    equations = list(equations)
     new = rebuild((eq.rhs for eq in equations), change)
-    return [replace(eq, rhs=ONE if eq.name in masks else new[eq.rhs]) for eq in equations]
+    dense = DENSE if anew else DENSE_BY_CALLS
+    made = rebuild(new.values(), lambda node, args: _dense(_with(node, args), dense))
+    return [replace(eq, rhs=ONE if eq.name in masks else made[new[eq.rhs]]) for eq in equations]
+
+
+def _with(node: Node, args: tuple[Node, ...]) -> Node:
+    """A lowered node with other arguments of the same types."""
+    return node if args == node.args else Node(node.op, args, node.attrs, node.type)
 
 
 class _Lowered:
@@ -138,11 +154,22 @@ def _by_class(a: Node, rows: str, code: Node, label: str, out: str, over: tuple[
         picked = Node("pick_class", (a, code), (("axis", rows.index(label)),), kind)
         return f.sum(picked, over=over, axis=()) if over else picked
     summed = {*a.indices, *code.indices} == set(over) == set(code.indices)
-    if label in out and label not in rows and summed and out.replace(label, "") == rows and size > DENSE_CLASSES:
+    if label in out and label not in rows and summed and out.replace(label, "") == rows:
         axis = out.index(label)
         kind = Type((), (*a.shape[:axis], size, *a.shape[axis:]), a.dtype)
         return Node("scatter_class", (a, code), (("axis", axis), ("over", over)), kind)
     return None
+
+
+def _dense(node: Node, most: int) -> Node:
+    """A sum by class as a product with one-hot vectors, where these are short."""
+    if node.op != "scatter_class" or node.shape[node.attr("axis")] > most:
+        return node
+    (a, code), axis = node.args, node.attr("axis")
+    size, letters = node.shape[axis], LETTERS[: node.rank]
+    hot = Node("one_hot", (code,), (("size", size), ("codes", False)), Type(code.indices, (size,), a.dtype))
+    labels = (letters[:axis] + letters[axis + 1 :], letters[axis], letters)
+    return Node("contract", (a, hot), (("labels", labels), ("over", node.attr("over"))), node.type)
 
 
 def _contract(node: Node) -> Node:
@@ -167,6 +194,8 @@ def _sum(node: Node) -> Node:
         return _sum(f.sum(inner, over=present, axis=axis)) if present or axis else inner
     if not over and not axis:
         return a
+    if is_coded(a) and axis == (0,):
+        return _sum(f.sum(_is_class(a), over=over, axis=()))
     if a.op == "contract":
         left, right, out = a.attr("labels")
         kept = "".join(c for k, c in enumerate(out) if k not in axis)
@@ -177,6 +206,41 @@ def _sum(node: Node) -> Node:
         kept = "".join(c for k, c in enumerate(letters) if k not in axis)
         return contraction(x, y, (letters if x.rank else "", letters if y.rank else "", kept), over)
     return node
+
+
+def _is_class(one_hot: Node) -> Node:
+    """The sum of a one-hot vector: 1, or 0 where its class is out of range."""
+    (code,) = one_hot.args
+    return f.where(f.logical_and(f.greater_equal(code, 0.0), f.less(code, float(one_hot.shape[0]))), 1.0, 0.0)
+
+
+def _exponentials(z: Node, axis: int) -> tuple[Node, Node, Node]:
+    """The largest of z, what e is raised to z less that is, and the sum of it: loss and gradient need all three."""
+    top = f.maximum(f.max(z, over=(), axis=(axis,)), float(np.finfo(z.dtype).min))
+    raised = f.exp(z - keep(top, z, axis))
+    return top, raised, f.sum(raised, over=(), axis=(axis,))
+
+
+def _softmax_of_scores(node: Node) -> Node | None:
+    z, axis = node.args[0], node.attr("axis")
+    if axis is None:
+        return None
+    _, raised, total = _exponentials(z, axis)
+    return raised / keep(f.maximum(total, least(z)), z, axis)
+
+
+def _entropy_of_scores(node: Node) -> Node | None:
+    """The logarithm of a softmax at one class alone, where that is given as a number."""
+    z, k = node.args
+    if not is_coded(k) or not z.indices:
+        return None
+    top, _, total = _exponentials(z, 0)
+    kind = Type(ordered({*z.indices, *k.indices}), (), z.dtype)
+    picked = Node("pick_class", (z, k.args[0]), (("axis", 0),), kind)
+    return f.where(_is_class(k), f.log(total) - (picked - top), 0.0)
+
+
+OF_SCORES = {"softmax": _softmax_of_scores, "softmax_cross_entropy": _entropy_of_scores}
 
 
 def _centred(z: Node, axis: int) -> Node:

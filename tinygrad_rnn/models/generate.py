@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import backends
+from ..arguments import named
 from ..arguments import whole as whole_number
 from ..backends.places import entering
 from ..errors import BadName, BadValue, near
@@ -31,6 +32,9 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
     whole, begun = _parted(model, data, options["steps"])
     for name, array in begun.items():
         check_prefix(model, name, array, options["lengths"])
+    want = None if want is None else named("want", want)
+    if want is not None and "loss" in want:
+        model.observing(whole)  # tells where nothing is observed that a loss could be of
     options["batch"] = _examples(data, options["batch"])
     pose = Pose(frozenset(whole) & set(model.declared), frozenset(begun), sampling=sampling)
     posed = model.posed(pose)
@@ -50,6 +54,10 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
 def _examples(data: Mapping[str, Any], batch: int | None) -> int | None:
     """How many examples there are, where batch= or what is given says it, be it a prefix of no steps."""
     sizes = {len(v) for v in data.values() if v.ndim}
+    for name, value in data.items():
+        if batch is not None and value.ndim and len(value) != batch:
+            raise BadValue(f"{name} has {len(value)} examples, and batch={batch!r}; leave batch= out, or give as many, "
+                           f"such as np.repeat({name}, {batch!r}, axis=0)")
     return sizes.pop() if batch is None and len(sizes) == 1 else batch
 
 

@@ -25,10 +25,11 @@ from ..plans.carried import along
 from ..plans.feeds import apart, check_names, prepared
 from ..plans.plan import Plan
 from ..plans.replay import Replay, signature
-from ..printing import latex
 from ..printing.printer import system_text
+from ..printing.rows import WIDTH, block_latex, chosen
 from ..system import System
 from ..training.checking import check_gradient
+from ..training.evaluate import evaluate
 from ..training.fit import fit
 from .decode import beam_search, stream
 from .generate import generated
@@ -129,9 +130,16 @@ class Model(Declaring):
         system = self.system
         return f"<Model {self.name}: {len(system.equations)} equations, {len(system.of_role('weight'))} weights>"
 
-    def latex(self) -> str:
-        """The equations as an aligned LaTeX environment."""
-        return latex.system_latex(self.system)
+    def latex(self, *, want: str | Iterable[str] | None = None, notation: str = "superscript",
+              width: float | None = WIDTH) -> str:
+        r"""The equations as an `aligned` environment of LaTeX, for between `\[` and `\]`; needs amsmath.
+
+        want: names or patterns whose equations alone are shown, "d_*" those that `grad` has derived; by default all.
+        notation: positions as a "superscript", h with <t>, or a "subscript", h with t below it. width: longer lines are
+        broken, in ems of the text's font; 34 fit on a slide or an A4 page, a column of two takes 22, None breaks none.
+        Raises BadName, BadValue and BadType.
+        """
+        return block_latex(chosen(self.system, want), self.system.quantities, notation, width)
 
     def summary(self) -> str:
         """Inputs, quantities and weights with their indices, shapes and numbers, as a table."""
@@ -299,7 +307,8 @@ class Model(Declaring):
                        top_p=top_p)
 
     # Methods with all their arguments, for whoever asks a prompt for help.
-    stream, beam_search, fit, check_gradient = stream, beam_search, fit, check_gradient
+    stream, beam_search, check_gradient = stream, beam_search, check_gradient
+    fit, evaluate = fit, evaluate
 
     def profile(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", wrt: Iterable[str] | None = None,
                 gradient: bool = True, repeat: int = 5, lengths: Any = None, steps: Any = None, training: bool = False,
@@ -361,7 +370,8 @@ class Model(Declaring):
 
         page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{viz().svg(self)}'
                 f"<pre>{escape(str(self))}</pre></div>")
-        return {"text/html": page, "text/plain": str(self), "text/latex": self.latex()}
+        return {"text/html": page, "text/plain": str(self),
+                "text/latex": rf"$\displaystyle {self.latex()}$"}
 
 
 class PosedModel(Model):

@@ -158,13 +158,20 @@ class Stepper:
         """The inputs as `run` takes them, one position long."""
         data, system = {}, self.model.system
         for name, value in inputs.items():
-            q = system.quantities.get(name)
-            array = entering(name, value)
-            if array.shape[:1] != (self.batch,):
-                raise BadValue(f"{name} has shape {array.shape}; this stepper takes {self.batch} examples: "
-                               f"({self.batch}, features)")
-            data[name] = array if q is None else one_step(system, q, array, self.index)
+            q, array = system.quantities[name], entering(name, value)
+            self._check_step(q, array.shape)
+            data[name] = one_step(system, q, array, self.index)
         return data
+
+    def _check_step(self, q: Quantity, shape: tuple[int, ...]) -> None:
+        """Raise where one step of an input has another shape, or another number of examples."""
+        system, sizes = self.model.system, q.type.shape
+        others = [i for i in q.slots if system.range_of(i) != system.range_of(self.index)]
+        first = 1 + len(others)
+        if shape[:1] != (self.batch,) or (shape[first:] != sizes and (len(sizes) != 1 or len(shape) != first)):
+            expected = (self.batch, *(system.static.get(i, i.upper()) for i in others), *sizes)
+            raise BadValue(f"{q.name} has shape {shape}; a step of this stepper takes ({', '.join(map(str, expected))})"
+                           f"{', or classes without the last axis' if len(sizes) == 1 else ''}")
 
 
 class _Live:

@@ -10,6 +10,15 @@ from .weights import shapes
 ROLES = ("input", "defined", "weight")  # in this order
 
 
+class Shown(str):
+    """A text of several lines that a prompt and a notebook show as it is printed."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def summary(system: System) -> str:
     """Inputs, quantities and weights with their indices, shapes and numbers, a line each."""
     counts = {name: math.prod(shape) for name, shape in shapes(system).items()}
@@ -19,4 +28,4 @@ def summary(system: System) -> str:
         rows.append((name, q.role, ",".join(q.slots), str(q.type.shape), numbers))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, f"{sum(counts.values()):,} weights in all, {system.dtype}"])
+    return Shown("\n".join([*lines, f"{sum(counts.values()):,} weights in all, {system.dtype}"]))

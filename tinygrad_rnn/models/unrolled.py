@@ -11,14 +11,17 @@ from ..above import viz
 from ..arguments import named
 from ..config import Config, Feed
 from ..errors import BadValue
+from ..node import At, Node, rebuild
 from ..notation.declared import Pose
-from ..passes.autodiff import check_scalar, gradient
+from ..passes.autodiff import check_scalar
 from ..passes.unroll import Unrolled, unrolled
 from ..plans.feeds import prepared, steps_by_index
 from ..plans.plan import Plan
 from ..printing.printer import system_text
-from ..system import System
+from ..printing.rows import WIDTH, block_latex, chosen
+from ..system import Equation, System
 from .generate import codes
+from .weights import Weights
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -40,7 +43,12 @@ class UnrolledModel:
             raise BadValue(f"unroll needs the number of positions of {missing[0]}: "
                            f"unroll({{{', '.join(repr(i) + ': ...' for i in base.ranges if i not in base.static)}}})")
         self._flat: dict[frozenset[str], Unrolled] = {}
+        self._models: dict[frozenset[str], Model] = {}
         self._poses: dict[Pose, UnrolledModel] = {}
+
+    def __reduce__(self) -> Any:
+        """For copy and pickle: a copy of the model, unrolled anew."""
+        return UnrolledModel, (self.model, self._steps())
 
     def _unrolled(self, ragged: frozenset[str] = frozenset()) -> Unrolled:
         if ragged not in self._flat:
@@ -58,6 +66,22 @@ class UnrolledModel:
     def __repr__(self) -> str:
         return f"<{self.model.name} unrolled: {len(self.system.equations)} equations>"
 
+    def latex(self, *, want: str | Iterable[str] | None = None, notation: str = "superscript",
+              width: float | None = WIDTH) -> str:
+        """As `Model.latex`, one equation per quantity and position; `want` are names of the model."""
+        flat, base = self._unrolled(), self.model.system
+        placed = {name: (of, tuple(At("first", "", p) for p in where)) for (of, where), name in flat.names.items()}
+
+        def written(node: Node, args: tuple[Node, ...]) -> Node:
+            if node.op == "ref" and node.attr("name") in placed:
+                return Node("ref", (), {**dict(node.attrs), **dict(zip(("name", "slots"), placed[node.attr("name")],
+                                                                       strict=True))}, node.type)
+            return Node(node.op, args, node.attrs, node.type)
+
+        equations = [Equation(*placed[eq.name], rebuild([eq.rhs], written)[eq.rhs]) for eq in flat.system.equations]
+        shown = chosen(base.with_equations(equations, base.quantities), want)
+        return block_latex(shown, base.quantities, notation, width)
+
     def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
             training: bool = False, seed: int = 0, **inputs: Any) -> dict[str, Any]:
         """As `Model.run`, computed on the flat graph."""
@@ -66,9 +90,10 @@ class UnrolledModel:
             return self._drawn(data, want, lengths=lengths, training=training, seed=seed)
         names = self.model.asked_for(want, data)
         flat, config, feed = self._prepared(names, data, lengths, training, seed)
-        plan = self._plan(flat.system, self._flat_names(flat, names), config)
-        plan.run(self._feed(flat, feed))
-        return {name: self._collected(flat, name, plan.result, config.batch, feed) for name in names}
+        model = self._model(feed)
+        with model._plans.alone:
+            plan = self._ran(model, flat, self._flat_names(flat, names), config, feed)
+            return {name: self._collected(flat, name, plan.result, config.batch, feed) for name in names}
 
     def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                        wrt: Iterable[str] | None = None, lengths: Any = None, training: bool = False, seed: int = 0,
@@ -84,21 +109,19 @@ class UnrolledModel:
         flat, config, feed = self._prepared((of,), data, lengths, training, seed)
         flat_of = flat.names[of, ()]
         flat_wrt = self._flat_names(flat, names)
-        derived, adjoints = gradient(flat.system, flat_of, flat_wrt)
-        plan = self._plan(derived, [flat_of, *(adjoints[n] for n in flat_wrt)], config)
-        plan.run(self._feed(flat, feed))
+        derived = self._model(feed).grad(flat_of, flat_wrt)
 
         def adjoint(name: str) -> Any:
-            return plan.result(adjoints[name])
+            return plan.result(derived.adjoints[name])
 
-        return plan.result(flat_of)[()], {n: self._collected(flat, n, adjoint, config.batch, feed) for n in names}
+        with derived._plans.alone:
+            plan = self._ran(derived, flat, [flat_of, *(derived.adjoints[n] for n in flat_wrt)], config, feed)
+            return plan.result(flat_of)[()], {n: self._collected(flat, n, adjoint, config.batch, feed) for n in names}
 
     def _posed(self, pose: Pose) -> UnrolledModel:
         """The same steps of the model in a pose."""
         if pose not in self._poses:
-            base = self.model.system
-            self._poses[pose] = UnrolledModel(self.model.posed(pose), {
-                i: self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static})
+            self._poses[pose] = UnrolledModel(self.model.posed(pose), self._steps())
         return self._poses[pose]
 
     def _drawn(self, data: Mapping[str, Any], want: Iterable[str] | None, **options: Any) -> dict[str, Any]:
@@ -130,34 +153,43 @@ class UnrolledModel:
             graph.nodes[flat].update(quantity=name, positions=dict(zip(slots, where, strict=True)))
         return graph
 
-    def _columns(self) -> int:
+    def _steps(self) -> dict[str, int]:
+        """How far each index runs that has no size of its own."""
         base = self.model.system
-        return next((self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static), 1)
+        return {i: self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static}
+
+    def _columns(self) -> int:
+        return next(iter(self._steps().values()), 1)
 
     # -- arrays between the model and its flat form --------------------------------------------------
 
     def _prepared(self, want: tuple[str, ...], data: Mapping[str, Any], lengths: Any, training: bool,
                   seed: int) -> tuple[Unrolled, Config, Feed]:
-        base = self.model.system
-        steps = {i: self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static}
-        config, feed = prepared(base, want, data, lengths=lengths, steps=steps, training=training, seed=seed)
+        config, feed = prepared(self.model.system, want, data, lengths=lengths, steps=self._steps(), training=training,
+                                seed=seed)
         return self._unrolled(frozenset(feed.lengths)), config, feed
 
-    def _plan(self, system: System, want: Iterable[str], config: Config) -> Plan:
-        weights = {}
-        arrays = self.model.weights.arrays
-        for ragged in self._flat.values():
-            for (name, where), flat_name in ragged.names.items():
-                if name in arrays:
-                    weights[flat_name] = arrays[name][(*(p - 1 for p in where), ...)]
-        coded = {flat_name for ragged in self._flat.values() for (name, _), flat_name in ragged.names.items()
-                 if name in config.coded}
-        flat_config = Config(tuple(want), config.batch, (), frozenset(), frozenset(coded & set(system.quantities)),
-                             config.training)
-        return Plan(system, flat_config, weights, backends.current())
+    def _model(self, feed: Feed) -> Model:
+        """The flat system as a model, which keeps its gradients and plans; its weights are parts of the model's own."""
+        from .model import Model
+
+        ragged = frozenset(feed.lengths)
+        if ragged not in self._models:
+            flat = self._unrolled(ragged)
+            self._models[ragged] = Model.of_system(flat.system, _Parts(self.model, flat))
+        return self._models[ragged]
+
+    def _ran(self, model: Model, flat: Unrolled, want: Iterable[str], config: Config, feed: Feed) -> Plan:
+        """A plan of the flat model, or of its gradient, that has just been run."""
+        coded = frozenset(flat_name for (name, _), flat_name in flat.names.items() if name in config.coded)
+        flat_config = Config(tuple(want), config.batch, (), frozenset(), coded, config.training)
+        plan: Plan = model._plans.get(model.system, flat_config, model.weights)
+        plan.run(self._feed(flat, feed))
+        return plan
 
     def _flat_names(self, flat: Unrolled, names: Iterable[str]) -> list[str]:
-        return [flat_name for (name, where), flat_name in flat.names.items() if name in set(names)
+        wanted = set(names)
+        return [flat_name for (name, where), flat_name in flat.names.items() if name in wanted
                 and self._inside(name, where)]
 
     def _inside(self, name: str, where: tuple[int, ...]) -> bool:
@@ -199,3 +231,22 @@ class UnrolledModel:
                     array = xp.where((p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1)), array, 0)
             out[key] = array
         return out
+
+
+class _Parts(Weights):
+    """The weights of a flat system: views of those of the model."""
+
+    def __init__(self, model: Model, flat: Unrolled):
+        super().__init__(flat.system)
+        self._whole, self._names = model.weights, flat.names
+        self._of: dict[str, Any] | None = None
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """As of `Weights`; the same as long as the model's are."""
+        whole = self._whole.arrays
+        if self._arrays is None or self._of is not whole:
+            self._of = whole
+            self._arrays = {flat_name: whole[name][(*(p - 1 for p in where), ...)]
+                            for (name, where), flat_name in self._names.items() if name in whole}
+        return self._arrays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import located, near
@@ -48,8 +49,9 @@ class _Reader:
                 program.equations.append(self.equation(statement))
             else:
                 self.fail(statement, f"a line is an equation (h[t] = ...) or a size (x[t]: 27){self.meant(statement)}")
+        places = _places(program.equations) if given else {}
         for statement in given:
-            self.check_size_line(statement, program.equations)
+            self.check_size_line(statement, places)
         program.indices = self.indices - {BATCH}
         return program
 
@@ -79,20 +81,16 @@ class _Reader:
             sizes.append(value)
         return target.id, tuple(sizes)  # type: ignore[arg-type]
 
-    def check_size_line(self, s: ast.AnnAssign, equations: list[Equation]) -> None:
+    def check_size_line(self, s: ast.AnnAssign, places: Mapping[str, list[tuple[str, ...]]]) -> None:
         """A size is of a name that the equations have, with the indices that it has there, or without."""
         base = s.target.value if isinstance(s.target, ast.Subscript) else s.target
         name = base.id  # type: ignore[attr-defined]  # as size_line has seen
-        read = refs(eq.rhs for eq in equations)
-        places = [(eq.slots, False) for eq in equations if eq.name == name]
-        places += [(r.attr("slots"), r.attr("batch")) for r in read if r.attr("name") == name]
-        if not places and name not in self.indices:
-            names = [eq.name for eq in equations] + [r.attr("name") for r in read]
-            self.fail(base, f"{name} is not in the equations{near(name, names)}")
-        if not isinstance(s.target, ast.Subscript) or not places:
+        used = places.get(name)
+        if used is None and name not in self.indices:
+            self.fail(base, f"{name} is not in the equations{near(name, places)}")
+        if not isinstance(s.target, ast.Subscript) or used is None:
             return
         own = tuple("" if slot.anchor == "first" else slot.index for slot in self.terms.slots(s.target, wrong_read))
-        used = [(BATCH,) if batch else tuple(slot.index for slot in slots) for slots, batch in places]
         if not any(len(own) == len(indices) and all(a in (b, "") or not b for a, b in zip(own, indices, strict=True))
                    for indices in used):
             shown = next((f"{name}[{','.join(indices)}]" for indices in used if all(indices)), name)
@@ -137,3 +135,14 @@ class _Reader:
         if self.written.lines[statement.lineno - 1].lstrip().startswith(("+", "-", "*", "@", "/")):
             return f"; {SEVERAL_LINES}"
         return ""
+
+
+def _places(equations: Iterable[Equation]) -> dict[str, list[tuple[str, ...]]]:
+    """The indices with which each name stands in the equations, on the left and then on the right."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for eq in equations:
+        found.setdefault(eq.name, []).append(tuple(slot.index for slot in eq.slots))
+    for r in refs(eq.rhs for eq in equations):
+        indices = (BATCH,) if r.attr("batch") else tuple(slot.index for slot in r.attr("slots"))
+        found.setdefault(r.attr("name"), []).append(indices)
+    return found

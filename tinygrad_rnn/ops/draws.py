@@ -63,13 +63,13 @@ def _draw_into(p: Any, u: Any, out: Any, xp: Any, axis: int, temperature: float,
 
 register(
     Op("categorical", "macro", signature("(k)->(k)"), (None,), None, symbol="categorical",
-       latex=r"\operatorname{{Categorical}}({0})", no_gradient=DRAWS),
+       latex=r"\text{{Categorical}}{call}", no_gradient=DRAWS),
     Op("bernoulli", "macro", elementwise, (None,), None, symbol="bernoulli",
-       latex=r"\operatorname{{Bernoulli}}({0})", no_gradient=DRAWS),
+       latex=r"\text{{Bernoulli}}{call}", no_gradient=DRAWS),
     Op("normal", "macro", elementwise, (None, None), None, arity=2, symbol="normal",
        latex=r"\mathcal{{N}}({0}, {1}^2)", no_gradient=DRAWS),
-    leaf("noise", r"\varepsilon", DRAWS, "kind", shape=scalar, key="", at=()),
+    leaf("noise", r"{law}", DRAWS, "kind", shape=scalar, key="", at=()),
     Op("draw_class", "feature", signature("(k),()->(k)"), (None, None), _draw_class, arity=2,
        params={"temperature": 1.0, "top_k": None, "top_p": None}, symbol="draw",
-       latex=r"\operatorname{{draw}}({0}, {1})", no_gradient=DRAWS),
+       latex=r"\text{{draw}}{call}", no_gradient=DRAWS),
 )

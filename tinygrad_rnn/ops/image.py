@@ -203,9 +203,9 @@ def convolution(name: str, order: str, left: Any, right: Any, composed: Any, **m
 def pool(name: str, order: str, array: Any, *vjp: Any, **more: Any) -> Op:
     """A row that works over the windows of a pooling."""
     more = {"params": POOL, "canon": pooled, **more}
-    written = name.replace("_", r"\_")
+    written = name.replace("_", "-")
     return Op(name, "feature", pooling(order), vjp, array, arity=len(vjp), takes={**TAKES, "stride": _optional(1)},
-              latex=rf"\operatorname{{{{{written}}}}}" + (" {0}" if len(vjp) == 1 else r"\left({args}\right)"), **more)
+              latex=rf"\text{{{{{written}}}}}{{call}}", **more)
 
 
 register(

@@ -160,10 +160,10 @@ register(
                     g, b, spec=_outer_spec(a, b, "g,b->a")),
                 lambda g, y, a, b: f.transpose(g) @ a if (a.rank, b.rank) == (1, 1) else f.einsum(
                     g, a, spec=_outer_spec(a, b, "g,a->b")),
-                symbol="⊗", latex=r"{0}\, {1}^\top"),
+                symbol="⊗", latex=r"{0} \, {transposed}"),
     Op("einsum", "contract", _einsum_shape, (_einsum_vjp(0), _einsum_vjp(1)), None, arity=2,
        params={"spec": REQUIRED}, labels=einsum_labels, symbol="einsum",
-       latex=r"\operatorname{{einsum}}({0})", leading=True),
+       latex=r"\text{{einsum}}_{{{spec}}}{call}", leading=True),
 )
 
 

@@ -101,9 +101,9 @@ def _finite_max(do: Do, a: Any, axes: tuple[int, ...], top: Any) -> None:
 
 
 def _softmax(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
-    part = do.temp(_kept(a, axes), out.dtype)
-    _finite_max(do, a, axes, part)
-    do(do.xp.subtract, a, part, out)
+    top, part = (do.temp(_kept(a, axes), out.dtype) for _ in range(2))  # apart, so that a sum is done where it is made
+    _finite_max(do, a, axes, top)
+    do(do.xp.subtract, a, top, out)
     do(do.xp.exp, out, out)
     do(do.xp.sum, out, axes, None, part, True)
     do(with_out(do.xp.maximum), part, float(do.xp.finfo(out.dtype).tiny), part)  # where all are -inf, all are 0
@@ -111,9 +111,10 @@ def _softmax(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
 
 
 def _log_softmax(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
-    part, e = do.temp(_kept(a, axes), out.dtype), do.temp(a.shape, out.dtype)
-    _finite_max(do, a, axes, part)
-    do(do.xp.subtract, a, part, out)
+    top, part = (do.temp(_kept(a, axes), out.dtype) for _ in range(2))
+    e = do.temp(a.shape, out.dtype)
+    _finite_max(do, a, axes, top)
+    do(do.xp.subtract, a, top, out)
     do(do.xp.exp, out, e)
     do(do.xp.sum, e, axes, None, part, True)
     do(do.xp.log, part, part)
@@ -220,33 +221,33 @@ def _logsumexp_vjp(g: Node, y: Node, a: Node, over: tuple[str, ...], axis: tuple
 
 register(
     reducer("sum", lambda g, y, a, over, axis: keep(g, a, axis), _sum, dtype="any",
-            symbol="Σ", latex=r"\sum {0}"),
+            symbol="Σ", latex=r"\sum{0}"),
     reducer("mean", lambda g, y, a, over, axis: keep(
         g / (float(math.prod(a.shape[k] for k in axis)) * counted(a, over) if over
              else math.prod(a.shape[k] for k in axis)), a, axis), _mean,
-        symbol="mean", latex=r"\operatorname{{mean}} {0}"),
-    reducer("max", _max_vjp, _max, dtype="any", canon=_of_some(_reduce_canon), symbol="max", latex=r"\max {0}"),
+        symbol="mean", latex=r"\text{{mean}}{0}"),
+    reducer("max", _max_vjp, _max, dtype="any", canon=_of_some(_reduce_canon), symbol="max", latex=r"\max{0}"),
     reducer("logsumexp", _logsumexp_vjp, _logsumexp, canon=_of_some(_reduce_canon),
             symbol="log Σ exp", latex=r"\log \sum e^{{{0}}}"),
     along("softmax", lambda g, y, a, over, axis: y * (g - total(g * y, over, axis)), _softmax,
-          canon=_of_some(_along_canon), latex=r"\operatorname{{softmax}} {0}"),
+          canon=_of_some(_along_canon), latex=r"\text{{softmax}}{0}"),
     along("log_softmax", lambda g, y, a, over, axis: g - f.exp(y) * total(g, over, axis), _log_softmax,
-          canon=_of_some(_along_canon), latex=r"\log \operatorname{{softmax}} {0}"),
+          canon=_of_some(_along_canon), latex=r"\log \text{{softmax}}{0}"),
     along("cumsum", lambda g, y, a, over, axis, reverse: f.cumsum(
         g, over=over or None, axis=axis, reverse=not reverse), _cumsum, {"reverse": False},
-        symbol="cumsum", latex=r"\operatorname{{cumsum}} {0}", dtype="any"),
+        symbol="cumsum", latex=r"\text{{cumsum}}{0}", dtype="any"),
     Op("layer_norm", "axes", along_axis, (_layer_norm_vjp,), _layer_norm, params={"axis": -1, "eps": 1e-5},
-       canon=_norm_canon, symbol="norm", latex=r"\operatorname{{norm}} {0}"),
+       canon=_norm_canon, symbol="norm", latex=r"\text{{LN}}{0}"),
     Op("rstd", "axes", reduction, (lambda g, y, z, axis, eps: keep(-(g * y**2) / z.shape[axis[0]], z, axis)
                                    * f.layer_norm(z, axis=axis[0], eps=eps),), _rstd,
-       params={"axis": -1, "eps": 1e-5}, canon=_rstd_canon, symbol="1/std", latex=r"1/\operatorname{{std}} {0}"),
+       params={"axis": -1, "eps": 1e-5}, canon=_rstd_canon, symbol="1/std", latex=r"\frac{{1}}{{\text{{std}}{0}}}"),
     Op("cross_entropy", "axes", CLASSES,
        (lambda g, y, p, k: -(keep(g, p, _last(p)) * k / f.maximum(p, least(p))),
         lambda g, y, p, k: -(keep(g, p, _last(p)) * f.log(f.maximum(p, least(p))))),
-       _cross_entropy, arity=2, symbol="CE", latex=r"\operatorname{{CE}}({0}, {1})"),
+       _cross_entropy, arity=2, symbol="CE", latex=r"\text{{CE}}{call}"),
     Op("softmax_cross_entropy", "axes", CLASSES,
        (lambda g, y, z, k: keep(g, z, _last(z)) * (f.softmax(z) * total(k, (), _last(k)) - k),
         lambda g, y, z, k: -(keep(g, z, _last(z)) * f.log_softmax(z))),
        _softmax_cross_entropy, arity=2, symbol="CE∘softmax",
-       latex=r"\operatorname{{CE}}(\operatorname{{softmax}} {0}, {1})"),
+       latex=r"\text{{CE}}(\text{{softmax}}{0}, {1})"),
 )

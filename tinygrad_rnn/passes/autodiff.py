@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from ..errors import BadValue
@@ -17,7 +17,7 @@ from ..inference.infer import retyped
 from ..node import BATCH, At, Node, Type, free, ordered, rebuild, ref, refs, walk
 from ..ops import TABLE, f
 from ..shapes import reduction
-from ..system import Equation, Quantity, System, fresh, sources
+from ..system import Equation, Quantity, System, fresh, least, sources
 from .rewrite import ONE, ZERO, position_of, remade, stabilised, substituted
 from .simplify import simplified
 
@@ -132,9 +132,11 @@ class _Gradient:
             if name in self.active or name in wrt:
                 self.names[name] = fresh(f"d_{name}", self.taken)
                 self.taken.add(self.names[name])
+        self.forward = {adjoint: name for name, adjoint in self.names.items()}
         self.quantities = dict(system.quantities)
         self.new: list[Equation] = []
         self.temporaries: dict[object, Node] = {}
+        self.numbers: dict[str, Iterator[int]] = {}  # of the temporaries of each name
         self.written = set(walk(eq.rhs for eq in system.equations))
         mains = [eq for eq in system.equations if not eq.is_boundary and eq.rhs.args]
         self.named_values = {eq.rhs: self._ref(eq.name, eq.slots, system.quantities[eq.name].type) for eq in mains}
@@ -239,8 +241,9 @@ class _Gradient:
         known = self.temporaries.get((eq.key, value, tuple(indices)))
         if known is not None:
             return known
+        numbers = self.numbers.setdefault(eq.name, itertools.count(1))
         name = fresh(label, self.taken) if label else next(
-            name for k in itertools.count(1) if (name := f"d_{eq.name}_{k}") not in self.taken)
+            name for k in numbers if (name := f"d_{eq.name}_{k}") not in self.taken)
         self.taken.add(name)
         slots = tuple(free(i) for i in indices)
         batched = BATCH in value.indices or self._is_ragged(indices)
@@ -303,8 +306,7 @@ class _Gradient:
             name = node.attr("name")
             own = {s.index for s in node.attr("slots") if s.anchor == "free" and s.offset == 0}
             known = name in self.quantities and name not in self.base.quantities
-            forward = next((n for n, d in self.names.items() if d == name), "")
-            return known and not self._is_bounded(forward) and set(away) <= own
+            return known and not self._is_bounded(self.forward.get(name, "")) and set(away) <= own
         if node.op in ("negative", "add", "subtract"):
             return others.issuperset(node.args)
         if node.op == "multiply":
@@ -357,34 +359,25 @@ def _settled(system: System, new: set[str]) -> System:
     batched = {name for name, q in system.quantities.items() if q.batched and (
         name not in new or any(i not in system.static for i in q.slots))}
     equations = [eq for eq in system.equations if eq.name in new]
-    while True:
-        grown = {eq.name for eq in equations if eq.name not in batched and _varies(eq.rhs, batched, system.static)}
-        if not grown:
-            break
-        batched |= grown
+    batched = least(equations, batched, lambda node, varying: _varies(node, varying, system.static))
     wrong = [name for name in new if system.quantities[name].batched and name not in batched]
     quantities = dict(system.quantities)
     for name in wrong:
         q = quantities[name]
         indices = tuple(i for i in q.type.indices if i != BATCH)
         quantities[name] = replace(q, type=q.type._replace(indices=indices))
-    typed = rebuild((eq.rhs for eq in equations), lambda node, args: retyped(node, args, quantities, system.static))
+    typed = rebuild((eq.rhs for eq in equations), lambda node, args: node if args and args == node.args else
+                    retyped(node, args, quantities, system.static))
     return system.with_equations([replace(eq, rhs=typed.get(eq.rhs, eq.rhs)) for eq in system.equations], quantities)
 
 
-def _varies(root: Node, batched: set[str], static: Mapping[str, int]) -> bool:
-    """Does the value vary by example, given the names that do? So does how far an index runs."""
-    varies: dict[Node, bool] = {}
-    for node in walk([root]):
-        if node.op == "ref":
-            varies[node] = node.attr("name") in batched
-        elif not node.args:
-            varies[node] = BATCH in node.indices
-        else:
-            over = dict(node.attrs).get("over") or ()
-            reduced = TABLE[node.op].shape is reduction and BATCH in over
-            varies[node] = not reduced and (any(varies[a] for a in node.args) or any(i not in static for i in over))
-    return varies[root]
+def _varies(node: Node, varying: Set[Node], static: Mapping[str, int]) -> bool:
+    """Does a term vary by example, given the others that do? So does how far an index runs."""
+    if not node.args:
+        return BATCH in node.indices
+    over = dict(node.attrs).get("over") or ()
+    reduced = TABLE[node.op].shape is reduction and BATCH in over
+    return not reduced and (not varying.isdisjoint(node.args) or any(i not in static for i in over))
 
 
 def _reached(root: Node) -> list[Node]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..node import BATCH, At, Node, Type, const, ref
 from ..ops import TABLE, f
 from ..ops.table import make
-from ..system import Equation, Quantity, System, fresh
+from ..system import Equation, Quantity, System, fresh, grouped
 from .rewrite import ZERO
 
 Positions = tuple[int, ...]
@@ -37,7 +37,8 @@ class _Unroller:
         self.quantities: dict[str, Quantity] = {}
         self.equations: list[Equation] = []
         self.memo: dict[object, Node] = {}
-        self.boundaries = [eq for eq in system.equations if eq.is_boundary]
+        self.values: dict[tuple[str, Positions], Node] = {}
+        self.boundaries = grouped(eq for eq in system.equations if eq.is_boundary)
         self.length_inputs = {r: f"length_{r}" for r in sorted(ragged)}
 
     def size(self, index: str) -> int:
@@ -98,6 +99,10 @@ class _Unroller:
     def _key(self, node: Node, env: Mapping[str, int]) -> object:
         return node, tuple((i, env[i]) for i in node.indices if i != BATCH)
 
+    def _whole_key(self, node: Node, env: Mapping[str, int]) -> object:
+        """The same for all positions that the node works over, such as of a softmax over s."""
+        return node, "whole", tuple((i, env[i]) for i in node.indices if i != BATCH and i not in self._over(node))
+
     def _instance(self, root: Node, env: dict[str, int]) -> Node:
         """root at the positions of env; iterative, each term once per set of positions."""
         stack: list[tuple[Node, dict[str, int]]] = [(root, env)]
@@ -119,7 +124,10 @@ class _Unroller:
         return [i for i in dict(node.attrs).get("over") or () if i != BATCH and node.args]
 
     def _parts(self, node: Node, env: dict[str, int]) -> list[tuple[Node, dict[str, int]]]:
+        """What the node is built of there; nothing where what it works over has been done for another position."""
         over = self._over(node)
+        if over and self._whole_key(node, env) in self.memo:
+            return []
         ranges = [range(1, self.size(i) + 1) for i in over]
         return [(arg, {**env, **dict(zip(over, p, strict=True))})
                 for p in itertools.product(*ranges) for arg in node.args]
@@ -140,9 +148,19 @@ class _Unroller:
         if not node.args:
             return node
         values = [self.memo[self._key(a, e)] for a, e in parts]
-        if not self._over(node):
+        over = self._over(node)
+        if not over:
             return make(TABLE[node.op], tuple(values), dict(node.attrs))
-        return self._reduced(node, env, values, [e for _, e in parts])
+        key = self._whole_key(node, env)
+        if key not in self.memo:
+            self.memo[key] = self._whole(node, env, values, [e for _, e in parts])
+        whole = self.memo[key]
+        if not set(over) <= set(node.indices):
+            return whole
+        place = 0
+        for i in over:
+            place = place * self.size(i) + env[i] - 1
+        return f.pick(whole, axis=0, at=place)
 
     def _last(self, index: str) -> Node:
         r = self.base.range_of(index)
@@ -164,8 +182,9 @@ class _Unroller:
         """The conditions under which the positions of env are not padding."""
         return [f.less_equal(float(env[i]), self._last(i)) for i in indices if self.base.range_of(i) in self.ragged]
 
-    def _reduced(self, node: Node, env: dict[str, int], values: list[Node], envs: list[dict[str, int]]) -> Node:
-        """A row over named indices, as the same row over a new leading feature axis."""
+    def _whole(self, node: Node, env: dict[str, int], values: list[Node], envs: list[dict[str, int]]) -> Node:
+        """A row over named indices, as the same row over a new leading feature axis; which it keeps if it reduces none.
+        """
         over, attrs = self._over(node), dict(node.attrs)
         batch = tuple(i for i in attrs["over"] if i == BATCH)
         ragged = [i for i in ([*over, *(env if batch else ())]) if self.base.range_of(i) in self.ragged]
@@ -187,11 +206,8 @@ class _Unroller:
         if batch:  # a softmax over the batch too
             total = f.logsumexp(stack, over=batch, axis=0)
             whole = stack - f.expand(total, axis=0, size=len(values))
-            whole = f.exp(whole) if node.op == "softmax" else whole
-        else:
-            whole = make(TABLE[node.op], (stack,), {**attrs, "over": None, "axis": 0})
-        place = next(k for k, e in enumerate(envs) if all(e[i] == env[i] for i in over))
-        return f.pick(whole, axis=0, at=place)
+            return f.exp(whole) if node.op == "softmax" else whole
+        return make(TABLE[node.op], (stack,), {**attrs, "over": None, "axis": 0})
 
     # -- references --------------------------------------------------------------------------------
 
@@ -236,6 +252,11 @@ class _Unroller:
 
     def _value(self, name: str, where: Positions) -> Node:
         """A named quantity at positions: inside, at a boundary, or zero; padding is zero."""
+        if (name, where) not in self.values:
+            self.values[name, where] = self._found_value(name, where)
+        return self.values[name, where]
+
+    def _found_value(self, name: str, where: Positions) -> Node:
         q = self.base.quantities[name]
         inside = all(1 <= p <= self.size(i) for p, i in zip(where, q.slots, strict=True))
         value = self._ref(name, where) if inside else self._zero(q)
@@ -245,9 +266,8 @@ class _Unroller:
         if inside:
             for p, i in ragged:
                 value = f.where(f.less_equal(float(p), self._last(i)), value, 0.0)
-        for eq in self.boundaries:
-            if eq.name == name:
-                value = self._at_boundary(eq, q, where, value)
+        for eq in self.boundaries.get(name, ()):
+            value = self._at_boundary(eq, q, where, value)
         return value
 
     def _at_boundary(self, eq: Equation, q: Quantity, where: Positions, value: Node) -> Node:

@@ -45,7 +45,8 @@ class Plan:
             equations = [eq for eq in equations if not _is_initial(self.system, eq, config.carried)]
         self.compiled = (backend.compiles()
                          and sum(1 for _ in walk(eq.rhs for eq in equations)) < LONGEST)
-        equations = lowered(self.system, equations, config.coded, config.training, self.compiled)
+        anew = self.compiled and not backend.matrices
+        equations = lowered(self.system, equations, config.coded, config.training, self.compiled, anew)
         found = merged(self.system, config, equations, schedule(equations), weights,
                        always=self.compiled or backend.name != "numpy")
         equations, self.schedule = found.equations, schedule(found.equations)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..data.buckets import Bucketed
 from ..data.rows import examples, is_ragged
 from ..data.sequences import are_sequences
 from ..errors import BadType, BadValue
+from ..plans.feeds import check_names
 from ..system import System
 
 Batch = dict[str, Any]
@@ -22,9 +24,9 @@ class Batches:
     """Batches of `size` examples from a dict of arrays, in a new order every epoch."""
 
     def __init__(self, data: Mapping[str, Any], size: int, shuffle: bool, seed: int):
-        self.data, self.shuffle, self.seed = dict(data), shuffle, seed
-        self.size = whole("batch_size", size, at_least=1)
+        self.size, self.shuffle, self.seed = size, shuffle, seed
         self.examples = examples(data)
+        self.data = {name: _as_array(name, value) for name, value in data.items()}  # a list is gone through only once
 
     def count(self) -> int:
         """How many batches an epoch has."""
@@ -39,7 +41,7 @@ class Batches:
             rows = np.sort(order[start : start + self.size])  # within a batch the order does not count
             whole = rows[-1] - rows[0] + 1 == len(rows)  # then no copy is needed
             chosen = slice(rows[0], rows[-1] + 1) if whole else rows
-            yield {name: _rows(name, value, chosen) for name, value in self.data.items()}
+            yield {name: _rows(value, chosen) for name, value in self.data.items()}
 
 
 class Stream:
@@ -48,50 +50,65 @@ class Stream:
     One with a method `epoch(number)` is asked for the batches of each epoch, so it may shuffle and yet be resumed.
     """
 
-    def __init__(self, batches: Iterable[Batch]):
+    def __init__(self, batches: Iterable[Batch], names: Sequence[str]):
         self.batches = batches
-        self._started = False
+        self._names, self._started = names, False
 
     def count(self) -> int | None:
         """How many batches an epoch has, where that is known."""
-        return len(self.batches) if isinstance(self.batches, Sized) else None
+        count = operator.length_hint(self.batches, -1)  # PyTorch's loader has a len() that may raise TypeError
+        return None if count < 0 else count
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one epoch, in the order in which they come."""
         if hasattr(self.batches, "epoch"):
-            yield from _dicts(self.batches.epoch(number))
+            yield from _dicts(self.batches.epoch(number), self._names)
             return
         if self._started and iter(self.batches) is self.batches:
             raise BadValue("these batches can be gone through only once; give a list, or an object whose iter() begins "
                            "anew, for more than one epoch")
         self._started = True
-        yield from _dicts(self.batches)
+        yield from _dicts(self.batches, self._names)
 
 
-def _dicts(batches: Iterable[Any]) -> Iterator[Batch]:
+def _dicts(batches: Iterable[Any], names: Sequence[str]) -> Iterator[Batch]:
     for batch in batches:
         if not isinstance(batch, Mapping):
-            raise BadType(f"a batch is a dict of arrays by input name, not {type(batch).__name__}")
+            raise BadType(f"a batch is a dict of arrays by input name, {_example(names)}, not "
+                          f"{type(batch).__name__}")
         yield dict(batch)
+
+
+def _example(names: Sequence[str]) -> str:
+    """A dict of arrays as it would be written."""
+    return f"{{{', '.join(f'{name!r}: ...' for name in names)}}}"
 
 
 def as_batches(data: Any, size: int, shuffle: bool, seed: int, system: System) -> Batches | Stream:
     """A dict of arrays, or of lists of sequences of different lengths, or an iterable of dicts, as batches."""
+    size, names = whole("batch_size", size, at_least=1), system.of_role("input")
+    if isinstance(data, Mapping):
+        check_names(system, {name: value for name, value in data.items() if name != "lengths"})
     if isinstance(data, Mapping) and any(is_ragged(value) for value in data.values()):
         over = {name: system.quantities[name].slots for name, value in data.items()
                 if name in system.quantities and are_sequences(value)}
-        return Stream(Bucketed(data, size, over=over, seed=seed if shuffle else None))
+        return Stream(Bucketed(data, size, over=over, seed=seed if shuffle else None), names)
     if isinstance(data, Mapping):
         return Batches(data, size, shuffle, seed)
-    if isinstance(data, (str, bytes)) or not isinstance(data, Iterable):
-        raise BadType(f"data is a dict of arrays, or an iterable of such dicts, not {type(data).__name__}")
-    return Stream(data)
+    if isinstance(data, (str, bytes)) or hasattr(data, "shape") or not isinstance(data, Iterable):
+        raise BadType(f"data is a dict of arrays by input name, {_example(names)}, or an iterable of such dicts, not "
+                      f"{type(data).__name__}")
+    return Stream(data, names)
 
 
-def _rows(name: str, value: Any, rows: Any) -> Any:
+def _as_array(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: entering(f"{name} of {k}", v)[rows] for k, v in value.items()}
-    return entering(name, value)[rows]
+        return {k: entering(f"{name} of {k}", v) for k, v in value.items()}
+    return entering(name, value)
+
+
+def _rows(value: Any, rows: Any) -> Any:
+    return {k: v[rows] for k, v in value.items()} if isinstance(value, Mapping) else value[rows]
 
 
 def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import backends
-from ..arguments import named, real, whole
+from ..arguments import flag, real, whole
 from ..backends.places import on_device
-from ..errors import BadFile, BadName, BadType, BadValue, Error, near
+from ..errors import BadFile, BadType, BadValue, Error
 from ..files import described, load_checkpoint, save_checkpoint, writable
-from ..node import refs
-from ..passes.demand import check_carried
-from ..passes.schedule import needed
 from ..passes.stages import check_cut
-from ..plans.carried import along
 from ..plans.feeds import apart, check_memory, on_host, prepared
+from .asked import check_carries, check_order, clipping, trained
 from .batches import Batch, Batches, Stream, as_batches, segments
-from .clipping import ClipNorm
 from .counts import counted, positions
+from .evaluate import mean_over
 from .feeding import Feeding
-from .history import History, Log, Table, rows_of
+from .history import History, Log, Rows
 from .interrupts import Interrupts
 from .optim import Adam, Optimizer
 from .rates import rate_at, schedule
@@ -52,32 +50,34 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     data: a dict of arrays (and "lengths"), cut into batches of `batch_size`, in an order drawn anew for each epoch but
     for shuffle=False; or of lists of sequences, sorted into buckets by length and padded; or an iterable of such dicts.
     valid: data whose loss is taken after each epoch. of: the scalar to minimise. wrt: the weights to train, all by
-    default. optimizer: Adam(1e-3) by default; its rate is a number or a function of the number of updates done.
+    default. optimizer: Adam(1e-3) by default; its rate is a number or a function of the number of updates done. Each
+    call begins its state and its schedule anew, so many epochs are one call, with on_epoch for what is done in between.
     clip: a number (global norm), ClipNorm or ClipValue. epochs: how often to go through the data. patience: stop after
     so many epochs without a better loss (of `valid` where there is one), and put the best weights back. seed: of the
     order of the data, dropout and draws. progress: show a bar. on_epoch: called with the row of each epoch.
 
-    carry_state: each batch goes on from the state that the one before it left (no gradient passes). truncate: cut
-    batches into segments of so many steps with the state carried between them (truncated BPTT). memory: "sqrt" for long
+    carry_state: each batch goes on from the state that the one before it left (no gradient passes); of a dict with
+    more than one batch only with shuffle=False, which says that its examples are in that order. truncate: cut batches
+    into segments of so many steps with the state carried between them (truncated BPTT). memory: "sqrt" for long
     sequences: only the states between segments of about sqrt(T) steps are kept, and each segment is computed again on
-    the way back; the same gradients in memory in proportion to sqrt(T), for one more pass forward. It takes models that
-    read no future. scheduled_sampling: the share of declared data, such as w[t] = categorical(p[t]), that is fed back
-    as drawn by the model rather than as given: a number, or a function of the number of updates done (Bengio et al.
-    2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks", section 2.4); the loss is of the
-    given data always.
+    the way back; the same gradients in memory in proportion to sqrt(T), for one more pass forward. It takes models
+    that read no future. scheduled_sampling: the share of declared data, such as w[t] = categorical(p[t]), that is fed
+    back as drawn by the model rather than as given: a number, or a function of the number of updates done (Bengio et
+    al. 2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks", section 2.4); the loss is of
+    the given data always.
 
     log: a CSV file, one row per update. checkpoint: a safetensors file, written beside and renamed, every `save_every`
     seconds and after each epoch, and with meta=, texts of your own; resume: go on from it exactly. Ctrl-C stops between
     two updates and leaves a checkpoint.
-    Raises `Error` for data that do not fit the model, and where the loss is no longer finite.
+    Raises `Error` for data that do not fit the model, and where the loss or its gradient is no longer finite; the
+    weights, also those in the checkpoint, are then those before that update.
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
         raise BadType(f"optimizer is one of SGD, RMSProp, Adam, AdamW, not {optimizer!r}")
     epochs = whole("epochs", epochs, at_least=0)
-    for name, flag in (("shuffle", shuffle), ("carry_state", carry_state), ("resume", resume), ("progress", progress)):
-        if not isinstance(flag, bool):
-            raise BadType(f"{name} is True or False, not {flag!r}")
+    for name, value in (("shuffle", shuffle), ("carry_state", carry_state), ("resume", resume), ("progress", progress)):
+        flag(name, value)
     if patience is not None:
         patience = whole("patience", patience, at_least=1)
     if on_epoch is not None and not callable(on_epoch):
@@ -85,16 +85,30 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     seed = whole("seed", seed, at_least=0)
     trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed,
                        memory, scheduled_sampling)
-    trainer.batches = as_batches(data, batch_size, shuffle, seed, model.system)
-    trainer.valid = None if valid is None else as_batches(valid, batch_size, False, seed, model.system)
-    trainer.files = _Files(model, checkpoint, save_every, log, meta)
     trainer.carry_over = carry_state
-    trainer.look_at_valid()
+    trainer.batches = as_batches(data, batch_size, shuffle, seed, trainer.seen.system)
+    check_order(data, trainer.batches, carry_state, shuffle)
+    if valid is not None:
+        with _named("the validation data"):
+            trainer.valid = as_batches(valid, batch_size, False, seed, trainer.seen.system)
+            check_order(valid, trainer.valid, carry_state, shuffle)
+            trainer.look_at_valid()
+    trainer.files = _Files(model, checkpoint, save_every, log, meta)
     trainer.look_ahead()
     if resume:
         trainer.resume()
     with trainer.interrupts.awaited():
         return trainer.train(epochs, patience, progress, on_epoch)
+
+
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Errors raised inside say what they are about."""
+    try:
+        yield
+    except Error as error:
+        error.args = (f"{what}: {error.args[0]}", *error.args[1:])
+        raise
 
 
 class _Files:
@@ -113,24 +127,21 @@ class _Files:
 
 class _Trainer:
     batches: Batches | Stream
-    valid: Batches | Stream | None
+    valid: Batches | Stream | None = None
     files: _Files
     carry_over: bool
 
     def __init__(self, model: Model, optimizer: Optimizer, of: str, wrt: Iterable[str] | None, clip: Any, carries: bool,
                  truncate: int | None, seed: int, memory: str | None = None, scheduled_sampling: Any = None):
         self.model, self.optimizer, self.of, self.seed = model, optimizer, of, seed
-        self.clip = ClipNorm(clip) if isinstance(clip, (int, float)) and not isinstance(clip, bool) else clip
-        if self.clip is not None and (isinstance(self.clip, type) or not callable(self.clip)):
-            raise BadType(f"clip is a number, ClipNorm or ClipValue, not {clip!r}")
-        self.names = model.weights.in_order(_trained(model, wrt))
+        self.names = model.weights.in_order(trained(model, wrt))
         self.seen = model.observing()
         self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
         base = self.seen if self.feeding is None else self.feeding.model
         self.derived, self.alone = base.grad(of, self.names), base._plans.alone
         self.carries, self.truncate = carries, truncate
         if carries:
-            _check_carries(self.seen, of)
+            check_carries(self.seen, of)
         self.memory = memory
         check_memory(memory)
         if memory is not None:
@@ -138,16 +149,18 @@ class _Trainer:
         self.weights = {name: model.weights.arrays[name] for name in self.names}
         optimizer.start(self.weights, backends.current().xp)
         adjoints = {name: self.derived.adjoints[name] for name in self.names}
-        self.updates = backends.current().updates(Training(of, adjoints, self.weights, self.clip, optimizer))
+        self.want = (of, *adjoints.values())
+        self.updates = backends.current().updates(Training(of, adjoints, self.weights, clipping(clip), optimizer))
         # Updates whose numbers nobody has looked at yet: where each was, the state before, its positions and its row.
         self.waiting: list[tuple[tuple[int, int], Any, int, dict[str, float]]] = []
+        self.latest: tuple[Batch, dict[str, Any]] = {}, {}  # what the latest update was made of
         self.counted = counted(self.seen.system, of)
         self.checked = False  # are the targets of all batches known to be classes?
         # Epochs finished, batches of this one done, segments of the next batch done, updates.
         self.epoch, self.done, self.part, self.step = 0, 0, 0, 0
         self.state: dict[str, Any] | None = None
         self.totals = [0.0, 0]
-        self.history, self.tables = History(), {"rows": Table(), "steps": Table()}
+        self.history = History()
         self.interrupts = Interrupts()
         self.best: tuple[float, int, dict[str, Any]] | None = None
         self.last: dict[str, Any] = {}  # the weights to go on from, where the best have been put back
@@ -158,14 +171,10 @@ class _Trainer:
         """Tell validation data that do not fit now, and not after the first epoch."""
         if not isinstance(self.valid, Batches):
             return  # looking at a stream may use it up
-        try:
-            for batch in itertools.islice(self.valid.epoch(0), 1):
-                inputs, lengths = apart(self.seen.system, batch, None)
-                assert inputs is not None
-                prepared(self.seen.system, (self.of,), inputs, lengths=lengths)
-        except Error as error:
-            error.args = (f"the validation data: {error.args[0]}", *error.args[1:])
-            raise
+        for batch in itertools.islice(self.valid.epoch(0), 1):
+            inputs, lengths = apart(self.seen.system, batch, None)
+            assert inputs is not None
+            prepared(self.seen.system, (self.of,), inputs, lengths=lengths)
 
     def look_ahead(self) -> None:
         """Check the classes of data that lie on a GPU as a whole, so that no batch has to be waited for."""
@@ -184,8 +193,10 @@ class _Trainer:
               on_epoch: Callable[[dict[str, float]], None] | None) -> History:
         try:
             while self.epoch < epochs and not self._stalled(patience):
-                self._epoch(epochs, progress)
-                row = self._close_epoch()
+                with self._bar(epochs, progress) as bar:
+                    self._epoch(bar)
+                    row = self._close_epoch()
+                    _show(bar, {name: row[name] for name in ("loss", "valid_loss")[: 1 + (self.valid is not None)]})
                 if on_epoch is not None:
                     on_epoch(row)
         finally:
@@ -202,19 +213,21 @@ class _Trainer:
         to_host = backends.current().to_host
         return {name: np.array(to_host(value)) for name, value in self.weights.items()}
 
-    def _epoch(self, epochs: int, progress: bool) -> None:
+    def _bar(self, epochs: int, progress: bool) -> Any:
+        return tqdm(total=self.batches.count(), initial=self.done, desc=f"epoch {self.epoch + 1}/{epochs}",
+                    unit="batch", disable=not progress, dynamic_ncols=True)
+
+    def _epoch(self, bar: Any) -> None:
         skip = self.done
-        with tqdm(total=self.batches.count(), initial=skip, desc=f"epoch {self.epoch + 1}/{epochs}", unit="batch",
-                  disable=not progress, dynamic_ncols=True) as bar:
-            for number, batch in enumerate(self.batches.epoch(self.epoch)):
-                if number < skip:
-                    continue
-                self._batch(batch)
-                bar.update()
-                if progress and time.monotonic() - self.shown > SHOWN_EVERY:
-                    self._settle()
-                    self.shown = time.monotonic()
-                    bar.set_postfix(loss=f"{self.history.steps[-1]['loss']:.4f}", refresh=False)
+        for number, batch in enumerate(self.batches.epoch(self.epoch)):
+            if number < skip:
+                continue
+            self._batch(batch)
+            bar.update()
+            if not bar.disable and time.monotonic() - self.shown > SHOWN_EVERY:
+                self._settle()
+                self.shown = time.monotonic()
+                _show(bar, {"loss": self.totals[0] / self.totals[1]})
         self._settle()
         if self.totals[1] == 0:
             raise BadValue("there are no batches to train on")
@@ -246,26 +259,39 @@ class _Trainer:
     def _settle(self) -> None:
         """Look at the numbers of the updates since the last time: this is where the host waits for a GPU.
 
-        Where a loss was not finite, nothing was changed from that update on.
+        Where a loss or a gradient was not finite, nothing was changed from that update on.
         """
         with self.interrupts:
             waiting, self.waiting = self.waiting, []
-            for (loss, norm), (place, state, count, row) in zip(self.updates.seen(), waiting, strict=False):
-                if not math.isfinite(loss):
+            for (loss, norm, done), (place, state, count, row) in zip(self.updates.seen(), waiting, strict=False):
+                if not done:
                     (self.done, self.part), self.step, self.state = place, int(row["step"]) - 1, state
-                    raise BadValue(f"the loss is {loss} at update {row['step']}; lower the learning rate, clip the "
-                                   "gradients, or look for the first NaN with run(..., check=True)")
+                    what = "gradient is not finite" if math.isfinite(loss) else f"loss is {loss}"
+                    raise BadValue(f"the {what} at update {row['step']}; lower the learning rate, clip the gradients, "
+                                   f"or mend the data: {self._first_nan()}")
                 self.totals[0] += loss * count
                 self.totals[1] += count
                 self.history.steps.append({**row, "loss": loss, "gradient_norm": norm})
 
+    def _first_nan(self) -> str:
+        """Where the first NaN is in the update that could not be done, if its data are still there."""
+        data, options = self.latest
+        if options["step"] == self.step and self.memory is None:
+            try:
+                with self.alone:
+                    self.derived._computed(self.want, data, **options, check=True)
+            except Error as error:
+                return f"in its batch {error}"
+        return "run(..., check=True) tells where the first NaN is"
+
     def _update(self, data: Batch, lengths: Any) -> None:
-        derived, adjoints = self.derived, self.derived.adjoints
-        want = (self.of, *(adjoints[name] for name in self.names))
+        derived = self.derived
         if self.feeding is not None:
             data = self.feeding.mixed(data, self.step)
-        config, feed = prepared(derived.system, want, data, lengths=lengths, state=self.state, training=True,
-                                seed=self.seed, step=self.step, memory=self.memory, classes=not self.checked)
+        options = {"lengths": lengths, "state": self.state, "training": True, "seed": self.seed, "step": self.step}
+        self.latest = data, options
+        config, feed = prepared(derived.system, self.want, data, **options, memory=self.memory,
+                                classes=not self.checked)
         with self.alone:
             plan = derived._plans.get(derived.system, config, self.model.weights)
             self.updates(plan, feed)
@@ -279,9 +305,9 @@ class _Trainer:
 
     def _close_epoch(self) -> dict[str, float]:
         loss = self.totals[0] / self.totals[1]
-        valid = math.nan if self.valid is None else self.evaluate(self.valid)
+        valid = math.nan if self.valid is None else self._validated(self.valid)
         with self.interrupts:
-            self.history.steps[-1]["valid_loss"] = valid
+            self.history.steps.amend("valid_loss", valid)
             row = {**self.history.steps[-1], "loss": loss}
             self.history.rows.append(row)
             self.epoch, self.done, self.totals, self.state = self.epoch + 1, 0, [0.0, 0], None
@@ -291,22 +317,12 @@ class _Trainer:
         self._save()
         return row
 
+    def _validated(self, batches: Batches | Stream) -> float:
+        with _named("the validation data"):
+            return mean_over(self.seen, self.of, batches, carry=self.carry_over, memory=self.memory)
+
     def _stalled(self, patience: int | None) -> bool:
         return patience is not None and self.best is not None and self.epoch - self.best[1] >= patience
-
-    def evaluate(self, batches: Batches | Stream) -> float:
-        """The mean loss over batches, each counting as much as the loss's own mean counts in it, dropout off."""
-        total, count, state = 0.0, 0, None
-        for batch in batches.epoch(0):
-            lengths = batch.get("lengths")
-            data = {k: v for k, v in batch.items() if k != "lengths"}
-            out, _ = self.seen._ran(data, (self.of,), state=state, lengths=lengths, memory=self.memory)
-            state = out.state if self.carry_over else None
-            weight = positions(self.seen.system, self.counted, data, lengths)
-            total, count = total + float(out[self.of]) * weight, count + weight
-        if not count:
-            raise BadValue("there are no validation batches")
-        return total / count
 
     # -- checkpoints -------------------------------------------------------------------------------
 
@@ -330,7 +346,7 @@ class _Trainer:
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
                     "seconds": self.before + time.monotonic() - self.started}
         # As arrays: the text about a file is limited, and written anew each time.
-        arrays |= {f"history.{k}": table.of(getattr(self.history, k)) for k, table in self.tables.items()}
+        arrays |= {"history.rows": self.history.rows.table(), "history.steps": self.history.steps.table()}
         save_checkpoint(self.files.checkpoint, arrays, {**self.files.about, "fit": json.dumps(progress)})
 
     def resume(self) -> None:
@@ -366,32 +382,13 @@ class _Trainer:
             self.derived._plans.threads = progress.get("threads")
             backends.current().choices().update(progress.get("choices", {}))
         if "steps" in progress:  # older files
-            self.history = History(progress["rows"], rows_of(progress["steps"]))
+            self.history = History(Rows(progress["rows"]), Rows.of_table(progress["steps"]))
         else:
-            self.history = History(*(rows_of(arrays[f"history.{k}"].tolist()) for k in self.tables))
+            self.history = History(*(Rows.of_table(arrays[f"history.{name}"]) for name in ("rows", "steps")))
         if progress["best"] is not None:
             self.best = (*progress["best"], part("best."))
 
 
-def _trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
-    """The weights to train. Raises where a name is none, or there are none."""
-    names = list(named("wrt", model.weights if wrt is None else wrt))
-    for name in names:
-        if name not in model.weights.shapes:
-            raise BadName(f"wrt names {name!r}{near(name, model.weights.shapes)}, which is no weight of the model; its "
-                          f"weights are {', '.join(model.weights.shapes) or 'none'}")
-    if not names:
-        raise BadValue("there is no weight to train")
-    return names
-
-
-def _check_carries(model: Model, of: str) -> None:
-    """A state can be carried on only where nothing reads the future, or positions counted from the beginning."""
-    system = model.system
-    carried = along(system, (of,))
-    check_carried(system, (of,), carried)
-    for eq in needed(system, [of]):
-        for node in refs([eq.rhs]):
-            if any(s.anchor == "free" and s.offset > 0 and system.range_of(s.index) in carried
-                   for s in node.attr("slots")):
-                raise BadValue(f"{eq.left} reads the future, so no state can be carried on\n{eq.show(node)}")
+def _show(bar: Any, numbers: Mapping[str, float]) -> None:
+    """The mean loss of the epoch so far, and in the end that of validation."""
+    bar.set_postfix({name: f"{value:.4g}" for name, value in numbers.items()}, refresh=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -20,22 +21,79 @@ COUNTS = ("step", "epoch")
 Row = dict[str, float]
 
 
+class Rows(Sequence[Row]):
+    """Rows by number, each a dict when it is asked for, kept as 56 bytes: training may last for millions of updates."""
+
+    def __init__(self, rows: Iterable[Mapping[str, float]] = ()):
+        self._numbers = array("d")
+        for row in rows:
+            self.append(row)
+
+    @classmethod
+    def of_table(cls, table: Any) -> Rows:
+        """The rows of an array as `table` gives it."""
+        found = cls()
+        found._numbers.frombytes(np.asarray(table, "float64").tobytes())
+        return found
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """One more row; what it does not say is NaN."""
+        self._numbers.extend(row.get(name, math.nan) for name in COLUMNS)
+
+    def amend(self, name: str, value: float) -> None:
+        """A number of the last row that has become known."""
+        self._numbers[COLUMNS.index(name) - len(COLUMNS)] = value
+
+    def table(self) -> np.ndarray:
+        """All rows as one array (rows, columns)."""
+        return np.array(self._numbers).reshape(-1, len(COLUMNS))
+
+    def column(self, name: str) -> list[float]:
+        """One number of every row."""
+        return self._numbers[COLUMNS.index(name) :: len(COLUMNS)].tolist()
+
+    def __len__(self) -> int:
+        return len(self._numbers) // len(COLUMNS)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[k] for k in range(len(self))[at]]
+        start = range(len(self))[at] * len(COLUMNS)
+        return {name: int(v) if name in COUNTS and v == v else v
+                for name, v in zip(COLUMNS, self._numbers[start : start + len(COLUMNS)], strict=True)}
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rows of {', '.join(COLUMNS)}>"
+
+
 @dataclass
 class History:
-    """What `fit` saw: one row per epoch, and one per update in `steps`, with the columns of the CSV log."""
+    """What `fit` saw: one row per epoch, and one per update in `steps`, dicts with the columns of the CSV log."""
 
-    rows: list[Row] = field(default_factory=list)
-    steps: list[Row] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
+    steps: Rows = field(default_factory=Rows)
 
     @property
     def loss(self) -> list[float]:
         """The mean training loss of each epoch."""
-        return [row["loss"] for row in self.rows]
+        return self.rows.column("loss")
 
     @property
     def valid_loss(self) -> list[float]:
         """The validation loss after each epoch."""
-        return [row["valid_loss"] for row in self.rows]
+        return self.rows.column("valid_loss")
+
+    def __repr__(self) -> str:
+        """Short, also of long training: what a prompt or a notebook shows of the last line."""
+        counts = {"epoch": len(self.rows), "update": len(self.steps)}
+        found = [f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items()]
+        for name in ("loss", "valid_loss"):
+            values = self.rows.column(name)
+            known = [value for value in values if not math.isnan(value)]
+            if known:
+                found.append(f"{name} {values[0]:.4g} to {values[-1]:.4g}, least {min(known):.4g} in epoch "
+                             f"{self.rows[values.index(min(known))]['epoch']}")
+        return f"<History: {'; '.join(found)}>"
 
     def write(self, path: Path) -> None:
         """A CSV file with a row for each update; nothing stands where a number is not known."""
@@ -73,24 +131,3 @@ class Log:
             self._last = file.tell() if number == len(steps) - 1 else self._last
             writer.writerow({k: "" if v != v else v for k, v in steps[number].items()})
         self._rows, self._size = len(steps), file.tell()
-
-
-class Table:
-    """Rows as one array (rows, columns), for a checkpoint; only what is new is gone through."""
-
-    def __init__(self) -> None:
-        self._numbers = array("d")
-
-    def of(self, rows: Sequence[Row]) -> np.ndarray:
-        """The array of rows that have been added to since the last time, and of which only the last may differ."""
-        known = max(len(self._numbers) // len(COLUMNS) - 1, 0)
-        del self._numbers[known * len(COLUMNS) :]
-        for row in rows[known:]:
-            self._numbers.extend(row[name] for name in COLUMNS)
-        return np.array(self._numbers).reshape(-1, len(COLUMNS))
-
-
-def rows_of(table: Iterable[Sequence[Any]]) -> list[Row]:
-    """The rows of an array as `Table` makes it."""
-    return [{name: int(v) if name in COUNTS else float(v) for name, v in zip(COLUMNS, row, strict=True)}
-            for row in table]

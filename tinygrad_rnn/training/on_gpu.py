@@ -1,8 +1,8 @@
 """Updates on the GPU: plan, norm, clipping and optimiser as one graph; the host waits for none of them.
 
 Numbers that change from update to update (the rate, the corrections of Adam) lie in device memory, written by a launch
-of their own before the graph. An update whose loss is not finite does nothing, nor does any after it, so that the
-weights are still those before it when the host gets to see the loss.
+of their own before the graph. An update whose loss or gradient is not finite does nothing, nor does any after it, so
+that the weights are still those before it when the host gets to see the loss.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..cuda.launch import Launch
 from ..cuda.program import LARGEST, Program
 from ..plans.plan import Plan
 from .clipping import ClipNorm, ClipValue
-from .updates import Training
+from .updates import Numbers, Training
 
 MOST = 16  # numbers of a rule
 SEEN = 128  # updates between two looks at the numbers
@@ -46,8 +46,8 @@ class OnDevice:
         self._dtype = next(iter(training.weights.values())).dtype
         self._numbers = self.xp.zeros(MOST, self._dtype)
         self._fine = self.xp.ones((), bool)
-        self._last = self.xp.zeros(2, self._dtype)
-        self._seen = self.xp.zeros((SEEN, 2), self._dtype)
+        self._last = self.xp.zeros(3, self._dtype)  # the loss, the gradient's norm, and the largest size in it
+        self._seen = self.xp.zeros((SEEN, 3), self._dtype)
         self._count = 0
         setter = _setter(self._dtype.name)
         self._set = device.functions([setter])[setter.name]
@@ -78,13 +78,20 @@ class OnDevice:
         self._count += 1
         self.training.optimizer.step += 1
 
-    def seen(self) -> list[tuple[float, float]]:
-        """The loss and the norm of the gradient of every update since the last time; here the host waits."""
-        found = [(float(loss), float(norm)) for loss, norm in self.xp.asnumpy(self._seen[: self._count])]
+    def seen(self) -> list[Numbers]:
+        """The numbers of every update since the last time; here the host waits."""
+        rows, done, found = self.xp.asnumpy(self._seen[: self._count]).tolist(), True, []
         self._count = 0
-        done = next((k for k, (loss, _) in enumerate(found) if not math.isfinite(loss)), len(found))
-        self.training.optimizer.step -= len(found) - done  # the rest did nothing
+        for loss, norm, top in rows:
+            done = done and math.isfinite(loss) and (top < math.inf or (top == math.inf and self._cut_off))
+            found.append(Numbers(loss, norm, done))
+        self.training.optimizer.step -= sum(not numbers.done for numbers in found)
         return found
+
+    @property
+    def _cut_off(self) -> bool:
+        """Is what is infinite in a gradient clipped to a number?"""
+        return isinstance(self.training.clip, ClipValue)
 
     def _step(self, plan: Plan) -> None:
         graph = self._graphs.get(plan)
@@ -132,10 +139,12 @@ class OnDevice:
         norms("sqrt", squares[0], norm)
         norms("multiply", norm, tops[0], norm)
         norms("copyto", self._last[0, ...], loss.reshape(()))
+        norms("copyto", self._last[2, ...], tops[0])
         size, finite = norms.temp((), loss.dtype), norms.temp((), bool)
         norms("absolute", loss.reshape(()), size)
-        norms("less", size, float("inf"), finite)
-        norms("logical_and", self._fine, finite, self._fine)
+        for compared, number in (("less", size), ("less_equal" if self._cut_off else "less", tops[0])):
+            norms(compared, number, float("inf"), finite)
+            norms("logical_and", self._fine, finite, self._fine)
         update = _Calls(xp)
         for piece in pieces:
             self._clipped(update, piece[1], norm)

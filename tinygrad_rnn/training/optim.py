@@ -8,14 +8,14 @@ of machine code where there is a compiler; the bits are the same either way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 
-from .. import jit
-from ..arguments import real
+from .. import backends, jit
+from ..arguments import flag, real
 from ..backends.flat import cut, flat
 from ..errors import BadType, BadValue
 from ..fusion.trace import Rule, Trace, traced
@@ -49,12 +49,15 @@ class Optimizer:
         """The arrays kept for each weight."""
         return ()
 
-    def start(self, weights: Arrays, xp: Any = numpy) -> dict[str, Any]:
+    def start(self, weights: Arrays, xp: Any = None) -> dict[str, Any]:
         """Make the state for these weights, zeros of their shapes, and return it as `state()` does.
 
-        weights: {name: floating array}; xp: the array module they belong to (numpy or cupy).
+        weights: {name: floating array}, or `model.weights`; xp: the array module they belong to (numpy or cupy).
         Raises BadType where a weight is not a floating array.
         """
+        weights = _written(weights, weights)
+        if xp is None:
+            xp = numpy if all(isinstance(w, numpy.ndarray) for w in weights.values()) else backends.current().xp
         for name, w in weights.items():
             if getattr(getattr(w, "dtype", None), "kind", "") != "f":
                 raise BadType(f"weight {name} is not a floating-point array and cannot be trained")
@@ -72,8 +75,14 @@ class Optimizer:
         """One step: change each weight in place; gradients are only read.
 
         weights, grads: {name: array} with the names and shapes given to `start`, which the first update
-        calls by itself where nobody did. Raises BadValue where names or shapes differ.
+        calls by itself where nobody did; or `model.weights`, of which those change that there are gradients of:
+
+            loss, grads = model.value_and_grad(data)
+            optimizer.update(model.weights, grads)
+
+        Raises BadValue where names or shapes differ.
         """
+        weights = _written(weights, grads)
         if self._slots is None:
             self.start(weights)
         rule = self._best_rule(rate_at(schedule(self.lr), self.step), self.step + 1)
@@ -157,6 +166,12 @@ class Optimizer:
         self.step = int(state["step"])
 
 
+def _written(weights: Arrays, names: Container[str]) -> Arrays:
+    """The arrays to write in: of a model's weights those of these names, where what is read is read-only."""
+    arrays = getattr(weights, "arrays", None)
+    return weights if arrays is None else {name: arrays[name] for name in arrays if name in names}
+
+
 def _views_of_one_buffer(weights: Arrays, xp: Any) -> dict[str, Any]:
     """Scratch for each weight. One buffer serves all of a dtype, since weights are updated one after another."""
     size: dict[Any, int] = {}
@@ -183,9 +198,7 @@ class SGD(Optimizer):
     def _check(self) -> None:
         self.momentum = real("momentum", self.momentum, at_least=0, below=1)
         self.weight_decay = real("weight_decay", self.weight_decay, at_least=0)
-        if not isinstance(self.nesterov, bool):
-            raise BadType(f"nesterov is True or False, not {self.nesterov!r}")
-        if self.nesterov and self.momentum == 0:
+        if flag("nesterov", self.nesterov) and self.momentum == 0:
             raise BadValue("nesterov=True needs a momentum above 0")
 
     def _slot_names(self) -> tuple[str, ...]:

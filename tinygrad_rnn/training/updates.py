@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config import Feed
 from .clipping import global_norm
 from .optim import Optimizer
+
+
+class Numbers(NamedTuple):
+    """Of one update: the loss, the norm of the gradient, and whether it was done; if not, the weights are as before."""
+
+    loss: float
+    norm: float
+    done: bool
 
 
 @dataclass(frozen=True)
@@ -34,20 +42,22 @@ class AtOnce:
 
     def __init__(self, training: Training):
         self.training = training
-        self._seen: list[tuple[float, float]] = []
+        self._seen: list[Numbers] = []
 
     def __call__(self, plan: Any, feed: Feed) -> None:
-        """One update; where the loss is not finite, the weights stay as they are."""
+        """One update; where the loss or the clipped gradient is not finite, the weights stay as they are."""
         training = self.training
         plan.run(feed)
-        loss, norm = float(plan.interior(training.of)), math.nan
+        loss, norm, done = float(plan.interior(training.of)), math.nan, False
         if math.isfinite(loss):
             grads = training.gradients(plan)
             norm = (training.clip or global_norm)(grads, plan.xp)
+            done = math.isfinite(norm) or all(bool(plan.xp.isfinite(g).all()) for g in grads.values())
+        if done:
             training.optimizer.update(training.weights, grads)
-        self._seen.append((loss, norm))
+        self._seen.append(Numbers(loss, norm, done))
 
-    def seen(self) -> list[tuple[float, float]]:
-        """The loss and the norm of the gradient of every update since the last time."""
+    def seen(self) -> list[Numbers]:
+        """The numbers of every update since the last time."""
         found, self._seen = self._seen, []
         return found

@@ -406,7 +406,7 @@ extern "C" __global__ void __launch_bounds__(512) pass_20f45bce8fd00a4e(
     p0[i0] = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(512) pass_48983c5382c3677c(
+extern "C" __global__ void __launch_bounds__(512) pass_14029083ab84bdbb(
     const long long n0,
     const long long n1,
     const long long n2,
@@ -420,32 +420,6 @@ extern "C" __global__ void __launch_bounds__(512) pass_48983c5382c3677c(
     const long long s2_1,
     float *__restrict__ p3,
     const long long s3_0,
-    const long long s3_1)
-{
-    unsigned flat = blockIdx.x * blockDim.x + threadIdx.x;
-    if (flat >= (unsigned)n0 * (unsigned)n1 * (unsigned)n2) return;
-    const unsigned i2 = flat % (unsigned)n2;
-    flat /= (unsigned)n2;
-    const unsigned i1 = flat % (unsigned)n1;
-    flat /= (unsigned)n1;
-    const unsigned i0 = flat;
-    const float v0 = p0[i0 * s0_0 + i1 * s0_1 + i2];
-    const float v1 = p1[i0 * s1_0 + i2];
-    const float v2 = v0 - v1;
-    const float v3 = expf(v2);
-    p2[i0 * s2_0 + i1 * s2_1 + i2] = v2;
-    p3[i0 * s3_0 + i1 * s3_1 + i2] = v3;
-}
-
-extern "C" __global__ void __launch_bounds__(512) pass_3f61abc73420dd7d(
-    const long long n0,
-    const long long n1,
-    const long long n2,
-    const float *__restrict__ p0,
-    const long long s0_0,
-    const long long s0_1,
-    float *__restrict__ p1,
-    const long long s1_0,
     double *partial)
 {
     extern __shared__ __align__(16) unsigned char shared[];
@@ -456,6 +430,7 @@ extern "C" __global__ void __launch_bounds__(512) pass_3f61abc73420dd7d(
     const unsigned i0 = sum;
     double total0 = 0.0;
     if (i2 < (unsigned)n2) {
+        const float same1 = blockIdx.y * blockDim.y + threadIdx.y < (unsigned)n1 ? p1[i0 * s1_0 + i2] : 0;
         for (unsigned r = blockIdx.y * blockDim.y + threadIdx.y; r < (unsigned)n1; r += 4u * (blockDim.y * gridDim.y)) {
             float next0[4];
             #pragma unroll
@@ -471,10 +446,16 @@ extern "C" __global__ void __launch_bounds__(512) pass_3f61abc73420dd7d(
             for (unsigned k = 0; k < 4u; k++) {
                 const unsigned at = r + k * (blockDim.y * gridDim.y);
                 if (at < (unsigned)n1) {
+                    unsigned rest = at;
+                    const unsigned i1 = rest;
                     const float v0 = next0[k];
-                    const double v1 = v0;
-                    const double v2 = total0 + v1;
-                    total0 = v2;
+                    const float v1 = same1;
+                    const float v2 = v0 - v1;
+                    const float v3 = expf(v2);
+                    p2[i0 * s2_0 + i1 * s2_1 + i2] = v2;
+                    const double v4 = v3;
+                    const double v5 = total0 + v4;
+                    total0 = v5;
                 }
             }
         }
@@ -483,16 +464,16 @@ extern "C" __global__ void __launch_bounds__(512) pass_3f61abc73420dd7d(
     __syncthreads();
     for (unsigned far = blockDim.y / 2; far > 0; far /= 2) {
         if (threadIdx.y < far) {
-            const double v3 = held[threadIdx.y * 32u + threadIdx.x + far * 32u];
-            const double v4 = held[threadIdx.y * 32u + threadIdx.x] + v3;
-            held[threadIdx.y * 32u + threadIdx.x] = v4;
+            const double v6 = held[threadIdx.y * 32u + threadIdx.x + far * 32u];
+            const double v7 = held[threadIdx.y * 32u + threadIdx.x] + v6;
+            held[threadIdx.y * 32u + threadIdx.x] = v7;
         }
         __syncthreads();
     }
     total0 = held[threadIdx.y * 32u + threadIdx.x];
     if (threadIdx.y == 0 && i2 < (unsigned)n2) {
         if (gridDim.y == 1) {
-            p1[i0 * s1_0 + i2] = total0;
+            p3[i0 * s3_0 + i2] = total0;
         }
         else {
             partial[(0u * gridDim.y + blockIdx.y) * (unsigned long long)(gridDim.x / beside * (unsigned)n2) + blockIdx.x / beside * (unsigned)n2 + i2] = total0;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy
 
@@ -57,7 +57,7 @@ class ndarray:
     size = property(lambda self: self._a.size)
     nbytes = property(lambda self: self._a.nbytes)
     itemsize = property(lambda self: self._a.itemsize)
-    T = property(lambda self: self._view(self._a.T))
+    T = property(lambda self: self if self.ndim < 2 else self._view(self._a.T))
     mT = property(lambda self: self._view(self._a.mT))
     real = property(lambda self: self._view(self._a.real))
     imag = property(lambda self: self._view(self._a.imag))
@@ -66,7 +66,7 @@ class ndarray:
 
     @property
     def _pointer(self) -> int:
-        return int(self._a.__array_interface__["data"][0])
+        return 0 if not self._mem.ptr else int(self._a.__array_interface__["data"][0])
 
     @property
     def data(self) -> _memory.MemoryPointer:
@@ -102,7 +102,7 @@ class ndarray:
 
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> numpy.ndarray:
         with _capture.using(_capture.current() if stream is None else stream):
-            _capture.refuse("a copy to the host waits for the device")
+            _capture.refuse_copy("D2H")
         if out is None:
             return numpy.array(self._a, order=order)
         if not isinstance(out, numpy.ndarray):
@@ -124,7 +124,7 @@ class ndarray:
         if not (self._a.flags.c_contiguous or self._a.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
         with _capture.using(_capture.current() if stream is None else stream):
-            _capture.refuse("a copy from memory that is not pinned")
+            _capture.refuse_copy("H2D")
         self._a[...] = arr
 
     def item(self, *args: Any) -> Any:
@@ -137,8 +137,7 @@ class ndarray:
         return self.get().tobytes(order)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a "
-                        "NumPy array explicitly.")
+        refused()
 
     def __int__(self) -> int: return int(self.get())
     def __float__(self) -> float: return float(self.get())
@@ -261,6 +260,12 @@ class ndarray:
 
 
 host = _delegate.host
+
+
+def refused() -> NoReturn:
+    """What CuPy says where an array would have to go to the host unasked."""
+    raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a "
+                    "NumPy array explicitly.")
 
 
 def fill(goal: numpy.ndarray, value: Any) -> None:

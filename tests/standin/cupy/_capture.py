@@ -123,6 +123,12 @@ def refuse(what: str) -> None:
         raise CUDARuntimeError(UNSUPPORTED[0], f"{UNSUPPORTED[1]} ({what})")
 
 
+def refuse_copy(way: str) -> None:
+    """Raise, as CuPy does before it asks CUDA, where the current stream captures: H2D or D2H would be awaited."""
+    if capturing() is not None:
+        raise RuntimeError(f"the current stream is capturing, so {way} transfers are disallowed")
+
+
 def refuse_anywhere(what: str) -> None:
     """Raise where any stream captures."""
     if captures():

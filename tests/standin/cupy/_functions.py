@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 
 from . import _capture, _delegate, _memory
-from ._array import from_interface, ndarray, retargeted
+from ._array import from_interface, ndarray, refused, retargeted
 from ._ufuncs import copyto, ufunc
 
 NAMES = Path(__file__).parent / "names.txt"  # what the real module has: kind, name and, of functions, parameters
@@ -114,8 +114,9 @@ def array(obj: Any, dtype: Any = None, copy: bool | None = True, order: str | No
     if isinstance(obj, (list, tuple)) and _any_device(obj):
         return _delegate.call(lambda *a: numpy.array(_nested(obj), dtype=dtype, ndmin=ndmin), (), {})
     found = numpy.array(obj, dtype=dtype, order=order or "K", ndmin=ndmin)
+    found = found.astype(found.dtype.newbyteorder("="), copy=False)  # the device knows no other order of bytes
     if found.ndim:
-        _capture.refuse("a copy from memory that is not pinned")
+        _capture.refuse_copy("H2D")
     _memory.pool().check(found.nbytes)
     return ndarray._of(found)
 
@@ -129,7 +130,9 @@ def _any_device(values: Any) -> bool:
 
 
 def _nested(values: Any) -> Any:
-    return [v._a if isinstance(v, ndarray) else _nested(v) if isinstance(v, (list, tuple)) else v for v in values]
+    """Arrays of the device in lists, as NumPy's. Raises where there is something else beside them, as CuPy does."""
+    return [_nested(v) if isinstance(v, (list, tuple)) else v._a if isinstance(v, ndarray) else refused()
+            for v in values]
 
 
 def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None,
@@ -222,7 +225,8 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> ndarray
         return x.view()
     kind, _ = x.__dlpack_device__()
     if kind != 2:
-        return array(numpy.from_dlpack(x))
+        raise TypeError("CPU arrays cannot be directly imported to CuPy. Use `cupy.array(numpy.from_dlpack(input))` "
+                        "instead.")
 
     class Shim:
         def __dlpack__(self, **_: Any) -> Any:

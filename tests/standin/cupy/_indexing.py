@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 
-from . import _delegate
+from . import _capture, _delegate
 
 
 def prepared(a: numpy.ndarray, at: Any) -> tuple[Callable[[], Any], str | None]:
@@ -53,6 +53,7 @@ def _item(s: Any) -> Any:
     if numpy.isscalar(s) and not isinstance(s, (bool, numpy.bool_)):
         return int(s)
     s = numpy.array(s)
+    _capture.refuse_copy("H2D")
     return s.astype("int32") if s.size == 0 and s.dtype.kind == "f" else s
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import bisect
 import ctypes
+import threading
 import weakref
 from typing import Any
 
 import numpy
 
 TOTAL = 8 << 30  # bytes of memory that the device has
+UNIT = 512  # bytes, of which the pool of pinned memory gives whole numbers
 
+_table = threading.RLock()  # held by who reads or changes what follows; a block may die at any time
 _live: dict[int, weakref.ref[BaseMemory]] = {}  # by address
 _addresses: list[int] = []  # in order
 _roots: dict[int, weakref.ref[BaseMemory]] = {}  # by id of the array that owns the memory
@@ -35,10 +38,16 @@ class BaseMemory:
 
     def __init__(self, root: numpy.ndarray, counted: bool = True):
         self.root = root
-        self.ptr, self.size = int(root.__array_interface__["data"][0]), int(root.nbytes)
+        self.size = int(root.nbytes)
+        self.ptr = int(root.__array_interface__["data"][0]) if self.size else 0
         self.counted = self.size if counted else 0
-        _pool.take(self.counted)
-        _roots[id(root)] = weakref.ref(self)
+        with _table:
+            _pool.take(self.counted)
+            _roots[id(root)] = weakref.ref(self)
+            if self.size:
+                self._enter()
+
+    def _enter(self) -> None:
         around = block_at(self.ptr)
         if around is not None and around.ptr <= self.ptr and self.ptr + self.size <= around.ptr + around.size:
             return  # a part of another block, which is the one that lives and dies
@@ -58,21 +67,22 @@ class BaseMemory:
         if self.root.ndim == 1 and self.root.dtype == numpy.uint8:
             return self.root
         flat = numpy.ravel(self.root, order="K")
-        if not numpy.shares_memory(flat, self.root):
+        if self.size and not numpy.shares_memory(flat, self.root):
             raise RuntimeError("the stand-in met a block that does not lie in one piece")
         return flat.view(numpy.uint8)
 
     def __del__(self) -> None:
         if not hasattr(self, "counted") or _pool is None:  # it was never made, or the interpreter ends
             return
-        _pool.give(self.counted)
-        mine = _live.get(self.ptr)
-        if mine is not None and mine() in (None, self):
-            del _live[self.ptr]
-            _addresses.pop(bisect.bisect_left(_addresses, self.ptr))
-        mine = _roots.get(id(self.root))
-        if mine is not None and mine() in (None, self):
-            del _roots[id(self.root)]
+        with _table:
+            _pool.give(self.counted)
+            mine = _live.get(self.ptr)
+            if mine is not None and mine() in (None, self):
+                del _live[self.ptr]
+                _addresses.pop(bisect.bisect_left(_addresses, self.ptr))
+            mine = _roots.get(id(self.root))
+            if mine is not None and mine() in (None, self):
+                del _roots[id(self.root)]
 
 
 class Memory(BaseMemory):
@@ -124,10 +134,13 @@ class PinnedMemory:
 
 
 class PinnedMemoryPointer:
-    """A place in pinned memory; it has the buffer protocol by `numpy.frombuffer(pointer, ...)`."""
+    """A place in pinned memory; it has the buffer protocol by `numpy.frombuffer(pointer, ...)`, and no length."""
 
     def __new__(cls, mem: PinnedMemory, offset: int) -> Any:
-        made = (ctypes.c_ubyte * (mem.size - offset)).from_address(mem.ptr + offset)
+        size = mem.size - offset
+        kind = type("PinnedMemoryPointer", (ctypes.Array,), {
+            "_type_": ctypes.c_ubyte, "_length_": size, "size": lambda self: size, "__len__": None})
+        made = kind.from_address(mem.ptr + offset)
         made.mem, made.ptr = mem, mem.ptr + offset
         return made
 
@@ -211,10 +224,11 @@ def memory_of(a: numpy.ndarray) -> BaseMemory:
 
 def block_at(address: int) -> BaseMemory | None:
     """The block that the address lies in, its end included."""
-    at = bisect.bisect_right(_addresses, address) - 1
-    if at < 0:
-        return None
-    found = _alive(_live.get(_addresses[at]))
+    with _table:
+        at = bisect.bisect_right(_addresses, address) - 1
+        if at < 0:
+            return None
+        found = _alive(_live.get(_addresses[at]))
     return found if found is not None and address <= found.ptr + found.size else None
 
 

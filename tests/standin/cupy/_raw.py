@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import threading
+import warnings
 from typing import Any
 
 import numpy
@@ -14,6 +15,8 @@ from . import _compile, _delegate, _memory
 from ._array import ndarray
 from ._capture import CUDARuntimeError, enqueue, refuse
 from .cuda import runtime
+
+Sizes = tuple[int, int, int]
 
 _one_at_a_time = threading.Lock()
 INTEGER, FLOATING, POINTER = range(3)
@@ -134,7 +137,7 @@ class RawKernel:
                  shared_mem: int = 0) -> None:
         values, memory = self._arguments(args)
         blocks, threads = _three("grid", grid), _three("block", block)
-        self._check_sizes(blocks, threads, shared_mem)
+        blocks = self._there(blocks, threads, shared_mem)
         run, cooperative, watched = self._run(), self.enable_cooperative_groups, _compile.watched()
         ranges = _ranges(values) if watched else (_Range * 0)()
 
@@ -155,7 +158,8 @@ class RawKernel:
         fibers = _compile.watched() or self.name in _compile.waiting(self.code)
         return getattr(self._module.module, f"standin_{'fibers' if fibers else 'plain'}_{self.name}")
 
-    def _check_sizes(self, blocks: tuple[int, int, int], threads: tuple[int, int, int], shared: int) -> None:
+    def _there(self, blocks: Sizes, threads: Sizes, shared: int) -> Sizes:
+        """The blocks that are launched: of a cooperative kernel no more than can be there at once, with a warning."""
         count = threads[0] * threads[1] * threads[2]
         if min(*blocks, *threads) < 1 or blocks[0] >= 2**31 or max(blocks[1:]) > 65535 or threads[2] > 64 or shared < 0:
             raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {self.name} in blocks {blocks} of {threads} threads")
@@ -167,9 +171,14 @@ class RawKernel:
                                   f"most {self._dynamic} (max_dynamic_shared_size_bytes)")
         together = runtime.PROCESSORS * min(runtime.BLOCKS_PROCESSOR, runtime.THREADS_PROCESSOR // count,
                                             runtime.SHARED_PROCESSOR // (shared + 1024))
-        if self.enable_cooperative_groups and blocks[0] * blocks[1] * blocks[2] > together:
-            raise CUDADriverError(f"CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE: {self.name} in blocks {blocks}, at most "
-                                  f"{together} can be there at once")
+        if not self.enable_cooperative_groups or blocks[0] * blocks[1] * blocks[2] <= together:
+            return blocks
+        if blocks[1:] != (1, 1):
+            size = " * ".join(map(str, blocks))
+            raise ValueError(f"The specified grid size ({size}) exceeds the limit ({together}).")
+        warnings.warn(f"The grid size will be reduced from {blocks[0]} to {together}, as the specified grid size "
+                      "exceeds the limit.", stacklevel=3)
+        return together, 1, 1
 
     def _arguments(self, args: tuple[Any, ...]) -> tuple[list[Any], list[_memory.BaseMemory]]:
         """The values to be passed, and the blocks of memory that they point to."""
@@ -217,7 +226,7 @@ _C_TYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double, "bool": ctype
             "uint8": ctypes.c_uint8, "int16": ctypes.c_int16, "uint16": ctypes.c_uint16, "int32": ctypes.c_int32,
             "uint32": ctypes.c_uint32, "int64": ctypes.c_int64, "uint64": ctypes.c_uint64}
 _BY_TYPE: dict[type, Any] = {numpy.dtype(name).type: held for name, held in _C_TYPES.items()} | {
-    bool: ctypes.c_bool, int: ctypes.c_int64, float: ctypes.c_double}
+    bool: ctypes.c_int64, int: ctypes.c_int64, float: ctypes.c_double}
 
 
 def _scalar(value: Any) -> tuple[Any, int]:

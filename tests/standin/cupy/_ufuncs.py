@@ -10,7 +10,10 @@ from . import _delegate
 from ._array import copy_into, ndarray
 from ._indexing import prepared
 
-SCATTERED = ("int32", "float16", "float32", "float64", "uint32", "uint64")
+INTEGERS = ("int32", "int64", "uint32", "uint64")
+SCATTERED = {"add": (*INTEGERS, "float16", "float32", "float64"), "max": (*INTEGERS, "float32", "float64"),
+             "min": (*INTEGERS, "float32", "float64"), "sub": ("int32", "uint32"), "and": INTEGERS, "or": INTEGERS,
+             "xor": INTEGERS}  # what `at` takes, by what it does
 
 
 class ufunc:
@@ -56,8 +59,9 @@ class ufunc:
             raise NotImplementedError(f"`{self.name}.at` is not supported yet")
         if not isinstance(a, ndarray):
             raise _delegate.unsupported(a)
-        if a.dtype.name not in SCATTERED:
-            raise TypeError(f"scatter_{self._scatter} only supports {', '.join(SCATTERED)} as data type")
+        known = SCATTERED[self._scatter]
+        if a.dtype.name not in known:
+            raise TypeError(f"cupy.{self._fn.__name__}.at only supports {', '.join(known)} as data type")
         index, _ = prepared(a._a, indices)
         goal, fn = a._a, self._fn
         values = b._a if isinstance(b, ndarray) else numpy.asarray(_delegate.operand(b))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import _capture
 from .._capture import Graph
 from .._memory import (
+    UNIT,
     BaseMemory,
     Memory,
     MemoryPointer,
@@ -29,9 +30,9 @@ def alloc(size: int) -> MemoryPointer:
 
 
 def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
-    """`size` new bytes of pinned memory on the host."""
+    """`size` new bytes of pinned memory on the host at least: the pool rounds up."""
     _capture.refuse_allocation()
-    return PinnedMemoryPointer(PinnedMemory(size), 0)
+    return PinnedMemoryPointer(PinnedMemory(-(-max(size, 1) // UNIT) * UNIT), 0)
 
 
 def get_local_runtime_version() -> int:

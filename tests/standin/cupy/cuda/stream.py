@@ -92,7 +92,7 @@ class Stream:
     def begin_capture(self, mode: int | None = None) -> None:
         """Record from now on what is enqueued, and do none of it."""
         if self.ptr == 0:
-            raise CUDARuntimeError(_capture.UNSUPPORTED[0], f"{_capture.UNSUPPORTED[1]} (the legacy stream)")
+            raise RuntimeError("cannot capture on the default (legacy) stream")
         if self.capture is not None:
             raise CUDARuntimeError(*ILLEGAL_STATE)
         self.capture = Capture(self, runtime.streamCaptureModeRelaxed if mode is None else mode)
@@ -165,7 +165,7 @@ class Event:
         self.place = -1
 
     def record(self, stream: Stream | None = None) -> None:
-        self.stream = Stream.null if stream is None else stream
+        self.stream = _capture.current() if stream is None else stream
         self.capture = self.stream.capture
         if self.capture is not None:
             self.place = len(self.capture.tasks)

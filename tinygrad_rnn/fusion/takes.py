@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..fusion.lift import Instruction, Map, Memory, Operand, Rule, Table, fits, spread
+from .lift import Instruction, Map, Memory, Operand, Rule, Table, fits, spread
 
 
 def _rows(args: list[Any], memory: Memory) -> list[Instruction] | None:
     """take_rows(table, at, out): out = table[at]."""
     table, at, out = args
-    if not fits(memory, table, at, out) or at.dtype != "int64" or out.array.size == 0:
+    if not fits(table, at, out) or at.dtype != "int64" or out.array.size == 0:
         return None
     return [_take(table, at.view(_behind(at.array, table.array.ndim - 1)), out)]
 
@@ -23,7 +23,7 @@ def _rows(args: list[Any], memory: Memory) -> list[Instruction] | None:
 def _elements(args: list[Any], memory: Memory) -> list[Instruction] | None:
     """_pick_elements(xp, rows, at, out): out = rows[at], class first in rows; 0 where there is no such class."""
     _, rows, at, out = args
-    if not fits(memory, rows, at, out) or at.dtype != "int64" or out.array.size == 0:
+    if not fits(rows, at, out) or at.dtype != "int64" or out.array.size == 0:
         return None
     return [_take(rows, at, out)]
 
@@ -31,7 +31,7 @@ def _elements(args: list[Any], memory: Memory) -> list[Instruction] | None:
 def _gather(args: list[Any], memory: Memory) -> list[Instruction] | None:
     """_gather(view, out, examples, lengths, offset, ...): out[n] = view[lengths[n] + offset, ..., n]."""
     view, out, _, *positions = args
-    if not fits(memory, view, out, *positions) or out.array.size == 0:
+    if not fits(view, out, *positions) or out.array.size == 0:
         return None
     found: list[Instruction] = []
     axes = range(len(positions) // 2)

@@ -1,0 +1,148 @@
+"""What is cheaply made from less is made anew in each pass that reads it, and not kept.
+
+A one-hot vector follows from its class, a mask from positions, what is centred from a number for each vector: a pass
+that reads the little that they are made of need not fetch them, and where all passes do so they are never stored.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .fuse import overlap
+from .lift import Instruction, Map, Operand, Repeated, Table, Term, writes
+
+CHEAP = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or",
+                   "logical_not", "copy", "where", "add", "subtract", "negative", "maximum", "minimum"})
+SUMS = ("add", "subtract")
+QUICK, FAR = frozenset({"exp"}), 2**24  # in float32 quicker than so many bytes to memory and back, which no cache holds
+STEPS = 8  # that something is made in, at most
+MORE = 1.25  # times its own bytes, that what it is made of may have
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How what lies somewhere in memory was made from what still lies elsewhere."""
+
+    made: Map
+    steps: int
+
+    @functools.cached_property
+    def touched(self) -> tuple[Operand, ...]:
+        """What must stay as it is."""
+        return (*self.made.reads, self.made.out)
+
+    def met(self, written: Sequence[Operand], count: int) -> bool:
+        """Is something of that written? As `overlap` says; most of what is asked is of arrays that move alike."""
+        for w in written:
+            low, high, step = w.low, w.high, w.step
+            for o in self.touched:
+                if (o.low < high and low < o.high) if o.step == step else overlap(o, w, count):
+                    return True
+        return False
+
+    @functools.cached_property
+    def pays(self) -> bool:
+        """Is not much more to be fetched for it than the result is?"""
+        sources = {o.key: o for o in self.made.reads}
+        return sum(map(_bytes, sources.values())) <= MORE * _bytes(self.made.out)
+
+
+def made_anew(bodies: Sequence[Repeated]) -> list[Repeated]:
+    """The program, with terms in the place of what can be made anew from them."""
+    found, known = [], _Known()
+    for body in bodies:
+        if body.count > 1:
+            for item in body.instructions:  # which come before each other, in the next step
+                known.forget(writes(item), body.count)
+        before = set(known.recipes)
+        found.append(Repeated(body.count, [known.done(item, body.count) for item in body.instructions]))
+        if body.count > 1:
+            known.recipes = {key: recipe for key, recipe in known.recipes.items() if key in before}
+    return found
+
+
+def read(segments: Sequence[Sequence[Repeated]], public: set[int], owner: Callable[[Any], Any]) -> list[list[Repeated]]:
+    """The segments of a program without what nobody reads. public: the owners of what is read from outside.
+
+    What is left over would still stand between others: its memory is shared with what comes before and after it.
+    """
+    while True:
+        wanted = public | {id(owner(o.array)) for bodies in segments for body in bodies
+                           for item in body.instructions for o in item.reads}
+        found = [[Repeated(body.count, [item for item in body.instructions
+                                        if not isinstance(item, Map) or id(owner(item.out.array)) in wanted])
+                  for body in bodies] for bodies in segments]
+        if _count(found) == _count(segments):
+            return found
+        segments = found
+
+
+def _count(segments: Sequence[Sequence[Repeated]]) -> int:
+    return sum(len(body.instructions) for bodies in segments for body in bodies)
+
+
+class _Known:
+    """What can be made anew at some place of the program, by the key of where it lies."""
+
+    def __init__(self) -> None:
+        self.recipes: dict[object, _Recipe] = {}
+        self._products: set[object] = set()
+
+    def done(self, item: Instruction, count: int) -> Instruction:
+        """An instruction in the form that reads little; what it makes is known from then on."""
+        if not isinstance(item, Map):
+            self.forget(writes(item), count)
+            return item
+        recipe = self._recipe(item)
+        item = replace(item, args=tuple(self._instead(a, item.out, count) for a in item.args))
+        self.forget([item.out], count)
+        (self._products.add if item.op == "multiply" else self._products.discard)(item.out.key)
+        if recipe is not None and not any(overlap(o, item.out, count) for o in recipe.made.reads):
+            self.recipes[item.out.key] = recipe
+        return item
+
+    def forget(self, written: Sequence[Operand], count: int) -> None:
+        """What is made of, or lies, where something else is written, cannot be made or is no longer there."""
+        gone = [key for key, recipe in self.recipes.items() if recipe.met(written, count)]
+        for key in gone:
+            del self.recipes[key]
+
+    def _recipe(self, item: Map) -> _Recipe | None:
+        cheap = item.op in CHEAP or (item.op in QUICK and item.out.dtype == "float32" and _bytes(item.out) >= FAR)
+        if not cheap or item.out.array.size <= 1 or self._rounds_once(item):
+            return None
+        args, steps = [], 1
+        for a in item.args:
+            inner = self._of(a)
+            args.append(a if inner is None else inner.made)
+            steps += _steps(a) if inner is None else inner.steps
+        return _Recipe(replace(item, args=tuple(args)), steps) if steps <= STEPS else None
+
+    def _rounds_once(self, item: Map) -> bool:
+        """Is it a sum that is rounded together with a product in it, where both are in one pass, and else is not?"""
+        return item.op in SUMS and any(isinstance(a, Operand) and a.key in self._products for a in item.args)
+
+    def _instead(self, term: Term, out: Operand, count: int) -> Term:
+        """A term, or how it was made: not where the result is written over what that reads, in another order."""
+        recipe = self._of(term)
+        if recipe is None or not recipe.pays:
+            return term
+        spoilt = any(overlap(o, out, count) and o.key != out.key for o in recipe.made.reads)
+        return term if spoilt else recipe.made
+
+    def _of(self, term: Term) -> _Recipe | None:
+        return self.recipes.get(term.key) if isinstance(term, Operand) and not isinstance(term, Table) else None
+
+
+def _steps(term: Term) -> int:
+    return 1 + sum(map(_steps, term.args)) if isinstance(term, Map) else 0
+
+
+def _bytes(o: Operand) -> int:
+    """What an operand has to be fetched of."""
+    sizes = [n for n, s in zip(o.array.shape, o.array.strides, strict=True) if s]
+    return math.prod(sizes) * o.array.itemsize

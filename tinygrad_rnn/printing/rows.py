@@ -1,0 +1,155 @@
+"""Equations as an aligned block of LaTeX, in lines that fit a slide or a column."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Collection, Iterable, Iterator
+from itertools import accumulate, pairwise
+
+from ..arguments import named, one_of, real
+from ..errors import BadType, BadValue
+from ..ops.draws import DECLARED
+from ..system import Equation, System
+from .latex import expression_latex
+from .letters import Letters
+from .measure import measure
+from .symbols import NOTATIONS
+from .typeset import typeset
+
+WIDTH = 34.0  # ems: a column of text on A4 at 10 points, a beamer slide of 16:9 at 11
+DRAWN = (*DECLARED, "dropout_mask", "noise")
+SURE = 0.97  # of a width is filled, for what is measured is an estimate
+EQUALS = 1.34  # the width of = with its spaces
+INDENT = {False: r"\quad ", True: r"\qquad "}  # of a line that goes on, outside brackets and inside
+DEEPEST = 2.0  # the width of the larger of them
+# Where a line may end: after a comma, before a sign; the less it binds the better.
+_BREAK = re.compile(r"(?P<comma>(?<!\\)[,;] )|(?P<sum> [+-] )|(?P<product> \\odot )")
+_RANK = {"comma": 0, "sum": 1, "product": 2}
+_GROUP = re.compile(r"\\begin\{\w+\}|\\end\{\w+\}|\\left\b.|\\right\b.|\\.|[{}()\[\]]")
+_GROWING = re.compile(r"\\(left|right)\b(.)")
+_DEEPER = {"(": 1, "[": 1, r"\left(": 1, ")": -1, "]": -1, r"\right)": -1}
+
+
+def block_latex(equations: Iterable[Equation], known: Collection[str], notation: str = "superscript",
+                width: float | None = WIDTH) -> str:
+    """The equations in one `aligned` block (amsmath), a row each, or more where one is wider than `width` ems.
+
+    known: the names of the system.
+    Raises BadValue and BadType for another notation, and for what is no width.
+    """
+    one_of("notation", notation, NOTATIONS)
+    if width is not None:
+        width = SURE * real("width", width, above=0)
+    letters = Letters(notation, known)
+    rows = [_sides(eq, letters) for eq in equations]
+    room = None if width is None else width - EQUALS - max((measure(left) for left, _, _ in rows), default=0.0)
+    lines = [line for left, sign, right in rows for line in _lines(left, sign, right, room)]
+    return "\\begin{aligned}\n" + " \\\\\n".join(f"  {line}" for line in lines) + "\n\\end{aligned}"
+
+
+def chosen(system: System, want: str | Iterable[str] | None) -> list[Equation]:
+    """The equations of the names, or of those that match a pattern such as "d_*", in the system's order; None: all.
+
+    Raises BadName for a name or pattern of no quantity, BadValue for one without an equation, and for none.
+    """
+    if want is None:
+        return list(system.equations)
+    found: set[str] = set()
+    defined = {eq.name for eq in system.equations}
+    for pattern in named("want", want):
+        if not isinstance(pattern, str):
+            raise BadType(f"want is a name or a list of names, not {pattern!r}")
+        names = {name for name in system.quantities if name == pattern or fnmatch.fnmatchcase(name, pattern)}
+        if not names:
+            system.require([pattern])
+        if not names & defined:
+            role = system.quantities[min(names)].role
+            raise BadValue(f"{pattern} has no equation: it is {'an input' if role == 'input' else 'a weight'}")
+        found |= names
+    if not found:
+        raise BadValue("want is empty: name quantities whose equations are to be shown")
+    return [eq for eq in system.equations if eq.name in found]
+
+
+def _sides(eq: Equation, letters: Letters) -> tuple[str, str, str]:
+    """Left side, sign and right side."""
+    sign = r"\sim" if eq.rhs.op in DRAWN else "="
+    right = expression_latex(typeset(eq).rhs, letters, bare=not eq.slots)
+    return letters(eq.name, eq.slots), sign, right
+
+
+def _lines(left: str, sign: str, right: str, room: float | None) -> Iterator[str]:
+    """The lines of one equation, aligned at its sign."""
+    depth = 0
+    for k, piece in enumerate([right] if room is None else cut(right, room)):
+        piece = _of_one_line(piece.strip())
+        if k:
+            leading = "{}" if piece.startswith(("+ ", "- ", r"\odot ")) else ""
+            yield f"&{INDENT[depth > 0]}{leading}{piece}"
+        else:
+            yield f"{left} &{sign} {piece}"
+        depth += _brackets(piece)
+
+
+def cut(text: str, room: float) -> list[str]:
+    """A formula in pieces of at most that width, where that can be: outside brackets rather than inside, between the
+    terms of a sum rather than the factors of a product."""
+    if measure(text) <= room:
+        return [text]
+    places = _places(text)
+    levels, at = [level for level, _ in places], [0, *(place for _, place in places), len(text)]
+    until = [0.0, *accumulate(measure(text[a:b]) for a, b in pairwise(at))]  # the width up to each place
+    lines, begin = list[str](), 0
+    stack = [(0, len(at) - 1, True)]  # from which place to which, and whether a line begins there
+    while stack:
+        first, last, begins = stack.pop()
+        if not begins and until[last] - until[begin] <= room - DEEPEST:
+            lines[-1] += text[at[first] : at[last]]
+        elif last == first + 1 or until[last] - until[first] <= room - DEEPEST:
+            lines.append(text[at[first] : at[last]])
+            begin = first
+        else:  # only what is too long by itself is cut further inside
+            outermost = min(levels[first : last - 1])
+            edges = [first, *(k for k in range(first + 1, last) if levels[k - 1] == outermost), last]
+            stack.extend(reversed([(a, b, a == first) for a, b in pairwise(edges)]))
+    return lines
+
+
+def _places(text: str) -> list[tuple[tuple[int, int], int]]:
+    """(how deep in brackets and how tightly what is parted binds, where) for each place where a line may end.
+
+    None is within braces or an environment, which TeX sets in one line.
+    """
+    groups = depth = 0
+    found, events = [], sorted([(m.start(), m) for m in _GROUP.finditer(text)]
+                               + [(m.start(), m) for m in _BREAK.finditer(text)], key=lambda event: event[0])
+    for at, m in events:
+        if m.lastgroup:
+            if not groups:
+                found.append(((depth, _RANK[m.lastgroup]), m.end() - 1 if m.lastgroup == "comma" else at))
+        elif m[0] == "{" or m[0].startswith(r"\begin"):
+            groups += 1
+        elif m[0] == "}" or m[0].startswith(r"\end"):
+            groups -= 1
+        elif not groups:
+            depth += _DEEPER.get(m[0], 0)
+    return found
+
+
+def _brackets(text: str) -> int:
+    """How many brackets are open at the end."""
+    return sum(_DEEPER.get(c, 0) for c in text)
+
+
+def _of_one_line(piece: str) -> str:
+    """The piece, with a fixed size for brackets that grow and whose other one is in another line."""
+    alone: list[re.Match[str]] = []
+    for m in _GROWING.finditer(piece):
+        if m[1] == "right" and alone and alone[-1][1] == "left":
+            alone.pop()
+        else:
+            alone.append(m)
+    for m in reversed(alone):
+        piece = piece[: m.start()] + rf"\bigg{m[1][0]}{m[2]}" + piece[m.end() :]
+    return piece

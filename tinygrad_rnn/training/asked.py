@@ -1,0 +1,59 @@
+"""What `fit` is asked for: which weights, how clipped, from which state. Each is told before anything is computed."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..arguments import named
+from ..errors import BadName, BadType, BadValue, near
+from ..node import refs
+from ..passes.demand import check_carried
+from ..passes.schedule import needed
+from ..plans.carried import along
+from .batches import Batches, Stream
+from .clipping import ClipNorm
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+
+
+def trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
+    """The weights to train. Raises where a name is none, or there are none."""
+    names = list(named("wrt", model.weights if wrt is None else wrt))
+    for name in names:
+        if name not in model.weights.shapes:
+            raise BadName(f"wrt names {name!r}{near(name, model.weights.shapes)}, which is no weight of the model; its "
+                          f"weights are {', '.join(model.weights.shapes) or 'none'}")
+    if not names:
+        raise BadValue("there is no weight to train")
+    return names
+
+
+def clipping(clip: Any) -> Callable[..., float] | None:
+    """The function that clips: of a number by the global norm. Raises BadType for anything else."""
+    if clip is None or (callable(clip) and not isinstance(clip, type)):
+        return clip
+    if isinstance(clip, bool) or not isinstance(clip, numbers.Real):
+        raise BadType(f"clip is a number, ClipNorm or ClipValue, not {clip!r}")
+    return ClipNorm(float(clip))
+
+
+def check_order(data: Any, batches: Batches | Stream, carry_state: bool, shuffle: bool) -> None:
+    """A state goes from batch to batch of a dict only where its examples are said to be in order."""
+    if carry_state and shuffle and isinstance(data, Mapping) and (batches.count() or 0) > 1:
+        raise BadValue("carry_state=True lets each batch go on where the one before it ended; give batches in that "
+                       "order, such as tr.data.streams, or shuffle=False where the examples are in it")
+
+
+def check_carries(model: Model, of: str) -> None:
+    """A state can be carried on only where nothing reads the future, or positions counted from the beginning."""
+    system = model.system
+    carried = along(system, (of,))
+    check_carried(system, (of,), carried)
+    for eq in needed(system, [of]):
+        for node in refs([eq.rhs]):
+            if any(s.anchor == "free" and s.offset > 0 and system.range_of(s.index) in carried
+                   for s in node.attr("slots")):
+                raise BadValue(f"{eq.left} reads the future, so no state can be carried on\n{eq.show(node)}")
