@@ -17,8 +17,8 @@ import numpy as np
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.examples.harness import into_folder
-from tinygrad_rnn.viz.fading import fading
-from tinygrad_rnn.viz.flow import gradient_flow, gradient_norms
+from tinygrad_rnn.viz.fading.fading import fading
+from tinygrad_rnn.viz.flow.flow import gradient_flow, gradient_norms
 
 UNITS, STEPS, EXAMPLES, INPUTS, CLASSES = 32, 30, 64, 8, 4
 CAPTION = (f"{UNITS} units each, untrained: recurrent matrices orthogonal, others Glorot, biases 0 but the LSTM's "

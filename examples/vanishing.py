@@ -21,7 +21,7 @@ import numpy as np
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
 from tinygrad_rnn.examples.harness import Run, example, told
-from tinygrad_rnn.viz.flow import gradient_flow, gradient_norms
+from tinygrad_rnn.viz.flow.flow import gradient_flow, gradient_norms
 
 # model, its options, the biases that start at plus or minus the log of a time, and the learning rate
 CELLS: dict[str, tuple[str, dict, dict, float]] = {

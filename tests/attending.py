@@ -8,9 +8,9 @@ import numpy as np
 import zoo
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.viz.attentionview import attention_scene
-from tinygrad_rnn.viz.attentionview_heat import FRAME
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.attention.heat import FRAME
+from tinygrad_rnn.viz.attention.view import attention_scene
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Scene, Shape, Wire
 from tinygrad_rnn.viz.values import Values
 

@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinygrad_rnn.viz.foldedview import folded
-from tinygrad_rnn.viz.grid import layout
-from tinygrad_rnn.viz.lines import with_twins
-from tinygrad_rnn.viz.roles import Roles
+from tinygrad_rnn.viz.graph.roles import Roles
+from tinygrad_rnn.viz.layout.grid import layout
 from tinygrad_rnn.viz.scene import Note, Scene, Shape
 from tinygrad_rnn.viz.style import FILLS
 from tinygrad_rnn.viz.text import string, width
-from tinygrad_rnn.viz.unrolled import backward, unrolled
 from tinygrad_rnn.viz.view import View
+from tinygrad_rnn.viz.views.folded import folded
+from tinygrad_rnn.viz.views.unrolled import backward, unrolled
+from tinygrad_rnn.viz.writers.lines import with_twins
 
 NEAR = 0.01
 

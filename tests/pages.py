@@ -13,7 +13,7 @@ from pictured import TEXTS
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene
-from tinygrad_rnn.viz.page import page
+from tinygrad_rnn.viz.page.page import page
 from tinygrad_rnn.viz.scene import Scene
 from tinygrad_rnn.viz.values import Values
 

@@ -6,11 +6,11 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.errors import BadValue
-from tinygrad_rnn.viz import cellview
-from tinygrad_rnn.viz.alike import collapsed
 from tinygrad_rnn.viz.api import make_scene
-from tinygrad_rnn.viz.inside import Inside, by_operations
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.blocks.alike import collapsed
+from tinygrad_rnn.viz.blocks.inside import Inside, by_operations
+from tinygrad_rnn.viz.cell import view as cellview
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.text import string
 
 

@@ -12,14 +12,15 @@ from attending import MODELS, cells, fan, place, ran, scene, structure
 
 from tinygrad_rnn.errors import BadName, BadType, BadValue
 from tinygrad_rnn.node import Node, rebuild, ref
-from tinygrad_rnn.viz import write_mpl, write_svg
 from tinygrad_rnn.viz.api import make_scene
-from tinygrad_rnn.viz.attentionview import attention_scene, blended
-from tinygrad_rnn.viz.attentionview_parts import drawn
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.attention.parts import drawn
+from tinygrad_rnn.viz.attention.view import attention_scene, blended
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.style import LINES
 from tinygrad_rnn.viz.text import string
 from tinygrad_rnn.viz.values import Values
+from tinygrad_rnn.viz.writers import mpl as write_mpl
+from tinygrad_rnn.viz.writers import svg as write_svg
 
 HOSTILE = ['<b title="x">&amp;', "a$x^2$\\n'", "é漢字🙂]]>"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from attending import MODELS, fan, place, ran, scene, structure, tiles_of
 
-from tinygrad_rnn.viz.attentionview_graph import attentions
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.attention.graph import attentions
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Note, Scene, Shape
 from tinygrad_rnn.viz.style import FILLS
 from tinygrad_rnn.viz.text import string, width

@@ -9,9 +9,9 @@ from attending import MODELS, TEXTS, ZOO, fan, place, ran, structure
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.errors import BadValue
-from tinygrad_rnn.viz.attentionview import attention_scene
-from tinygrad_rnn.viz.attentionview_graph import attentions, decoder, encoder
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.attention.graph import attentions, decoder, encoder
+from tinygrad_rnn.viz.attention.view import attention_scene
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Scene
 from tinygrad_rnn.viz.text import string
 from tinygrad_rnn.viz.values import Values

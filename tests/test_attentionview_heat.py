@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from attending import cells, ran, tiles_of
 
-from tinygrad_rnn.viz.attentionview import attention_scene
-from tinygrad_rnn.viz.attentionview_heat import Weights, binned, heat_map
+from tinygrad_rnn.viz.attention.heat import Weights, binned, heat_map
+from tinygrad_rnn.viz.attention.view import attention_scene
 from tinygrad_rnn.viz.colouring import colour_of
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Mark
 from tinygrad_rnn.viz.style import RAMPS
 from tinygrad_rnn.viz.text import plain, string

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.viz.cellview import cell_scene
-from tinygrad_rnn.viz.inside import by_operations, port_key
-from tinygrad_rnn.viz.roles import Roles, roles
+from tinygrad_rnn.viz.blocks.inside import by_operations, port_key
+from tinygrad_rnn.viz.cell.view import cell_scene
+from tinygrad_rnn.viz.graph.roles import Roles, roles
 from tinygrad_rnn.viz.scene import Point, Scene, Shape, Wire
 from tinygrad_rnn.viz.text import string
-from tinygrad_rnn.viz.write_mpl import write
-from tinygrad_rnn.viz.write_svg import svg
+from tinygrad_rnn.viz.writers.mpl import write
+from tinygrad_rnn.viz.writers.svg import svg
 
 OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "minimal gated unit": ("""

@@ -9,9 +9,9 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene, make_view
+from tinygrad_rnn.viz.blocks.tracks import Span, assign
 from tinygrad_rnn.viz.scene import Scene, Shape
 from tinygrad_rnn.viz.text import string
-from tinygrad_rnn.viz.tracks import Span, assign
 
 NESTED = """
     i[t] = sigmoid(W_i @ x[t] + U_i @ h[t-1])

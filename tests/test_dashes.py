@@ -9,9 +9,9 @@ import pytest
 from pages import model_of
 
 from tinygrad_rnn.viz.api import make_scene
-from tinygrad_rnn.viz.lines import path
 from tinygrad_rnn.viz.scene import Point, Wire
 from tinygrad_rnn.viz.style import DASHES
+from tinygrad_rnn.viz.writers.lines import path
 
 PERIOD = sum(DASHES)
 PIECES = 200  # in which a turn is measured

@@ -9,8 +9,8 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene, make_view
-from tinygrad_rnn.viz.attentionview_graph import attentions, encoder
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.attention.graph import attentions, encoder
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Scene, Shape
 from tinygrad_rnn.viz.style import FILLS
 from tinygrad_rnn.viz.text import formula, string

@@ -6,8 +6,8 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene
-from tinygrad_rnn.viz.blocks import LONGEST
-from tinygrad_rnn.viz.breaks import broken
+from tinygrad_rnn.viz.blocks.blocks import LONGEST
+from tinygrad_rnn.viz.blocks.breaks import broken
 from tinygrad_rnn.viz.style import SMALL
 from tinygrad_rnn.viz.text import Label, formula, string, width
 

@@ -22,7 +22,7 @@ from tinygrad_rnn.errors import BadFile
 from tinygrad_rnn.examples.datasets import NotInstalled
 from tinygrad_rnn.examples.harness import Run, example
 from tinygrad_rnn.training.fit import History
-from tinygrad_rnn.viz.flow import gradient_flow, gradient_norms
+from tinygrad_rnn.viz.flow.flow import gradient_flow, gradient_norms
 
 pytestmark = pytest.mark.device
 SHORT = ("hello", "market", "motion", "names", "reber")

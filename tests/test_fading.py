@@ -10,10 +10,10 @@ import pytest
 from flows import LSTM, RNN, H, N, T, data, mirrored, model
 from PIL import Image
 
-from tinygrad_rnn.viz.fading import fading
-from tinygrad_rnn.viz.fading_numbers import colour_at, number, round_up
-from tinygrad_rnn.viz.fading_scene import MOST, Picture
-from tinygrad_rnn.viz.flow import Flow, flows, gradient_norms
+from tinygrad_rnn.viz.fading.fading import fading
+from tinygrad_rnn.viz.fading.numbers import colour_at, number, round_up
+from tinygrad_rnn.viz.fading.scene import MOST, Picture
+from tinygrad_rnn.viz.flow.flow import Flow, flows, gradient_norms
 from tinygrad_rnn.viz.style import FILLS
 from tinygrad_rnn.viz.text import string, width
 

@@ -12,9 +12,9 @@ import pytest
 from flows import T, data, many
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.viz import fading_page
-from tinygrad_rnn.viz.fading import fading
-from tinygrad_rnn.viz.flow import gradient_norms
+from tinygrad_rnn.viz.fading import page as fading_page
+from tinygrad_rnn.viz.fading.fading import fading
+from tinygrad_rnn.viz.flow.flow import gradient_norms
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.viz import flow_plot
-from tinygrad_rnn.viz.flow import Flow, flows, gradient_flow, gradient_norms
+from tinygrad_rnn.viz.flow import plot as flow_plot
+from tinygrad_rnn.viz.flow.flow import Flow, flows, gradient_flow, gradient_norms
 
 
 def rnn_norms(m: tr.Model, d: dict[str, np.ndarray], lengths: list[int]) -> list[np.ndarray]:

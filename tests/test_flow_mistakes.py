@@ -11,8 +11,8 @@ from flows import RNN, H, N, T, X, data, model
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.errors import BadFile, BadName, BadType, BadValue
-from tinygrad_rnn.viz.fading import fading
-from tinygrad_rnn.viz.flow import gradient_flow
+from tinygrad_rnn.viz.fading.fading import fading
+from tinygrad_rnn.viz.flow.flow import gradient_flow
 
 
 def zeroed(m: tr.Model, name: str) -> tr.Model:

@@ -19,14 +19,14 @@ from random_declared import built, declared
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.commands.catalogue import models
-from tinygrad_rnn.viz import write_svg
-from tinygrad_rnn.viz.grid import layout
-from tinygrad_rnn.viz.lines import with_twins
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.graph.roles import roles
+from tinygrad_rnn.viz.layout.grid import layout
 from tinygrad_rnn.viz.scene import Note, Scene, Wire
 from tinygrad_rnn.viz.style import INK
 from tinygrad_rnn.viz.text import plain
-from tinygrad_rnn.viz.unrolled import backward, unrolled
+from tinygrad_rnn.viz.views.unrolled import backward, unrolled
+from tinygrad_rnn.viz.writers import svg as write_svg
+from tinygrad_rnn.viz.writers.lines import with_twins
 
 VIEWS = [*(("folded", 1, detail) for detail in ("closed", "gates", "ops")),
          *(("unrolled", n, "ops") for n in (1, 2, 4, 20)), ("unrolled", 3, "closed"), ("unrolled", 3, "gates"),

@@ -11,15 +11,18 @@ import pytest
 from browsing import Browser
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.viz import hatch, write_mpl, write_svg, write_tikz
 from tinygrad_rnn.viz.api import make_scene
 from tinygrad_rnn.viz.colouring import coloured
-from tinygrad_rnn.viz.page import page
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.graph.roles import roles
+from tinygrad_rnn.viz.page.page import page
 from tinygrad_rnn.viz.scene import Scene, Shape
 from tinygrad_rnn.viz.style import FILLS, HATCH_APART, HATCHED
 from tinygrad_rnn.viz.text import string
 from tinygrad_rnn.viz.values import Values
+from tinygrad_rnn.viz.writers import hatch
+from tinygrad_rnn.viz.writers import mpl as write_mpl
+from tinygrad_rnn.viz.writers import svg as write_svg
+from tinygrad_rnn.viz.writers import tikz as write_tikz
 
 MODEL = tr.equations("""
     h[0] = tanh(W_0 @ z[n])

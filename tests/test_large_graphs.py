@@ -13,8 +13,8 @@ from zoo import build, data
 import tinygrad_rnn as tr
 from tinygrad_rnn.models import model as models
 from tinygrad_rnn.models import plan_cache
-from tinygrad_rnn.viz import grid, routes
 from tinygrad_rnn.viz.api import make_view
+from tinygrad_rnn.viz.layout import grid, routes
 
 
 def test_a_tensor_graph_of_100_000_nodes():

@@ -31,6 +31,16 @@ LAYERS = (
     ("cli", "__main__"),
 )
 RANK = {name: k for k, layer in enumerate(LAYERS) for name in layer}
+PICTURES = (
+    ("arguments", "text", "style", "scene", "template", "view", "writers"),
+    ("ops", "graph", "values"),
+    ("blocks", "colouring"),
+    ("layout", "page", "notation"),
+    ("views", "cell", "attention", "flow"),
+    ("fading",),
+    ("api",),
+    ("__init__",),
+)
 
 
 def _modules() -> dict[tuple[str, ...], Path]:
@@ -78,6 +88,13 @@ def test_a_package_imports_from_its_own_layer_and_below(package: str) -> None:
     for name in own:
         for other in _imported(name, MODULES[name]):
             assert RANK[other[0]] <= RANK[package], f"{'.'.join(name)} imports {'.'.join(other)}"
+
+
+def test_pictures_are_layered_too() -> None:
+    rank = {name: k for k, layer in enumerate(PICTURES) for name in layer}
+    for name in MODULES:
+        for other in _imported(name, MODULES[name]) if name[0] == "viz" else ():
+            assert other[0] != "viz" or rank[other[1]] <= rank[name[1]], f"{'.'.join(name)} imports {'.'.join(other)}"
 
 
 def test_no_module_imports_itself_by_others() -> None:

@@ -19,13 +19,13 @@ import pytest
 from pages import ALL, EXAMPLE, Reader, long_page, model_of, run_of, scene_of, string
 from pictured import HOSTILE, renamed
 
-from tinygrad_rnn.viz.lines import path
-from tinygrad_rnn.viz.page import PROGRAM, SHEET, page
-from tinygrad_rnn.viz.page_parts import column_indices, parts_of
-from tinygrad_rnn.viz.page_theme import DARK_INK, DARK_PAPER, dark_fill, dark_line
+from tinygrad_rnn.viz.page.page import PROGRAM, SHEET, page
+from tinygrad_rnn.viz.page.parts import column_indices, parts_of
+from tinygrad_rnn.viz.page.theme import DARK_INK, DARK_PAPER, dark_fill, dark_line
 from tinygrad_rnn.viz.scene import Mark, Shape
 from tinygrad_rnn.viz.style import LINES, ROLE_FILL
 from tinygrad_rnn.viz.values import Values
+from tinygrad_rnn.viz.writers.lines import path
 
 
 @pytest.mark.parametrize("view", ["unrolled", "backward", "folded"])
@@ -50,7 +50,7 @@ def test_the_page_needs_nothing_and_runs_nothing_but_its_own(view: str) -> None:
 
 def test_the_package_takes_the_program_along() -> None:
     text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    patterns = re.search(r'^"tinygrad_rnn\.viz" = \[(.*)\]$', text, re.MULTILINE)
+    patterns = re.search(r'^"tinygrad_rnn\.viz\.page" = \[(.*)\]$', text, re.MULTILINE)
     assert patterns is not None
     for name in (*PROGRAM, SHEET):
         assert any(fnmatch(name, pattern) for pattern in re.findall(r'"(.*?)"', patterns[1])), name

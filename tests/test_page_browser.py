@@ -12,7 +12,7 @@ from browsing import Browser
 from pages import EXAMPLE, Run, model_of, run_of, scene_of
 from pictured import HOSTILE, renamed
 
-from tinygrad_rnn.viz.page import page
+from tinygrad_rnn.viz.page.page import page
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from pages import EXAMPLE, Reader, model_of, run_of, scene_of, string
 
 from tinygrad_rnn.printing.printer import equation_text
-from tinygrad_rnn.viz.page import page
+from tinygrad_rnn.viz.page.page import page
 
 
 @pytest.mark.parametrize("name", ["lstm2", "bidirectional", "attention", "zoo_static_index", "zoo_two_dimensional"])

@@ -11,7 +11,7 @@ from pages import EXAMPLE, Run, long_page, model_of, run_of, scene_of
 
 from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.viz.api import make_scene
-from tinygrad_rnn.viz.page import page
+from tinygrad_rnn.viz.page.page import page
 from tinygrad_rnn.viz.values import Values
 
 

@@ -13,7 +13,7 @@ from zoo import LSTM, MODELS, build, data, dynamic
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene, make_view
 from tinygrad_rnn.viz.colouring import SCALES, colour_of
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Mark
 from tinygrad_rnn.viz.style import RAMPS, WRONG
 from tinygrad_rnn.viz.text import Span, formula, quantity, string

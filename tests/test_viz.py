@@ -11,7 +11,7 @@ from pictured import MODELS
 import tinygrad_rnn as tr
 from tinygrad_rnn import viz
 from tinygrad_rnn.viz.api import make_scene, make_view
-from tinygrad_rnn.viz.roles import roles
+from tinygrad_rnn.viz.graph.roles import roles
 from tinygrad_rnn.viz.scene import Scene, Shape, Wire
 from tinygrad_rnn.viz.style import FILLS
 from tinygrad_rnn.viz.text import string, width

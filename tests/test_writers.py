@@ -20,16 +20,16 @@ from tinygrad_rnn import viz
 from tinygrad_rnn.errors import BadType, BadValue
 from tinygrad_rnn.node import Node, refs, walk
 from tinygrad_rnn.tensors.scope import scopes_of
-from tinygrad_rnn.viz import write_mpl
 from tinygrad_rnn.viz.api import make_scene, make_view
-from tinygrad_rnn.viz.collapse import _ways, collapsed
-from tinygrad_rnn.viz.opgraph import op_dot
+from tinygrad_rnn.viz.ops.collapse import _ways, collapsed
+from tinygrad_rnn.viz.ops.opgraph import op_dot
+from tinygrad_rnn.viz.ops.scopes import operations
 from tinygrad_rnn.viz.scene import Note, Scene
-from tinygrad_rnn.viz.scopes import operations
-from tinygrad_rnn.viz.tex import label_tex, mathematics, text
 from tinygrad_rnn.viz.text import named, plain, quantity
-from tinygrad_rnn.viz.write_mermaid import escaped, mermaid
-from tinygrad_rnn.viz.write_tikz import BEGIN, END, tikz
+from tinygrad_rnn.viz.writers import mpl as write_mpl
+from tinygrad_rnn.viz.writers.mermaid import escaped, mermaid
+from tinygrad_rnn.viz.writers.tex import label_tex, mathematics, text
+from tinygrad_rnn.viz.writers.tikz import BEGIN, END, tikz
 
 VIEWS = ("folded", "unrolled", "backward")
 MODELS = {name: zoo.build(name) for name in zoo.MODELS}

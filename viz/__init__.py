@@ -5,10 +5,10 @@ any expression; `to_networkx` gives the graph of quantities itself.
 """
 
 from .api import draw, svg
-from .fading import fading
-from .flow import gradient_flow, gradient_norms
-from .names import to_networkx
-from .opgraph import op_graph
-from .scopes import operations
+from .fading.fading import fading
+from .flow.flow import gradient_flow, gradient_norms
+from .graph.names import to_networkx
+from .ops.opgraph import op_graph
+from .ops.scopes import operations
 
 __all__ = ["draw", "fading", "gradient_flow", "gradient_norms", "op_graph", "operations", "svg", "to_networkx"]

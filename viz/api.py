@@ -14,29 +14,26 @@ from tinygrad_rnn.files import replacing, with_ending, write_atomic
 from tinygrad_rnn.printing.symbols import NOTATIONS
 from tinygrad_rnn.system import System
 
-from . import (
-    attentionview,
-    cellview,
-    colouring,
-    equationview,
-    foldedview,
-    notation,
-    page,
-    write_dot,
-    write_mermaid,
-    write_svg,
-    write_tikz,
-)
-from . import unrolled as unrolledview
+from . import colouring, notation
 from .arguments import known_only
-from .blocks import DETAILS
-from .grid import layout
-from .lines import with_twins
-from .roles import Roles, roles
+from .attention import view as attentionview
+from .blocks.blocks import DETAILS
+from .blocks.segments import USUAL, Totals, counted
+from .cell import view as cellview
+from .graph.roles import Roles, roles
+from .layout.grid import layout
+from .page import page
 from .scene import Scene
-from .segments import USUAL, Totals, counted
 from .values import Values
 from .view import View
+from .views import equations as equationview
+from .views import folded as foldedview
+from .views import unrolled as unrolledview
+from .writers import dot as write_dot
+from .writers import mermaid as write_mermaid
+from .writers import svg as write_svg
+from .writers import tikz as write_tikz
+from .writers.lines import with_twins
 
 
 class HasSystem(Protocol):
@@ -99,7 +96,7 @@ def _written(make: Callable[[Scene], str]) -> Callable[[Scene, Path], None]:
 
 def _by_matplotlib(kind: str) -> Callable[[Scene, Path], None]:
     def write(scene: Scene, file: Path) -> None:
-        from . import write_mpl  # matplotlib takes a while to import, and the others do without
+        from .writers import mpl as write_mpl  # matplotlib takes a while to import, and the others do without
 
         write_mpl.write(scene, file, kind)
 

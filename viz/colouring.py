@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_rnn.errors import BadValue
 
-from .roles import Roles
+from .graph.roles import Roles
 from .scene import Mark, Note, Scene, Shape
 from .style import FAINT, FILLS, HATCHED, MARGIN, RAMPS, SMALL, WRONG
 from .text import Label, Span, plain, string, width

@@ -1,0 +1,1 @@
+"""The attention view: what attends to what, and how much."""

@@ -1,0 +1,1 @@
+"""What is drawn once and stamped at every step: the inside of a cell, its ranks, rows and tracks."""

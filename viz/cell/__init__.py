@@ -1,0 +1,1 @@
+"""The cell view: the inside of one step, on a grid."""

@@ -1,0 +1,1 @@
+"""The gradient on its way back, as an animation: a page or frames."""

@@ -1,0 +1,1 @@
+"""How far gradients reach back: their norms, which ways they take, and the plot."""

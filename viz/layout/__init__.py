@@ -1,0 +1,1 @@
+"""From a view to a scene: rows and columns, ports, and the ways of wires between boxes."""

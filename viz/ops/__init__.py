@@ -1,0 +1,1 @@
+"""Expressions as graphs of operations, and what a box of an operation says."""

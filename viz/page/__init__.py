@@ -1,0 +1,1 @@
+"""A scene as one page to walk through in a browser."""

@@ -1,0 +1,1 @@
+"""The folded view, the unrolled one, and the equations beside their diagram."""

@@ -1,0 +1,339 @@
+"""The unrolled view: a column a step, every block stamped in each; with gradients, the backward view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from tinygrad_rnn.node import At, refs
+
+from ..blocks import blocks
+from ..blocks.blocks import SIDES
+from ..blocks.inside import port_key
+from ..blocks.results import key_of, panel, ports, with_results
+from ..blocks.segments import Segments, Totals
+from ..blocks.units import Reading, Unit, Units
+from ..graph.roles import Block, Roles
+from ..graph.steps import GAP
+from ..template import Template, simple
+from ..text import COLUMN, ROW, Label, Span, quantity, string
+from ..view import Box, Link, View
+
+FEW = 64  # wires from all steps to all steps that are all drawn
+LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
+
+
+def unrolled(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
+    """steps: of every range of positions, or by range; detail: of the cells' inside, by default their operations."""
+    return _Unrolled(roles, steps, elide, detail or "ops", twins=False).view
+
+
+def backward(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
+    """The same with the gradient's arrows; the cells' inside are by default their quantities, which have gradients."""
+    return _Unrolled(roles, steps, elide, detail or "gates", twins=True).view
+
+
+class _Unrolled:
+    def __init__(self, roles: Roles, steps: Totals, elide: bool, detail: str, twins: bool):
+        self.roles = roles = with_results(roles)
+        self.system, self.twins = roles.system, twins
+        self.segments = Segments(roles, steps, elide)
+        self.units = Units(roles, steps, elide, list(self.segments.steps))
+        self.live = self._live()
+        live = self.live if twins else None
+        self.templates = {b: panel(b, roles) if b.kind == "results" else blocks.opened(b, roles, detail, live)
+                          for b in roles.blocks}
+        self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
+        self.ports = {b: ports(b, roles) for b in roles.blocks}
+        self.multiplied = {b: self.multiplied_by(b) for b in roles.blocks}
+        rows = 1 + max(self.units.row_of.values(), default=-1)
+        self.view = View(self.system.name, ["1"], rows, track=20.0 if twins else 11.0)
+        if twins:
+            read = {a.source for a in roles.arrows}
+            losses = [n for n, r in roles.role.items() if r == "loss" and (n == "loss" or n not in read)]
+            self.view.legend = (*LEGEND, ("", f"L = {losses[0]}")) if len(losses) == 1 else LEGEND
+        self.links: dict[tuple[str, ...], Link] = {}
+        for unit in self.units.all:
+            for k in self.slots(unit.block):
+                self.place(unit, k)
+        own = [r for r in self.units.readings if r.source == r.target]  # first, as others read the same initial values
+        for reading in (*own, *(r for r in self.units.readings if r.source != r.target)):
+            if not reading.initial:
+                self.connect(reading)
+        self.view.links = list(self.links.values())
+        self.columns()
+
+    def _live(self) -> frozenset[str]:
+        """Quantities with a gradient: those from which a loss, or an output where there is none, follows."""
+        role = self.roles.role
+        ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"]
+        ends = ends or [n for n, r in role.items() if r != "input"]
+        live, todo = set(ends), list(ends)
+        given = {n for n, q in self.system.quantities.items() if q.role == "input" or not any(
+            True for _ in refs(eq.rhs for eq in self.system.equations if eq.name == n))}  # data, draws and numbers
+        while todo:
+            name = todo.pop()
+            for a in self.roles.arrows:
+                if a.target == name and a.differentiable and a.source not in live and a.source not in given:
+                    live.add(a.source)
+                    todo.append(a.source)
+        return frozenset(live)
+
+    # -- boxes -------------------------------------------------------------------------------------
+
+    def key(self, unit: Unit, slot: int | None) -> str:
+        return unit.key if slot is None else f"{unit.key}.{slot}"
+
+    def slots(self, block: Block) -> list[int] | list[None]:
+        """The places of a block's steps among those that are drawn."""
+        return list(range(len(self.segments.of(block).shown))) if block.column else [None]
+
+    def place(self, unit: Unit, slot: int | None) -> None:
+        block = unit.block
+        template = self.templates[block]
+        if unit.layer is None:
+            template = blocks.layers_left_out()
+        elif self.is_gap(block, slot):
+            template = self.gaps[block]
+        at, column, text = None, None, ""
+        if slot is not None:
+            steps, column = self.segments.of(block), self.segments.column(block, slot)
+            at = steps.shown[slot]
+            text = replace(steps, capital=block.column.upper()).label(at)
+        box = Box(self.key(unit, slot), template, self.units.row_of[unit], column, text, self.layer(unit),
+                  ", ".join(block.quantities), blocks.fill(block, self.roles), places={COLUMN: at, ROW: unit.layer})
+        self.view.boxes[box.key] = box
+
+    def layer(self, unit: Unit) -> str:
+        return self.units.layers[unit.block.row].label(unit.layer) if unit.block.row else ""
+
+    # -- links -------------------------------------------------------------------------------------
+
+    def connect(self, r: Reading) -> None:
+        port = key_of(r.arrow, r.target.block)
+        if port not in self.templates[r.target.block].ins or r.target.layer is None or r.source.layer is None:
+            return
+        for slot in self.slots(r.target.block):
+            for source, net in self.sources(r, slot):
+                self.link(r, source, net, self.key(r.target, slot), port)
+
+    def sources(self, r: Reading, slot: int | None) -> Iterator[tuple[int | At | None, str]]:
+        """(place that is read, net) for a place of the target's; an `At` where an initial value is read."""
+        own = f"{r.source.key}:{r.arrow.source}"
+        if not r.source.block.column:
+            yield None, own
+            return
+        if r.slot is None:
+            for seen in self.all_over(r, slot):
+                yield seen, f"{own}>{r.target.key if r.target.block.column else ''}"
+            return
+        steps = self.segments.of(r.source.block)
+        for position in self.positions(r, slot):
+            if not 1 <= position <= steps.total:
+                known = self.initial_key(r.source, r.arrow.source, position) in self.view.boxes
+                if known or r.source.block == r.target.block or self.has_boundary(r, position):
+                    yield At("first", "", position), ""
+                continue
+            k = steps.slot(position)
+            if k is not None and not (self.is_gap(r.source.block, k) and self.is_gap(r.target.block, slot)):
+                yield k, f"{own}.{k}"
+
+    def all_over(self, r: Reading, slot: int | None) -> Iterator[int]:
+        """What goes over all positions reads those that are drawn. Where these are many, wires that go the same way
+        stand for others: between columns of one range those from step to step, else by way of the nearest steps."""
+        seen, here = self.visible(r.source.block), self.visible(r.target.block)
+        if slot is not None and slot not in here:
+            return
+        found: Iterable[int] = seen
+        if slot is not None and len(seen) * len(here) > FEW:
+            if self.units.range_of(r.source) == self.units.range_of(r.target):
+                found = [k for k in range(slot - 1, slot + 2) if k in seen]
+            elif slot != here[0]:
+                found = seen[-1:]
+        for k in found:
+            if self.is_met(r, k):
+                yield k
+
+    def visible(self, block: Block) -> Sequence[int]:
+        """The places of a block's steps, without the one of those left out."""
+        if not block.column:
+            return ()
+        shown = self.segments.of(block).shown
+        return range(len(shown)) if None not in shown else [k for k, p in enumerate(shown) if p is not None]
+
+    def is_met(self, r: Reading, slot: int) -> bool:
+        """Does what goes over all positions, such as mean(x[t+1]), reach the one at a place?"""
+        own = self.system.quantities[r.arrow.source].slots
+        steps = self.segments.of(r.source.block)
+        position = steps.shown[slot]
+        return position is None or all(1 <= position - s.offset <= steps.total for s, i in zip(
+            r.arrow.slots, own, strict=True) if i == r.source.block.column and s.anchor == "free")
+
+    def positions(self, r: Reading, slot: int | None) -> list[int]:
+        """The positions that are read from a place; from the gap, those of the steps left out that are drawn."""
+        steps, read = self.segments.of(r.source.block), r.slot
+        assert read is not None
+        if read.anchor != "free":
+            return [read.offset + (steps.total if read.anchor == "last" else 0)]
+        if slot is None:
+            return []
+        at = steps.shown[slot]
+        if at is not None:
+            return [at + read.offset]
+        return [p for p in steps.shown if p is not None and 1 <= p - read.offset <= steps.total
+                and p - read.offset not in steps.shown]
+
+    def is_gap(self, block: Block, slot: int | None) -> bool:
+        return slot is not None and self.segments.of(block).shown[slot] is None
+
+    def has_boundary(self, r: Reading, position: int) -> bool:
+        name = r.arrow.source
+        return any(self.boundary_at(eq.slots, name, r.source.block) == position for eq in self.system.equations
+                   if eq.name == name and eq.is_boundary)
+
+    def boundary_at(self, slots: tuple[At, ...], name: str, block: Block) -> int | None:
+        """The position along the columns that a boundary equation sets."""
+        for slot, own in zip(slots, self.system.quantities[name].slots, strict=True):
+            if own == block.column and slot.anchor != "free":
+                return slot.offset + (self.segments.of(block).total if slot.anchor == "last" else 0)
+        return None
+
+    def link(self, r: Reading, source: int | At | None, net: str, target: str, port: str) -> None:
+        a = r.arrow
+        if isinstance(source, At):
+            key = self.initial(r, source.offset, (target, port))
+            net = key
+        else:
+            key = self.key(r.source, source)
+        from_box, to_box = self.view.boxes[key], self.view.boxes[target]
+        if port not in to_box.template.ins:
+            return
+        apart = r.slot is not None and to_box.column is not None and from_box.column != to_box.column
+        fed_back = self.roles.role[a.source] == "data" or self.units.is_rail(r.source)
+        sideways = to_box.template.ins[port].side in SIDES or from_box.style == "initial" or (apart and fed_back)
+        if a.source not in (from_box.template.rails if sideways else from_box.template.outs):
+            return
+        style = self.ports[r.target.block][port].line
+        gradient = self.twins and a.differentiable and a.source in self.live and a.target in self.live
+        state = self.ports[r.target.block][port].state
+        label: Label = ()
+        if state and not self.twins and not to_box.template.ins[port].open:
+            label = self.weight(r.target, port)
+        at = from_box.position if not isinstance(source, At) else ""
+        link = Link(key, a.source, target, port, net, style, sideways, gradient, False, label,
+                    self.adjoint(a.source, at, r.source) if state and gradient and at not in ("", "…") else ())
+        self.links.setdefault((key, a.source, target, port), link)
+
+    def weight(self, unit: Unit, port: str) -> Label:
+        """The weight that multiplies what enters at a port, where one alone does, whichever quantity reads it."""
+        found = self.multiplied[unit.block].get(port, set())
+        if len(found) != 1 or len(alone := next(iter(found))) != 1:
+            return ()
+        slots = self.system.quantities[alone[0]].slots
+        return quantity(alone[0], ",".join(self.layer(unit) if i == unit.block.row else i for i in slots))
+
+    def multiplied_by(self, block: Block) -> dict[str, set[tuple[str, ...]]]:
+        """By port, the weights by which each quantity that reads there multiplies what it reads."""
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for a in self.roles.arrows:
+            if a.target in block.quantities and a.boundary == block.boundary:
+                found.setdefault(key_of(a, block), set()).add(a.weights)
+        return found
+
+    def adjoint(self, name: str, at: str, unit: Unit) -> Label:
+        """∂L/∂h⟨2⟩."""
+        label = quantity(name, self.position_text(name, unit.block).replace(COLUMN, at).replace(ROW, self.layer(unit)))
+        return (Span("∂"), Span("L", italic=True), Span("/∂"), *label)
+
+    def position_text(self, name: str, block: Block) -> str:
+        return blocks.block_position(name, block, self.system)
+
+    # -- initial values ----------------------------------------------------------------------------
+
+    def initial(self, r: Reading, position: int, beside: tuple[str, str]) -> str:
+        """The box of a state before the first step or after the last, and what its boundary equation reads."""
+        name, unit = r.arrow.source, r.source
+        key = self.initial_key(unit, name, position)
+        known = self.view.boxes.get(key)
+        if known is not None:
+            if known.beside and self.is_farther(known.beside[0], beside[0], position):
+                self.view.boxes[key] = replace(known, beside=beside)
+            return key
+        steps, after = self.segments.of(unit.block), position >= 1
+        shown = f"{unit.block.column.upper()}+{position - steps.total}" if after and steps.elided else (
+            str(position).replace("-", "−"))
+        text = self.position_text(name, unit.block).replace(COLUMN, shown).replace(ROW, self.layer(unit))
+        label = quantity(name, text)
+        readings = [q for q in self.units.readings if q.initial and q.arrow.target == name and q.target == unit
+                    and self.boundary_at(q.arrow.boundary, name, unit.block) == position]
+        keys = dict.fromkeys(port_key(q.arrow.source, q.arrow.slots) for q in readings)
+        side = [key for key in keys if not after and any(
+            self.units.is_aside(q) and port_key(q.arrow.source, q.arrow.slots) == key for q in readings)]
+        below = [key for key in keys if key not in side]
+        direction = -1 if after else 1
+        mark = blocks.block_mark(name, unit.block, self.system)
+        template: Template = simple("initial", label, string(label), below, side, [name], direction, mark=mark)
+        template.marks = {name: mark}
+        column = self.segments.end(unit.block, after)
+        self.view.boxes[key] = Box(key, template, self.units.row_of[unit], column, name=string(label), style="initial",
+                                   beside=beside, places={COLUMN: position, ROW: unit.layer})
+        for q in readings:
+            port = port_key(q.arrow.source, q.arrow.slots)
+            for source, net in self.sources(q, None):
+                if not isinstance(source, At):
+                    box = self.key(q.source, source)
+                    gradient = self.twins and q.arrow.differentiable and {q.arrow.source, name} <= self.live
+                    rails = self.view.boxes[box].template.rails
+                    link = Link(box, q.arrow.source, key, port, net, self.roles.line(q.arrow.source),
+                                self.units.is_rail(q.source) and q.arrow.source in rails, gradient)
+                    self.links.setdefault((box, q.arrow.source, key, port), link)
+        return key
+
+    def initial_key(self, unit: Unit, name: str, position: int) -> str:
+        return f"{unit.key}:{name}[{position}]"
+
+    def is_farther(self, one: str, other: str, position: int) -> bool:
+        """Does the first box stand farther than the second from the state before step 1 or after the last?"""
+        a, b = self.view.boxes[one].column, self.view.boxes[other].column
+        return a is not None and b is not None and (a > b if position < 1 else a < b)
+
+    # -- where boxes without a step stand ----------------------------------------------------------
+
+    def columns(self) -> None:
+        """A quantity without steps stands in the column that it reads, or where it is read, or in the middle of the
+        columns of all ranges that it has to do with."""
+        loose = [k for u in self.units.all if not u.block.column for k in [self.key(u, None)]]
+        loose.sort(key=lambda k: self.view.boxes[k].row)
+        if not self.segments.steps:
+            self.view.boxes = {k: replace(b, column=0) for k, b in self.view.boxes.items()}
+            return
+        among: dict[str, set[str]] = {}
+        for ahead in (True, False):
+            for key in loose if ahead else reversed(loose):
+                if self.view.boxes[key].column is not None:
+                    continue
+                others = [li.source if ahead else li.target for li in self.view.links
+                          if (li.target if ahead else li.source) == key]
+                found = {self.view.boxes[o].column for o in others
+                         if not (ahead and self.view.boxes[o].column is None and not self.reads(o))}
+                if len(found) == 1:
+                    self.view.boxes[key] = replace(self.view.boxes[key], column=found.pop())
+                among[key] = among.get(key) or self.segments.among(found)
+        self.segments.settle(self.view, {key: ranges or set(self.segments.steps) for key, ranges in among.items()})
+        settled = {self.view.boxes[k].row for k in loose if self.view.boxes[k].column is not None}
+        for key in loose:  # where others stand beside it or wires pass it, in the middle column, and what follows too
+            box = self.view.boxes[key]
+            read = {li.source for li in self.view.links if li.target == key}
+            under = self.view.boxes[read.pop()] if len(read) == 1 and read <= set(loose) else None
+            if box.column is None and under is not None and under.column is not None:
+                self.view.boxes[key] = replace(box, column=under.column)
+            elif box.column is None and (box.row in settled or box.row < self.view.rows - 1):
+                self.view.boxes[key] = replace(box, column=self.middle(box.among))
+
+    def middle(self, among: tuple[int, int]) -> int:
+        """The middle one of columns, but no gap."""
+        middle = sum(among) // 2
+        return middle - (self.view.columns[middle] == GAP)
+
+    def reads(self, key: str) -> bool:
+        return any(li.target == key for li in self.view.links)

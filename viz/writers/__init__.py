@@ -1,0 +1,1 @@
+"""From a scene or a view to a file: one module a format."""
