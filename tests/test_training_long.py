@@ -116,3 +116,9 @@ def test_what_a_prompt_shows_of_long_training_is_short():
     assert repr(history) == ("<History: 3 epochs; 3000 updates; loss 3 to 1, least 1 in epoch 3; valid_loss nan to "
                              "1.75, least 1.5 in epoch 2>")
     assert repr(train(small(), 0)) == "<History: 0 epochs; 0 updates>"
+
+
+def test_rows_of_one_training_and_the_next_are_one_list():
+    one, two = Rows([{"step": 1, "loss": 0.5}]), Rows([{"step": 2, "loss": 0.25}])
+    whole = one + two
+    assert [row["step"] for row in whole] == [1, 2] and [row["loss"] for row in whole + one] == [0.5, 0.25, 0.5]

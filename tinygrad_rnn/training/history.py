@@ -62,6 +62,12 @@ class Rows(Sequence[Row]):
         return {name: int(v) if name in COUNTS and v == v else v
                 for name, v in zip(COLUMNS, self._numbers[start : start + len(COLUMNS)], strict=True)}
 
+    def __add__(self, more: Iterable[Row]) -> list[Row]:
+        return [*self, *more]
+
+    def __radd__(self, before: Iterable[Row]) -> list[Row]:
+        return [*before, *self]
+
     def __repr__(self) -> str:
         return f"<{len(self)} rows of {', '.join(COLUMNS)}>"
 
