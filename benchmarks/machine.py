@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 PACKAGES = {"NumPy": "numpy", "llvmlite": "llvmlite", "PyTorch": "torch", "JAX": "jax"}
 GPU_PACKAGES = {"NumPy": "numpy", "CuPy (CUDA 12)": "cupy-cuda12x", "CuPy (CUDA 13)": "cupy-cuda13x",
                 "PyTorch": "torch", "JAX": "jax", "FlashRNN": "flashrnn"}
@@ -19,7 +21,7 @@ GPU_PACKAGES = {"NumPy": "numpy", "CuPy (CUDA 12)": "cupy-cuda12x", "CuPy (CUDA 
 def description(packages: Mapping[str, str] = PACKAGES) -> dict[str, str]:
     """CPU, cores in use and versions."""
     facts = {"CPU": cpu_name(), "cores used": str(cores()), "system": f"{platform.system()} {platform.machine()}",
-             "Python": platform.python_version()}
+             "Python": platform.python_version(), "NumPy's BLAS": blas()}
     return facts | {title: version(package) for title, package in packages.items()}
 
 
@@ -61,6 +63,15 @@ def cpu_name() -> str:
     facts = {name.strip(): value.strip() for name, value in facts.items()}
     widest = next((name for name in ("avx512f", "avx2") if name in facts.get("flags", "").split()), "")
     return " ".join([facts.get("model name", platform.machine()), f"({widest})" if widest else ""]).strip()
+
+
+def blas() -> str:
+    """NumPy's BLAS, and for which processor its code is: OPENBLAS_CORETYPE may ask for an older one than there is."""
+    import numpy  # noqa: F401  (it is looked at when it is loaded)
+
+    found = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    return ", ".join(f"{info['internal_api']} {info['version']} for {info.get('architecture', 'any processor')}"
+                     for info in found) or "unknown"
 
 
 def version(package: str) -> str:
