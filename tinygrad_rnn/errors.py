@@ -98,6 +98,16 @@ def _window(line: str, at: int) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
+def about(what: str) -> Iterator[None]:
+    """Say of any `Error` raised inside what it is about."""
+    try:
+        yield
+    except Error as error:
+        error.args = (f"{what}: {error.args[0]}", *error.args[1:])
+        raise
+
+
+@contextlib.contextmanager
 def located(show: Callable[[object], str]) -> Iterator[None]:
     """Add `show(node)`, a drawing of the place, to any `Error` raised inside."""
     try:

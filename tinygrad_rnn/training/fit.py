@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from .. import backends
 from ..arguments import flag, real, whole
 from ..backends.places import on_device
-from ..errors import BadFile, BadType, BadValue, Error
+from ..errors import BadFile, BadType, BadValue, Error, about
 from ..files import described, load_checkpoint, save_checkpoint, writable
 from ..passes.stages import check_cut
 from ..plans.feeds import apart, check_memory, on_host, prepared
@@ -89,7 +88,7 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     trainer.batches = as_batches(data, batch_size, shuffle, seed, trainer.seen.system)
     check_order(data, trainer.batches, carry_state, shuffle)
     if valid is not None:
-        with _named("the validation data"):
+        with about("the validation data"):
             trainer.valid = as_batches(valid, batch_size, False, seed, trainer.seen.system)
             check_order(valid, trainer.valid, carry_state, shuffle)
             trainer.look_at_valid()
@@ -99,16 +98,6 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
         trainer.resume()
     with trainer.interrupts.awaited():
         return trainer.train(epochs, patience, progress, on_epoch)
-
-
-@contextlib.contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Errors raised inside say what they are about."""
-    try:
-        yield
-    except Error as error:
-        error.args = (f"{what}: {error.args[0]}", *error.args[1:])
-        raise
 
 
 class _Files:
@@ -318,7 +307,7 @@ class _Trainer:
         return row
 
     def _validated(self, batches: Batches | Stream) -> float:
-        with _named("the validation data"):
+        with about("the validation data"):
             return mean_over(self.seen, self.of, batches, carry=self.carry_over, memory=self.memory)
 
     def _stalled(self, patience: int | None) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import networkx as nx
 import numpy as np
 
 from tinygrad_rnn.arguments import whole
-from tinygrad_rnn.errors import BadName, BadType, BadValue, Error
+from tinygrad_rnn.errors import BadName, BadType, BadValue, about
 from tinygrad_rnn.files import replacing, with_ending
 from tinygrad_rnn.models.model import Model
 from tinygrad_rnn.node import refs
@@ -111,7 +110,7 @@ def flows(models: Mapping[str, Model], data: Mapping[str, Any], of: str, state: 
     _check_labels("state", by_label, models)
     found = []
     for label, model in models.items():
-        with _told_of(label):
+        with about(f"the model {label!r}"):
             own = by_label.get(label) if isinstance(state, Mapping) else state
             flow = _flow(str(label), model, data[label] if apart else data, of, own, example)
             if not flow.norms.any():
@@ -137,16 +136,6 @@ def _check_labels(what: str, given: Mapping[str, Any], models: Mapping[str, Mode
         for label in models:
             if label not in given:
                 raise BadName(f"{what} is given by model, and lacks that of {label!r}")
-
-
-@contextlib.contextmanager
-def _told_of(label: Any) -> Iterator[None]:
-    """Add to any `Error` raised inside which model it is about."""
-    try:
-        yield
-    except Error as error:
-        error.args = (f"the model {label!r}: {error.args[0]}", *error.args[1:])
-        raise
 
 
 def _flow(label: str, model: Model, data: Mapping[str, Any], of: str, state: str | None, example: int | None) -> Flow:
