@@ -68,6 +68,7 @@ class Segments:
             for size in sizes if stage.want else ():
                 found[size] = plan(stage, size, parts)
                 parts = len(found[size].parts)
+        self.added = frozenset().union(*(plan.added for found in self.plans for plan in found.values()))
         self.shards = self._sharded()
         self.values: Frames = {}  # what has been computed, as buffers have it: without time, or wanted
         self.beyond: dict[str, tuple[Any, list[Room]]] = {}  # the same, with what boundary equations set, and how far
@@ -77,7 +78,6 @@ class Segments:
         """One for each part of the batch where they need not meet before the last segment; else one for all."""
         forward, backward = self.plans
         plans = [*forward.values(), *backward.values()]
-        self.added = frozenset().union(*(plan.added for plan in plans))
         count = len(plans[0].parts)
         alone = all(len(plan.parts) == count and plan.meets_at_the_end for plan in plans) and all(
             self.axes[name] is None for name in self.added)
