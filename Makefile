@@ -21,7 +21,7 @@ ON_GPU = .[jit,$(GPU_EXTRA)]
 # for a GPU), and those that run plans both ways, or one way only, by themselves.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview crossings \
 	dashes declared_pictures draw_options equation_lines fading fading_page flow flow_mistakes geometry golden hatched \
-	latex page page_browser page_numbers page_walk pictures public typeset viz viz_files writers \
+	handoff latex page page_browser page_numbers page_walk pictures public typeset viz viz_files writers \
 	cli contract data data_files data_page data_sequences data_vocabulary datasets examples example_parts files \
 	generation_page layers pages_of_models \
 	backends backends_arrays backends_models cuda_chains cuda_golden cuda_kernels cuda_loops cuda_products \

@@ -19,21 +19,17 @@ def real(
     NumPy scalars become Python floats on purpose: a float64 scalar would promote float32 arithmetic.
     Raises BadType where it is no real number, BadValue where it is not finite or out of bounds.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
         raise BadType(f"{what} is a number, not {value!r:.80}")
     number = float(value)
     if not math.isfinite(number):
         raise BadValue(f"{what} must be finite, not {number}")
-    bounds = []
-    if at_least is not None:
-        bounds.append((number >= at_least, f"at least {at_least:g}"))
-    if above is not None:
-        bounds.append((number > above, f"above {above:g}"))
-    if below is not None:
-        bounds.append((number < below, f"below {below:g}"))
-    if not all(met for met, _ in bounds):
-        raise BadValue(f"{what} must be {' and '.join(text for _, text in bounds)}, not {number:g}")
-    return number
+    low = (at_least is None or number >= at_least) and (above is None or number > above)
+    if low and (below is None or number < below):
+        return number
+    bounds = {"at least": at_least, "above": above, "below": below}
+    words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    raise BadValue(f"{what} must be {words}, not {number:g}")
 
 
 def whole(what: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:

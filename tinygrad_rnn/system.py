@@ -105,6 +105,7 @@ class System:
     declared: Mapping[str, tuple[int, ...]]
     dtype: str = "float32"
     demands: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    configs: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @cached_property
     def by_name(self) -> dict[str, list[Equation]]:

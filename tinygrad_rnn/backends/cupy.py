@@ -8,7 +8,7 @@ import functools
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -182,8 +182,13 @@ def _uploads(number: int) -> Uploads:
     return Uploads(xp)
 
 
-def load(target: Any, array: Any) -> None:
-    """target = array, with the batch, its first axis, as the last; what comes from the host comes ahead of use."""
+def loader(target: Any) -> Callable[[Any], None]:
+    """What copies arrays into target, with the batch, their first axis, as the last."""
+    return functools.partial(_load, target)
+
+
+def _load(target: Any, array: Any) -> None:
+    """target = array; what comes from the host comes ahead of use."""
     if isinstance(array, xp.ndarray):
         rearrange(target, xp.moveaxis(array, 0, -1))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -106,13 +106,19 @@ def to_host(a: Any) -> Any:
 
 def threads() -> int:
     """How many threads may work: as many as there are cores for this process, or fewer if the user said so to BLAS."""
-    allowed = [info["num_threads"] for info in _controller().info() if info["user_api"] == "blas"]
+    allowed = [library.num_threads for library in _controller().lib_controllers if library.user_api == "blas"]
     return min([len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, *allowed])
 
 
-def load(target: Any, array: Any) -> None:
-    """target = array, with the batch, its first axis, as the last."""
-    rearrange(target, xp.moveaxis(asarray(array), 0, -1))
+def loader(target: Any) -> Callable[[Any], None]:
+    """What copies arrays into target, with the batch, their first axis, as the last."""
+    out = xp.moveaxis(target, -1, 0)
+    if out.size < SOME or not jit.enabled():
+        return lambda array: rearrange(out, asarray(array))
+    from ..jit.rearrange import Rearranged
+
+    rearranged = Rearranged(out)
+    return lambda array: rearranged(asarray(array))
 
 
 def choices() -> dict[str, bool]:
@@ -132,7 +138,8 @@ def copies(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name: a.copy() for name, a in arrays.items()}
 
 
-LARGE = 65536  # numbers, from which on a copy by tiles pays
+LARGE = 2**15  # numbers, from which on a copy by tiles pays
+SOME = 2**12  # the same, where it has been made ready
 LINE_BYTES = 64
 LINE = LINE_BYTES // 4  # float32 numbers in a line of the cache
 

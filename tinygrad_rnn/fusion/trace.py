@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Rule = Callable[[Any, Any, "tuple[Any, ...]", Any], None]  # weight, gradient, slots, scratch
+Make = Callable[[Any], Rule]  # the rule through an array module
 Step = tuple[str, str, tuple["str | int", ...]]  # function, what it writes, arguments: names, or places of numbers
 
 
@@ -36,7 +37,7 @@ class Trace:
         return len(self.numbers) - 1
 
 
-def traced(make: Callable[[Any], Callable[..., None]], names: Sequence[str]) -> Trace:
+def traced(make: Make, names: Sequence[str]) -> Trace:
     """The rule make(array module), whose weight, gradient and slots have these names, and whose scratch is "s"."""
     trace = Trace()
     make(trace)(names[0], names[1], tuple(names[2:]), "s")

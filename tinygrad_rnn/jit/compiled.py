@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,19 @@ KERNELS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
 RULES = {**products.RULES, **TAKES}
 
 
+@dataclass(frozen=True)
+class Native:
+    """A call of machine code: start(words, blocks), where driver is the address of start."""
+
+    start: Callable[[int, int], None]
+    driver: int
+    words: int
+    blocks: int
+
+    def __call__(self) -> None:
+        self.start(self.words, self.blocks)
+
+
 class Program:
     """Segments of compiled calls. public: the owners of arrays that are read from outside."""
 
@@ -42,7 +56,8 @@ class Program:
         self._needed = needs(bodies, public, owner)
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
         self.scratch = np.zeros(max(scratch, 1) + 16, "float64")
-        self.start = NATIVE(machine().address("driver", _make_driver))
+        self.driver = machine().address("driver", _make_driver)
+        self.start = NATIVE(self.driver)
         self.segments = [self._actions(segment, self._needed) for segment in self.segmented]
 
     def _actions(self, bodies: Sequence[tuple[Repeated, list[Unit]]], needed: Any) -> list[Callable[[], Any]]:
@@ -72,7 +87,7 @@ class Program:
         return actions
 
     def _native(self, blocks: Sequence[tuple[int, list[Unit]]], needed: Any) -> Callable[[], Any]:
-        return partial(self.start, self._table(blocks, needed).ctypes.data, len(blocks))
+        return Native(self.start, self.driver, self._table(blocks, needed).ctypes.data, len(blocks))
 
     def _steps(self, units: list[Unit], needed: Any) -> list[Callable[[int], None]]:
         """A loop's body that is partly Python, to be done for one step at a time."""
@@ -114,6 +129,11 @@ class Program:
 
     def settle(self) -> None:
         """Nothing is to be measured before the first run."""
+
+    def native(self, segment: int) -> Native | None:
+        """The one call of machine code that a segment is, where nothing of it stays in Python."""
+        actions = self.segments[segment]
+        return actions[0] if len(actions) == 1 and isinstance(actions[0], Native) else None
 
     def run(self, segment: int) -> None:
         """Do one segment."""

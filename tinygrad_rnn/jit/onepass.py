@@ -6,42 +6,48 @@ The rule is written down by calling it with names in the place of arrays; its nu
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
 from ..backends.numpy import pointer
-from ..fusion.trace import Rule, Step, Trace, traced
+from ..fusion.trace import Make, Step, traced
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, lanes
 from .native import KERNEL, machine
 
 DTYPES = (np.dtype("float32"), np.dtype("float64"))
-SMALL = 2**13  # elements below which calls one by one take no longer
+SMALL = 2**11  # elements below which calls one by one take no longer
+MOST = 16  # numbers of a rule
 
 
 class OnePass:
-    """The rule make(numpy), compiled for large contiguous arrays of one dtype; what is then in scratch is undefined."""
+    """Updates of one weight w by its gradient g, compiled for large contiguous arrays of one dtype.
 
-    def __init__(self, make: Callable[[Any], Rule], slots: tuple[str, ...]):
-        self.make, self.names = make, ("w", "g", *slots)
-        self.plain = make(np)
+    What a compiled one leaves in scratch is undefined.
+    """
 
-    @functools.cached_property
-    def trace(self) -> Trace:
-        """The rule written down."""
-        return traced(self.make, self.names)
+    def __init__(self, w: Any, g: Any, slots: tuple[Any, ...], s: Any, names: tuple[str, ...]):
+        self._arrays, self._names = (w, g, slots, s), ("w", "g", *names)
+        self._fits = _fit((w, g, *slots))
+        self._numbers = np.zeros(MOST, w.dtype)
+        self._record = np.array([w.size, *map(pointer, (self._numbers, w, g, *slots))], "int64")
+        self._at = pointer(self._record)
+        self._steps: list[Step] = []
+        self._kernel: Any = None
 
-    def __call__(self, w: Any, g: Any, slots: tuple[Any, ...], s: Any) -> None:
-        arrays = (w, g, *slots)
-        if not _fit(arrays):
-            self.plain(w, g, slots, s)
+    def __call__(self, make: Make) -> None:
+        """One update by the rule make(numpy)."""
+        if not self._fits:
+            make(np)(*self._arrays)
             return
-        numbers = np.array(self.trace.numbers, w.dtype)
-        record = np.array([w.size, *map(pointer, (numbers, *arrays))], "int64")
-        _kernel(w.dtype.name, self.names, tuple(self.trace.steps))(pointer(record), 0)
+        trace = traced(make, self._names)
+        if trace.steps != self._steps:
+            self._steps = trace.steps
+            self._kernel = _kernel(self._numbers.dtype.name, self._names, tuple(trace.steps))
+        self._numbers[: len(trace.numbers)] = trace.numbers
+        self._kernel(self._at, 0)
 
 
 def _fit(arrays: tuple[Any, ...]) -> bool:

@@ -17,14 +17,32 @@ from .native import KERNEL, machine
 
 def rearrange(out: np.ndarray, a: np.ndarray) -> None:
     """out = a, of the same shape."""
-    if out.dtype != a.dtype or out.dtype.char not in "fd":
-        np.copyto(out, a, "unsafe")
-        return
-    kernel, positions, record = _kernel(out.shape, out.strides, a.strides, out.dtype.char)
-    numbers = record.copy()
-    for array, at in zip((a, out), positions, strict=True):
-        numbers[at] = pointer(array)
-    kernel(pointer(numbers), 0)
+    Rearranged(out)(a)
+
+
+class Rearranged:
+    """Copies of one array after the other, of the same shape, into `out`."""
+
+    def __init__(self, out: np.ndarray):
+        self.out = out
+        self._strides: tuple[int, ...] | None = None  # those of the last array
+
+    def __call__(self, a: np.ndarray) -> None:
+        """out = a."""
+        if a.dtype != self.out.dtype or a.dtype.char not in "fd":
+            np.copyto(self.out, a, "unsafe")
+            return
+        if a.strides != self._strides:
+            self._prepare(a.strides)
+        self._record[self._place] = pointer(a)
+        self._kernel(self._at, 0)
+
+    def _prepare(self, strides: tuple[int, ...]) -> None:
+        out = self.out
+        self._kernel, (self._place, own), record = _kernel(out.shape, out.strides, strides, out.dtype.char)
+        self._record, self._strides = record.copy(), strides
+        self._record[own] = pointer(out)
+        self._at = pointer(self._record)
 
 
 @functools.lru_cache(maxsize=256)

@@ -42,10 +42,12 @@ class PlanCache:
         threads = backend.threads() if self.threads is None else self.threads
         how = (backend.name, backends.precision(), backend.compiles(), threads)
         key = (*how, id(arrays), config)  # a plan keeps its arrays, and so their id
-        if key not in self._plans:
-            self._keep(key, self._made(system, config, arrays, backend, threads))
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._made(system, config, arrays, backend, threads)
+            self._keep(key, plan)
         self._plans.move_to_end(key)
-        return self._plans[key]
+        return plan
 
     def _keep(self, key: tuple[Any, ...], plan: Any) -> None:
         self._plans[key] = plan

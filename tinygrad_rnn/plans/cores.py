@@ -2,30 +2,122 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..jit.compiled import Native
 
 Task = Callable[[], object]
 
 
 class _Worker:
+    """A thread that works for another one. What it is given is done before anything new is, also after an interrupt."""
+
     def __init__(self) -> None:
         self.tasks: SimpleQueue[Task] = SimpleQueue()
-        self.results: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.bell: SimpleQueue[None] = SimpleQueue()  # rung when something is done; once too often does no harm
+        self.error: BaseException | None = None
+        self.busy = False  # with a task
+        self.giver: int | None = None  # the core of who gave it
+        self.handoff: Any = None  # for calls of machine code, once there was one
         threading.Thread(target=self._work, name="tinygrad_rnn", daemon=True).start()
 
     def _work(self) -> None:
         while True:
             task = self.tasks.get()
+            _leave(self.giver)
+            task()
+
+    def _wake(self, task: Task) -> None:
+        self.giver = _core()
+        self.tasks.put(task)
+
+    def give(self, task: Task) -> None:
+        """Have a task done; `finished` waits for it."""
+        self._settle()
+        if self.handoff is not None:
+            self.handoff.rouse()
+        self.error, self.busy = None, True
+        self._wake(functools.partial(self._do, task))
+
+    def _do(self, task: Task) -> None:
+        try:
+            task()
+        except BaseException as error:
+            self.error = error
+        self.busy = False
+        self.bell.put(None)
+
+    def finished(self) -> BaseException | None:
+        """Wait for the task; what it raised, or an interrupt that came meanwhile."""
+        interrupt = self._awaited(lambda: not self.busy)
+        return self.error or interrupt
+
+    def hand_over(self, call: Native) -> None:
+        """Have a call done; `returned` waits for it."""
+        self._settle()
+        if self.handoff is None:
+            from ..jit.handoff import Handoff
+
+            self.handoff = Handoff()
+        if not self.handoff.post(call.driver, call.words, call.blocks):
+            self._wake(self._serve)
+
+    def _serve(self) -> None:
+        if self.handoff.serve():
+            self.bell.put(None)
+
+    def returned(self) -> BaseException | None:
+        """Wait for the call; an interrupt that came meanwhile."""
+        return self._awaited(self.handoff.wait)
+
+    def _settle(self) -> None:
+        """Wait for what an interrupt has left."""
+        if self.busy:
+            self.finished()
+        if self.handoff is not None and not self.handoff.is_done:
+            self.returned()
+
+    def _awaited(self, is_done: Callable[[], bool]) -> BaseException | None:
+        """Wait until it is done, also where an interrupt comes: till then arrays are in use. The interrupt."""
+        interrupt = None
+        while not is_done():
             try:
-                task()
+                self.bell.get()
             except BaseException as error:
-                self.results.put(error)
-            else:
-                self.results.put(None)
+                interrupt = error
+        while not self.bell.empty():
+            self.bell.get()
+        return interrupt
+
+
+@functools.lru_cache(maxsize=1)
+def _asks() -> Callable[[], int] | None:
+    """What tells on which core a thread runs, where there is such a thing and threads can be moved."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return getattr(ctypes.PyDLL(None), "sched_getcpu", None)
+
+
+def _core() -> int | None:
+    ask = _asks()
+    return None if ask is None else ask()
+
+
+def _leave(core: int | None) -> None:
+    """Go to another core than this one, on which another thread works: some systems leave both there for long."""
+    if core is None or core != _core():
+        return
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) > 1:
+        os.sched_setaffinity(0, allowed - {core})
+        os.sched_setaffinity(0, allowed)
 
 
 @functools.lru_cache(maxsize=64)
@@ -34,16 +126,35 @@ def _worker(process: int, caller: int, k: int) -> _Worker:
     return _Worker()
 
 
+def _workers(count: int) -> list[_Worker]:
+    return [_worker(os.getpid(), threading.get_ident(), k) for k in range(count)]
+
+
 def together(tasks: Sequence[Task]) -> None:
     """Do all tasks at the same time, the first in this thread. Raises what the first that failed raised."""
     first, *others = tasks
-    workers = [_worker(os.getpid(), threading.get_ident(), k) for k in range(len(others))]
+    workers = _workers(len(others))
     for worker, task in zip(workers, others, strict=True):
-        worker.tasks.put(task)
+        worker.give(task)
     try:
         first()
     finally:
-        errors = [worker.results.get() for worker in workers]
+        errors = [worker.finished() for worker in workers]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def at_once(calls: Sequence[Native]) -> None:
+    """Do all calls at the same time, the first in this thread."""
+    first, *others = calls
+    workers = _workers(len(others))
+    for worker, call in zip(workers, others, strict=True):
+        worker.hand_over(call)
+    try:
+        first()
+    finally:
+        errors = [worker.returned() for worker in workers]
     for error in errors:
         if error is not None:
             raise error

@@ -16,6 +16,19 @@ from ..passes.demand import demand
 from ..system import Quantity, System
 from .carried import along, position_key
 
+MOST = 256  # forms of data of which the configuration is kept
+
+
+def form(arrays: Mapping[str, Any], kinds: str) -> tuple[Any, ...] | None:
+    """Names, shapes and dtypes; None where one is no array of the backend's, of a dtype of these kinds."""
+    found: list[Any] = []
+    own = backends.current().xp.ndarray
+    for name, array in arrays.items():
+        if type(array) is not own or array.dtype.kind not in kinds:
+            return None
+        found += (name, array.shape, array.dtype.char)
+    return tuple(found)
+
 
 def check_names(system: System, data: Mapping[str, Any], declared: Iterable[str] = ()) -> None:
     """Raise where a name is not an input of the model, nor declared as data, or what is given lies elsewhere."""
@@ -75,6 +88,15 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     """
     check_memory(memory, check)
     seed, state = whole("seed", seed, at_least=0), _entered(state)
+    plain = all(given is None for given in (lengths, steps, state, batch)) and not check
+    alike = form(data, "biuf") if plain else None
+    key = (want, alike, training, memory)
+    known = None if alike is None else system.configs.get(key)
+    if known is not None:
+        arrays = {name: data[name] for name in demand(system, want).inputs}
+        if classes and known.coded:
+            check_classes(system, demand(system, want).targets & known.coded, arrays, {})
+        return known, Feed(arrays, {}, {}, seed, step)
     system.require(want)
     what = demand(system, want)
     names = what.inputs
@@ -98,6 +120,10 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
             _check_finite(system.quantities[name], arrays[name], system, by_range)
     config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training,
                     frozenset() if state is None else along(system, want, state), check, memory)
+    if alike is not None:
+        if len(system.configs) >= MOST:
+            system.configs.clear()
+        system.configs[key] = config
     state = state or {}
     _check_state(system, state, batch)
     at = backends.current().asarray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,9 +32,11 @@ class Part:
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self.bytes = emitter.bytes()
         self._plain: dict[str, Any] = {}
+        self._loaders: dict[str, Callable[[Any], None]] = {}
         self.carried = self._carried(config.carried or along(system, config.want))
         self._kept = {name: others(rooms(system, name), axis) for name, axis, _ in self.carried}  # the room in a state
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
+        self.copied = self.layout.copied_weights()
         self.program: Any = self._compiled(emitter.segments) if compiled else Interpreted(emitter.segments)
 
     def _compiled(self, segments: list[list[Any]]) -> Any:
@@ -84,7 +86,7 @@ class Part:
         for name, array in feed.inputs.items():
             if name in layout.used:
                 self.load(name, array)
-        for name in layout.copied_weights():
+        for name in self.copied:
             xp.copyto(layout.interior(name), self.weights[name])
         for name, array in feed.state.items():
             self._load_state(name, array)
@@ -99,11 +101,17 @@ class Part:
             self._plain[name] = self.layout.interior(name)
         return self._plain[name]
 
+    def loader(self, name: str) -> Callable[[Any], None]:
+        """What copies an input, its part of the batch first, into its buffer."""
+        if name not in self._loaders:
+            self._loaders[name] = self.backend.loader(self.interior(name))
+        return self._loaders[name]
+
     def load(self, name: str, array: Any) -> None:
         """Fill an input's buffer; what is padding becomes zero, or no class."""
         q = self.layout.system.quantities[name]
         target = self.interior(name)
-        self.backend.load(target, array)
+        self.loader(name)(array)
         for k, index in enumerate(q.slots):
             if self.layout.ragged(index):
                 pad = self.layout.pads[self.layout.system.range_of(index)]

@@ -27,6 +27,7 @@ from . import cores
 from .part import Part
 
 LONGEST = 4000  # terms of a program that is worth compiling; an unrolled graph may have many more
+FEW = 2**18  # numbers of inputs, up to which one thread takes no longer to fill them in than to wake another
 SMALL = 2**24  # multiplications of a product in a loop, below which one thread is enough
 
 
@@ -65,16 +66,26 @@ class Plan:
                       for first, end in itertools.pairwise(cuts)]
         self.heavy = [any(isinstance(item, Loop) or (isinstance(item, Node) and BATCH in item.indices)
                           for item in level.items) for level in self.levels]
+        self.calls = self._calls()
         self.single = parts > 1 or 0 < work.step < SMALL
 
     def interior(self, name: str) -> Any:
         """The buffer of a quantity that has no batch, at 1..T: indices in left-hand order, features."""
         return self.parts[0].interior(name)
 
+    def _calls(self) -> list[Any]:
+        """Machine code that is level 0 of each part, where that is all of it and its inputs are small; else nothing."""
+        inputs = sum(part.interior(name).size for part in self.parts for name in part.layout.used
+                     if self.system.quantities[name].role == "input")
+        if not self.compiled or self.backend.name != "numpy" or (inputs > FEW and len(self.parts) > 1):
+            return []
+        found = [part.program.native(0) for part in self.parts]
+        return [] if None in found else found
+
     def run(self, feed: Feed) -> None:
         """Fill the inputs and replay the programs."""
         with self.one_thread():
-            self.replay([partial(part.start, feed) for part in self.parts])
+            self.replay([partial(part.fill, feed) for part in self.parts])
 
     def one_thread(self) -> contextlib.AbstractContextManager[Any]:
         """Within it products take one thread, where the parts have threads of their own or the work is small."""
@@ -90,9 +101,14 @@ class Plan:
         """The quantities that need sums over the batch: those sums, where the parts meet at the end."""
         return frozenset(item.name for level in self.levels[1:] for item in level.items if isinstance(item, Equation))
 
-    def replay(self, starts: Sequence[cores.Task]) -> None:
-        """Do the starts of all parts, which end level 0, then the other levels."""
-        cores.together(starts)
+    def replay(self, fills: Sequence[cores.Task]) -> None:
+        """Do what fills the parts, then level 0, then the other levels."""
+        if self.calls:
+            for fill in fills:
+                fill()
+            cores.at_once(self.calls)
+        else:
+            cores.together([partial(_filled, fill, part) for fill, part in zip(fills, self.parts, strict=True)])
         self._join(0)
         for k in range(1, len(self.levels)):
             tasks = [partial(part.run, k) for part in self.parts if part.program.segments[k]]
@@ -167,6 +183,11 @@ class Plan:
         if len(arrays) == 1 or (name in self.system.quantities and not self.system.quantities[name].batched):
             return arrays[0]
         return self.xp.concatenate(arrays)
+
+
+def _filled(fill: cores.Task, part: Part) -> None:
+    fill()
+    part.run(0)
 
 
 def _is_initial(system: System, eq: Equation, carried: Collection[str]) -> bool:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from .. import backends
+from .feeds import form
 from .part import Part
 from .plan import Plan
 
 
 def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """What two calls must share to share a replay; None where an input is no array of the backend's, of numbers."""
-    found: list[Any] = [backends.precision()]
-    own = backends.current().xp.ndarray
-    for name, array in arrays.items():
-        if type(array) is not own or array.dtype.kind != "f":
-            return None
-        found += (name, array.shape, array.dtype.char)
-    return tuple(found)
+    alike = form(arrays, "f")
+    return None if alike is None else (backends.precision(), *alike)
 
 
 class Replay:
@@ -32,9 +28,8 @@ class Replay:
         self.lasts, self.plan, self.weights = lasts, plan, plan.parts[0].weights
         self._arrays: dict[str, Any] = {}  # what is given, while it runs
         used = [name for name in inputs if name in plan.parts[0].layout.used]
-        last_first = partial(plan.xp.moveaxis, source=-1, destination=0)
-        self._starts = [partial(_start, self._arrays, part, [(name, last_first(part.interior(name))) for name in used])
-                        for part in plan.parts]
+        self._fills = [partial(_fill, self._arrays, part, [(name, part.loader(name)) for name in used])
+                       for part in plan.parts]
         self._results = {name: plan.interior(wanted) for name, wanted in results.items()}
 
     @staticmethod
@@ -42,17 +37,16 @@ class Replay:
         """Can calls of this plan be replayed?"""
         part = plan.parts[0]
         return (plan.compiled and not part.drawn and not part.late and not part.layout.pads
-                and not part.layout.copied_weights() and not plan.config.coded)
+                and not part.copied and not plan.config.coded)
 
     def __call__(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The results by name; those that have no batch, as they are."""
         self._arrays.update(arrays)
-        self.plan.replay(self._starts)
+        self.plan.replay(self._fills)
         self._arrays.clear()
         return self.plan.backend.copies(self._results)
 
 
-def _start(arrays: Mapping[str, Any], part: Part, targets: list[tuple[str, Any]]) -> None:
-    for name, target in targets:
-        part.backend.rearrange(target, arrays[name][part.first : part.last])
-    part.program.run(0)
+def _fill(arrays: Mapping[str, Any], part: Part, loaders: Sequence[tuple[str, Callable[[Any], None]]]) -> None:
+    for name, load in loaders:
+        load(arrays[name][part.first : part.last])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,14 +48,16 @@ def _means(system: System, of: str) -> list[Node]:
 
 def positions(system: System, over: frozenset[str], data: Batch, lengths: Any = None) -> int:
     """How many valid positions of these ranges a batch has, in all its examples."""
-    ends = {system.range_of(i): n.astype("int64") for i, n in lengths_by_index(system, on_host(lengths)).items()}
     sizes: dict[str, int] = {}
     examples = 1
     for name, value in data.items():
-        q = system.quantities.get(name)
-        if q is not None and q.role == "input" and len(np.shape(value)):
-            examples = np.shape(value)[0]
-            sizes |= {system.range_of(i): n for i, n in zip(q.slots, np.shape(value)[1:], strict=False)}
+        q, shape = system.quantities.get(name), np.shape(value)
+        if q is not None and q.role == "input" and shape:
+            examples = shape[0]
+            sizes |= {system.range_of(i): n for i, n in zip(q.slots, shape[1:], strict=False)}
+    if lengths is None:
+        return examples * math.prod(sizes.get(r, 1) for r in over)
+    ends = {system.range_of(i): n.astype("int64") for i, n in lengths_by_index(system, on_host(lengths)).items()}
     count = np.ones(examples, "int64")
     for r in over:
         count = count * ends.get(r, sizes.get(r, 1))

@@ -8,8 +8,9 @@ of machine code where there is a compiler; the bits are the same either way.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy
@@ -18,11 +19,12 @@ from .. import backends, jit
 from ..arguments import flag, real
 from ..backends.flat import cut, flat
 from ..errors import BadType, BadValue
-from ..fusion.trace import Rule, Trace, traced
+from ..fusion.trace import Make, Rule, Trace, traced
 from .rates import Rate, rate_at, schedule
 
 Arrays = Mapping[str, Any]
 Piece = tuple[Any, Any, "tuple[Any, ...]", Any]  # what a rule is given
+Pass = Callable[[Make], None]  # what is done with a piece at each update
 
 
 @dataclass(eq=False)
@@ -85,9 +87,22 @@ class Optimizer:
         weights = _written(weights, grads)
         if self._slots is None:
             self.start(weights)
-        rule = self._best_rule(rate_at(schedule(self.lr), self.step), self.step + 1)
-        for piece in self.pieces(weights, grads):
-            rule(*piece)
+        self.advance(self.passes(weights, grads))
+
+    def passes(self, weights: Arrays, grads: Arrays) -> list[Pass]:
+        """What `advance` does to these arrays; found once, it serves as long as they are the same."""
+        pieces = self.pieces(weights, grads)
+        if self._xp is not numpy or not jit.enabled():
+            return [partial(_through, self._xp, piece) for piece in pieces]
+        from ..jit.onepass import OnePass
+
+        return [OnePass(*piece, self._slot_names()) for piece in pieces]
+
+    def advance(self, passes: Sequence[Pass]) -> None:
+        """One step: change the weights of `passes` in place."""
+        rate = rate_at(schedule(self.lr), self.step)
+        for each in passes:
+            each(lambda xp: self._rule(xp, rate, self.step + 1))
         self.step += 1
 
     def pieces(self, weights: Arrays, grads: Arrays) -> list[Piece]:
@@ -111,14 +126,6 @@ class Optimizer:
     def _by_name(self, weights: Arrays, grads: Arrays, slots: list[dict[str, Any]]) -> list[Piece]:
         return [(weights[name], grads[name], tuple(slot[name] for slot in slots), scratch)
                 for name, scratch in self._scratch.items()]
-
-    def _best_rule(self, lr: float, k: int) -> Rule:
-        """The rule through the array module, or compiled."""
-        if self._xp is not numpy or not jit.enabled():
-            return self._rule(self._xp, lr, k)
-        from ..jit.onepass import OnePass
-
-        return OnePass(lambda xp: self._rule(xp, lr, k), self._slot_names())
 
     def _rule(self, xp: Any, lr: float, k: int) -> Rule:
         """The update of one weight, with all that depends on lr and k alone computed ahead."""
@@ -164,6 +171,11 @@ class Optimizer:
         for key, array in own.items():
             array[...] = self._xp.asarray(state[key])
         self.step = int(state["step"])
+
+
+def _through(xp: Any, piece: Piece, make: Make) -> None:
+    """An update through the array module."""
+    make(xp)(*piece)
 
 
 def _written(weights: Arrays, names: Container[str]) -> Arrays:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..config import Feed
 from .clipping import global_norm
-from .optim import Optimizer
+from .optim import Optimizer, Pass
 
 
 class Numbers(NamedTuple):
@@ -43,6 +45,7 @@ class AtOnce:
     def __init__(self, training: Training):
         self.training = training
         self._seen: list[Numbers] = []
+        self._known: weakref.WeakKeyDictionary[Any, tuple[dict[str, Any], list[Pass]]] = weakref.WeakKeyDictionary()
 
     def __call__(self, plan: Any, feed: Feed) -> None:
         """One update; where the loss or the clipped gradient is not finite, the weights stay as they are."""
@@ -54,8 +57,16 @@ class AtOnce:
             norm = (training.clip or global_norm)(grads, plan.xp)
             done = math.isfinite(norm) or all(bool(plan.xp.isfinite(g).all()) for g in grads.values())
         if done:
-            training.optimizer.update(training.weights, grads)
+            training.optimizer.advance(self._passes(plan, grads))
         self._seen.append(Numbers(loss, norm, done))
+
+    def _passes(self, plan: Any, grads: dict[str, Any]) -> list[Pass]:
+        """How the optimiser goes through these gradients; found once where a plan leaves them in the same arrays."""
+        known, passes = self._known.get(plan, ({}, []))
+        if len(known) != len(grads) or not all(map(operator.is_, known.values(), grads.values())):
+            passes = self.training.optimizer.passes(self.training.weights, grads)
+            self._known[plan] = grads, passes
+        return passes
 
     def seen(self) -> list[Numbers]:
         """The numbers of every update since the last time."""
