@@ -36,7 +36,9 @@ class Driver:
     def call(self, words, blocks):
         from tinygrad_rnn.jit.compiled import Native
 
-        return Native(self.do, self.address, words, blocks)
+        call = Native(self.do, words, blocks)
+        call.driver = self.address
+        return call
 
 
 @pytest.fixture

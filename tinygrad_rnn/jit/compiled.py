@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,17 +32,10 @@ KERNELS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
 RULES = {**products.RULES, **TAKES}
 
 
-@dataclass(frozen=True)
-class Native:
-    """A call of machine code: start(words, blocks), where driver is the address of start."""
+class Native(partial[None]):
+    """A call of machine code: start(words, blocks); driver: the address of start."""
 
-    start: Callable[[int, int], None]
     driver: int
-    words: int
-    blocks: int
-
-    def __call__(self) -> None:
-        self.start(self.words, self.blocks)
 
 
 class Program:
@@ -87,7 +79,9 @@ class Program:
         return actions
 
     def _native(self, blocks: Sequence[tuple[int, list[Unit]]], needed: Any) -> Callable[[], Any]:
-        return Native(self.start, self.driver, self._table(blocks, needed).ctypes.data, len(blocks))
+        call = Native(self.start, self._table(blocks, needed).ctypes.data, len(blocks))
+        call.driver = self.driver
+        return call
 
     def _steps(self, units: list[Unit], needed: Any) -> list[Callable[[int], None]]:
         """A loop's body that is partly Python, to be done for one step at a time."""

@@ -66,7 +66,7 @@ class _Worker:
             from ..jit.handoff import Handoff
 
             self.handoff = Handoff()
-        if not self.handoff.post(call.driver, call.words, call.blocks):
+        if not self.handoff.post(call.driver, *call.args):
             self._wake(self._serve)
 
     def _serve(self) -> None:
