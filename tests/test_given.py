@@ -157,3 +157,27 @@ def test_two_sizes():
     tr.equations("x[t]: 3\nx[t]: 3\ny[t] = 2*x[t]")
     with pytest.raises(tr.Error, match=r"x has two sizes, \(3,\) and \(4,\)"):
         tr.equations("x[t]: 3\nx[t]: 4\ny[t] = 2*x[t]")
+
+
+def test_data_of_a_form_that_was_seen_before_are_looked_at_all_the_same():
+    """Shapes and dtypes are checked once for each form, but not what differs from call to call."""
+    model, rng = tr.graphs.lstm(inputs=4, hidden=3, outputs=4), np.random.default_rng(0)
+    k = rng.integers(0, 4, (2, 5))
+    losses = [model.value_and_grad(x=k, target=k)[0] for _ in range(3)]
+    assert losses[1:] == losses[:2]
+    bad = np.where(k == k[1, 2], 4, k)
+    lengths = np.array([5, 2])
+    for given, message in (({"target": bad}, "target is class 4"), ({"target": bad[:, :4]}, "target has 4 positions"),
+                           ({"target": k, "lengths": lengths - 2}, "example 1 has length 0"),
+                           ({"target": k, "lengths": lengths + 1}, "example 0 has length 6")):
+        for _ in range(2):
+            with pytest.raises(tr.Error, match=message):
+                model.value_and_grad(x=k, **given)
+            model.value_and_grad(x=k, target=k, lengths=lengths)
+    assert model.value_and_grad(x=k, target=k)[0] == losses[0]
+    out = model.run(x=k, want=["h"])
+    again = model.run(x=k, want=["h"], state=out.state)
+    for _ in range(2):
+        with pytest.raises(tr.Error, match="the state of h has shape"):
+            model.run(x=k, want=["h"], state={**out.state, "h": out.state["h"][:1]})
+        np.testing.assert_array_equal(model.run(x=k, want=["h"], state=out.state)["h"], again["h"])

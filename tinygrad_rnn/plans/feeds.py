@@ -87,49 +87,57 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     classes: look for targets out of range; not needed for parts of data in which none was found.
     """
     check_memory(memory, check)
-    seed, state = whole("seed", seed, at_least=0), _entered(state)
-    plain = all(given is None for given in (lengths, steps, state, batch)) and not check
-    alike = form(data, "biuf") if plain else None
-    key = (want, alike, training, memory)
-    known = None if alike is None else system.configs.get(key)
-    if known is not None:
-        arrays = {name: data[name] for name in demand(system, want).inputs}
-        if classes and known.coded:
-            check_classes(system, demand(system, want).targets & known.coded, arrays, {})
-        return known, Feed(arrays, {}, {}, seed, step)
+    seed, state, lengths = whole("seed", seed, at_least=0), _entered(state), on_host(lengths)
+    alike = form(data, "biuf") if steps is None and batch is None else None
+    lasting = (tuple(lengths) if isinstance(lengths, Mapping) else lengths is not None,
+               None if state is None else frozenset(state))
+    key = (want, alike, lasting, training, check, memory)
+    config = system.configs.get(key) if alike else None
+    if config is None:
+        config = _config(system, want, data, lengths, steps, state, training, check, memory, batch)
+        if alike:
+            _keep(system.configs, key, config)
+    what = demand(system, want)
+    arrays = {name: numbers(name, data[name]) for name in what.inputs}
+    by_range = _lengths(system, lengths, dict(config.sizes), config.batch)
+    if classes:
+        check_classes(system, what.targets & config.coded, arrays, by_range)
+    if check:
+        for name, array in arrays.items():
+            _check_finite(system.quantities[name], array, system, by_range)
+    state = state or {}
+    _check_state(system, state, config.batch)
+    at = backends.current().asarray
+    behind = {i: at(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
+    return config, Feed(arrays, {r: at(values) for r, values in by_range.items()}, state, seed, step, behind=behind)
+
+
+def _config(system: System, want: tuple[str, ...], data: Mapping[str, Any], lengths: Any, steps: Any,
+            state: Mapping[str, Any] | None, training: bool, check: bool, memory: str | None, batch: int | None
+            ) -> Config:
+    """What the plan is made for: it follows from names, shapes and dtypes alone."""
     system.require(want)
     what = demand(system, want)
-    names = what.inputs
     check_names(system, data)
-    missing = [n for n in names if n not in data]
+    missing = [n for n in what.inputs if n not in data]
     if missing:
         raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
-    arrays = {name: numbers(name, data[name]) for name in names}
-    lengths = on_host(lengths)
-    coded = frozenset(n for n in names if is_coded(system, system.quantities[n], arrays[n]))
+    arrays = {name: numbers(name, data[name]) for name in what.inputs}
+    coded = frozenset(n for n, array in arrays.items() if is_coded(system, system.quantities[n], array))
     beside = {name: value for name, value in data.items() if name not in arrays and name in system.quantities}
     batch, sizes = _sizes(system, arrays, beside, steps, state, lengths, batch)
     for r, (index, term) in what.ranges.items():
         if r not in sizes:
             raise BadValue(f"no input says how far {index} runs in {term}; give steps=")
-    by_range = _lengths(system, lengths, sizes, batch)
-    if classes:
-        check_classes(system, what.targets & coded, arrays, by_range)
-    if check:
-        for name in names:
-            _check_finite(system.quantities[name], arrays[name], system, by_range)
-    config = Config(want, batch, tuple(sorted(sizes.items())), frozenset(by_range), coded, training,
-                    frozenset() if state is None else along(system, want, state), check, memory)
-    if alike is not None:
-        if len(system.configs) >= MOST:
-            system.configs.clear()
-        system.configs[key] = config
-    state = state or {}
-    _check_state(system, state, batch)
-    at = backends.current().asarray
-    behind = {i: at(state[position_key(i)]) for i in system.ranges if position_key(i) in state}
-    by_range = {r: at(values) for r, values in by_range.items()}
-    return config, Feed(arrays, by_range, state, seed, step, behind=behind)
+    carried = frozenset() if state is None else along(system, want, state)
+    return Config(want, batch, tuple(sorted(sizes.items())), frozenset(_lengths(system, lengths, sizes, batch)), coded,
+                  training, carried, check, memory)
+
+
+def _keep(configs: dict[tuple[Any, ...], Any], key: tuple[Any, ...], config: Config) -> None:
+    if len(configs) >= MOST:
+        configs.clear()
+    configs[key] = config
 
 
 def _entered(state: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ class Part:
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self.bytes = emitter.bytes()
         self._plain: dict[str, Any] = {}
+        self._by_step: dict[tuple[str, int], Any] = {}
         self._loaders: dict[str, Callable[[Any], None]] = {}
         self.carried = self._carried(config.carried or along(system, config.want))
         self._kept = {name: others(rooms(system, name), axis) for name, axis, _ in self.carried}  # the room in a state
@@ -150,10 +151,11 @@ class Part:
 
     def by_step(self, name: str, axis: int) -> Any:
         """A buffer as (batch, steps, other indices, features); the batch is 1 where there is none."""
-        buffer = self.layout.buffers[name]
-        if self.layout.system.quantities[name].batched:
-            return self.xp.moveaxis(buffer, (-1, axis), (0, 1))
-        return self.xp.moveaxis(buffer, axis, 0)[None]
+        if (name, axis) not in self._by_step:
+            buffer, batched = self.layout.buffers[name], self.layout.system.quantities[name].batched
+            self._by_step[name, axis] = (self.xp.moveaxis(buffer, (-1, axis), (0, 1)) if batched
+                                         else self.xp.moveaxis(buffer, axis, 0)[None])
+        return self._by_step[name, axis]
 
     def state(self) -> dict[str, Any]:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
@@ -171,10 +173,10 @@ class Part:
 
     def _last(self, q: Quantity, axis: int, low: int) -> Any:
         """A copy of a quantity's last steps, each example's own."""
-        values = self.by_step(q.name, axis)
-        if not q.batched:
-            return self.xp.array(values[:, self.layout.size(q.slots[axis]) :][:, :low])
-        lengths = self.layout.per_example[self.layout.system.range_of(q.slots[axis])]
+        values, index = self.by_step(q.name, axis), q.slots[axis]
+        if not self.layout.ragged(index, q):
+            return values[:, self.layout.size(index) :][:, :low].copy()
+        lengths = self.layout.per_example[self.layout.system.range_of(index)]
         return self.xp.stack([values[self.layout.examples, lengths + k] for k in range(low)], axis=1)
 
     def result(self, name: str) -> Any:
@@ -188,7 +190,7 @@ class Part:
                     self.xp.copyto(value, 0, "unsafe", self.layout.pad_axis(pad, k, value.ndim))
         if not q.batched:
             return value.copy()
-        value = self.xp.moveaxis(value, -1, 0)
+        value = value.transpose(value.ndim - 1, *range(value.ndim - 1))
         out = self.xp.empty(value.shape, value.dtype)
         self.backend.rearrange(out, value)
         return out

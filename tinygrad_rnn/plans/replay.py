@@ -7,14 +7,15 @@ from functools import partial
 from typing import Any
 
 from .. import backends
-from .feeds import form
+from ..passes.demand import demand
+from .feeds import check_classes, form
 from .part import Part
 from .plan import Plan
 
 
 def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """What two calls must share to share a replay; None where an input is no array of the backend's, of numbers."""
-    alike = form(arrays, "f")
+    alike = form(arrays, "biuf")
     return None if alike is None else (backends.precision(), *alike)
 
 
@@ -30,6 +31,7 @@ class Replay:
         used = [name for name in inputs if name in plan.parts[0].layout.used]
         self._fills = [partial(_fill, self._arrays, part, [(name, part.loader(name)) for name in used])
                        for part in plan.parts]
+        self._targets = demand(plan.system, plan.config.want).targets & plan.config.coded
         self._results = {name: plan.interior(wanted) for name, wanted in results.items()}
 
     @staticmethod
@@ -37,10 +39,12 @@ class Replay:
         """Can calls of this plan be replayed?"""
         part = plan.parts[0]
         return (plan.compiled and not part.drawn and not part.late and not part.layout.pads
-                and not part.copied and not plan.config.coded)
+                and not part.copied)
 
     def __call__(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The results by name; those that have no batch, as they are."""
+        if self._targets:
+            check_classes(self.plan.system, self._targets, arrays, {})
         self._arrays.update(arrays)
         self.plan.replay(self._fills)
         self._arrays.clear()
