@@ -179,3 +179,20 @@ def test_arrays_that_lie_across_each_other(shape, dtype, goal, source, kind):
     Program([do.calls], {id(BACKEND.owner(whole))}, BACKEND.owner).run(0)
     np.testing.assert_allclose(out, expected, rtol=1e-6)
     np.testing.assert_array_equal(whole[~inside], old[~inside])
+
+
+@pytest.mark.parametrize("rows", [256, 255])
+def test_columns_that_lie_far_apart_become_lines_once_before_the_loop(rows):
+    """As the weights of the gradient of a state do, at 256 units and more."""
+    rng, wide = np.random.default_rng(0), 32
+    w = rng.standard_normal((40, rows)).astype("float32")
+    x = rng.standard_normal((STEPS, 40, wide)).astype("float32")
+    out = np.zeros((STEPS, rows, wide), "float32")
+    program = looped(lambda do, t: do(contraction, out[t], w, x[t], (("m", "n"), ("k", "m"), ("k", "n"))), [out])
+    (product,) = [unit for unit in units(program) if isinstance(unit, Product)]
+    strides = {"a_m": (40 + 16) * 4, "a_k1": 4} if rows == 256 else {"a_m": 4, "a_k1": rows * 4}
+    assert {name: product.fields[name] for name in strides} == strides
+    np.testing.assert_allclose(out, w.T.astype("float64") @ x, **tolerance("float32"))
+    w *= 2  # what was laid out is no older than the run
+    program.run(0)
+    np.testing.assert_allclose(out, w.T.astype("float64") @ x, **tolerance("float32"))

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..backends.numpy import zeros
+from ..backends.numpy import LINE_BYTES, zeros
 from ..fusion.lift import Instruction, Map, Operand, Product, Repeated, writes
 from .narrow import few_columns
 from .products import is_matrix
 
 Copies = dict[object, Map]
+FAR = 1024  # bytes between numbers of a row, from which on they share too few places of the cache
 WORTH, WORTH_ONE = 8, 32  # times that a matrix is read, from which on it is laid out anew; for one column each
 
 
@@ -51,20 +52,34 @@ def _with_few_columns(item: Product, body: Repeated, constant: Constant, copies:
 
 
 def _with_rows(item: Product, body: Repeated, constant: Constant, copies: Copies) -> Product:
-    """The product with the lines of B contiguous, where B is one matrix."""
-    if body.count == 1 or not item.scratch or not is_matrix(item.fields) or item.b not in constant:
+    """The product with the lines of A or B contiguous, where that is one matrix."""
+    if body.count == 1 or item.kernel != "gemm" or not is_matrix(item.fields):
+        return item
+    if not item.scratch:
+        return _with_lines(item, body, constant, copies)
+    if item.b not in constant:
         return item
     size, n, k = item.b.array.itemsize, item.fields["n"], item.fields["k1"]
     copy = copied(item.b, (k, n), (item.fields["b_k1"], item.fields["b_n"]), copies)
     return replace(item, b=copy, fields={**item.fields, "b_n": size, "b_k1": n * size}, scratch=0)
 
 
-def copied(o: Operand, shape: tuple[int, ...], strides: tuple[int, ...], copies: Copies) -> Operand:
-    """A contiguous copy, the same one for all who ask for it."""
-    key = o.key, shape, strides
+def _with_lines(item: Product, body: Repeated, constant: Constant, copies: Copies) -> Product:
+    """The product with the sum along the lines of A, so that each line of the cache is used as a whole."""
+    at, size = item.fields, item.a.array.itemsize
+    if at["a_m"] != size or at["a_k1"] < FAR or body.count < WORTH or item.a not in constant:
+        return item
+    copy = copied(item.a, (at["m"], at["k1"]), (at["a_m"], at["a_k1"]), copies, LINE_BYTES // size)
+    return replace(item, a=copy, fields={**at, "a_m": copy.array.strides[0], "a_k1": size})
+
+
+def copied(o: Operand, shape: tuple[int, ...], strides: tuple[int, ...], copies: Copies, apart: int = 0) -> Operand:
+    """A copy, the same one for all who ask for it: contiguous, or with so many numbers between its lines."""
+    key = o.key, shape, strides, apart
     if key not in copies:
         source = np.lib.stride_tricks.as_strided(o.array, shape, strides)
-        copies[key] = Map("copy", (Operand(source),), Operand(zeros(shape, source.dtype)))
+        goal = zeros((*shape[:-1], shape[-1] + apart), source.dtype)[..., : shape[-1]]
+        copies[key] = Map("copy", (Operand(source),), Operand(goal))
     return copies[key].out
 
 
