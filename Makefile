@@ -26,7 +26,7 @@ UNPLANNED = alike attentionview attentionview_geometry attentionview_graph atten
 	generation_page layers pages_of_models \
 	backends backends_arrays backends_models cuda_chains cuda_golden cuda_kernels cuda_loops cuda_products \
 	cuda_programs cuda_races cuda_random cupy_ptx examples_standin gpu standin standin_kernels \
-	compiled compiled_classes compiled_programs footprint fuzz graphs_all large_graphs ops profile random_models strips
+	compiled compiled_classes compiled_programs footprint fuzz graphs_all large_graphs ops profile random_models scans strips
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
 ON_STANDIN = clipping corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim \

@@ -16,7 +16,7 @@ from ..fusion.lift import Foreign, Host, Product, Repeated, lifted
 from ..fusion.passes import passed
 from ..fusion.program import Block, Call
 from ..fusion.takes import RULES as TAKES
-from . import gemm, narrow, products, scatter
+from . import gemm, narrow, products, scans, scatter
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
 from .hoist import hoisted
@@ -28,8 +28,8 @@ from .widen import widened
 
 KERNELS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
     "gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows),
-    "narrow": (narrow.FIELDS, narrow.make_narrow), "scatter": (scatter.FIELDS, scatter.make_scatter)}
-RULES = {**products.RULES, **TAKES}
+    "narrow": (narrow.FIELDS, narrow.make_narrow), "scatter": (scatter.FIELDS, scatter.make_scatter), **scans.KERNELS}
+RULES = {**products.RULES, **TAKES, **scans.RULES}
 
 
 class Native(partial[None]):
