@@ -14,6 +14,8 @@ import pytest
 import tinygrad_rnn as tr
 from tinygrad_rnn.cli import main
 from tinygrad_rnn.errors import BadType
+from tinygrad_rnn.viz.api import make_scene
+from tinygrad_rnn.viz.blocks import blocks
 
 
 @pytest.mark.parametrize("draw,said", [
@@ -72,3 +74,33 @@ def test_time_runs_from_left_to_right(model: tr.Model, tmp_path: Path) -> None:
 def test_graphs_without_steps_run_downward(tmp_path: Path) -> None:
     file = tr.Tensor(np.ones(2)).tanh().draw(tmp_path / "a.dot")
     assert 'rankdir="TB"' in file.read_text(encoding="utf-8")
+
+
+MOGRIFIER = """
+    x1[t] = 2 * sigmoid(Q1 @ h[t-1]) * x[t]
+    h2[t] = 2 * sigmoid(R2 @ x1[t]) * h[t-1]
+    x3[t] = 2 * sigmoid(Q3 @ h2[t]) * x1[t]
+    h4[t] = 2 * sigmoid(R4 @ x3[t]) * h2[t]
+    x5[t] = 2 * sigmoid(Q5 @ h4[t]) * x3[t]
+    f[t] = sigmoid(W_f @ x5[t] + U_f @ h4[t])
+    g[t] = tanh(W_g @ x5[t] + U_g @ h4[t])
+    c[t] = f[t] * c[t-1] + (1 - f[t]) * g[t]
+    h[t] = tanh(c[t])
+"""
+
+
+def test_a_cell_that_is_a_long_chain_shows_its_quantities() -> None:
+    """A Mogrifier (Melis et al. 2020): operations one after another are no picture that can be read."""
+    model = tr.equations(MOGRIFIER, x=3, h=3)
+
+    def shape(of: tr.Model, **options: str) -> tuple[float, float, set[str]]:
+        scene = make_scene(of, "unrolled", **options)
+        return scene.panels[0].w, scene.panels[0].h, {s.label[0].text for s in scene.shapes if s.label}
+
+    wide, high, shown = shape(model)
+    assert wide <= blocks.WIDEST and "×" not in shown and "x" in shown
+    assert shape(model, detail="gates") == (wide, high, shown)
+    long = shape(model, detail="ops")
+    assert long[0] > max(blocks.WIDEST, 3 * long[1]) and "×" in long[2]
+    lstm = tr.graphs.lstm()
+    assert shape(lstm) == shape(lstm, detail="ops") and "×" in shape(lstm)[2]

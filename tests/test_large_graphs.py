@@ -7,13 +7,16 @@ import pickle
 
 import numpy as np
 import pytest
+from compiling import compiling
 from effort import calls
 from zoo import build, data
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.models import model as models
 from tinygrad_rnn.models import plan_cache
-from tinygrad_rnn.viz.api import make_view
+from tinygrad_rnn.viz.api import make_scene, make_view
+from tinygrad_rnn.viz.cell.known import Known
+from tinygrad_rnn.viz.cell.route import Grid
 from tinygrad_rnn.viz.layout import grid, routes
 
 
@@ -60,6 +63,18 @@ def test_work_grows_as_the_graph(given, work):
         return calls(lambda: work(found))
 
     count(10)  # what is found once and kept
+    assert count(80) < 2.3 * count(40)
+
+
+def test_an_unrolled_graph_is_compiled_in_proportion():
+    model = build("rnn")
+
+    def count(size: int) -> int:
+        inputs = data(model, 1, {"t": size})
+        with compiling(True):
+            return calls(lambda: model.unroll(size).run(inputs))
+
+    count(40)  # what is found once and kept
     assert count(80) < 2.3 * count(40)
 
 
@@ -121,3 +136,64 @@ def test_a_route_chooses_tracks_only_where_something_has_moved(monkeypatch):
     placed.beside()
     placed.route()
     assert chosen
+
+
+def residual(layers: int) -> tr.Model:
+    names = [f"a{k}" for k in range(layers)]
+    lines = [f"a{k}[t] = relu(W{k} @ a{k - 1}[t]) + a{k - 2}[t]" for k in range(2, layers)]
+    return tr.equations("\n".join(["a0[t] = tanh(W0 @ x[t])", "a1[t] = tanh(W1 @ a0[t])", *lines,
+                                   f"loss = mean({names[-1]}[t] ** 2)"]), x=2, **dict.fromkeys(names, 2))
+
+
+def test_boxes_are_moved_a_little_without_routing_all_anew(monkeypatch):
+    routed: list[object] = []
+    tried: list[int] = []
+    route, after = grid._Grid.route, grid._Grid.clashes_after
+    monkeypatch.setattr(grid._Grid, "route", lambda self: (routed.append(self), route(self))[1])
+    monkeypatch.setattr(grid._Grid, "clashes_after",
+                        lambda self, row, dodge: (tried.append(row), after(self, row, dodge))[1])
+    view = make_view(residual(24).grad(), "unrolled")
+    grid.layout(view)
+    assert len(routed) == 2 and len(tried) > 3
+    tried.clear()
+    monkeypatch.setattr(grid, "PATIENCE", 1)  # as where there are very many wires: each row stays where it was
+    grid.layout(view)
+    assert tried == [72, 71]
+
+
+def test_a_wire_past_many_rows_is_looked_for_as_if_row_by_row():
+    placed = grid._Grid(make_view(residual(60), "folded"))
+    boxes = sorted(placed.boxes, key=lambda b: b.row)
+    lowest, highest = boxes[0], boxes[-1]
+    widest = max(b.template.w for b in boxes)
+    for x in (0.0, widest / 2 + 9, widest / 2 + 11, -widest):
+        free = all(not low < x < high for row in range(lowest.row + 1, highest.row)
+                   for low, high in placed.in_the_way(row, lowest.spot))
+        assert placed.is_free(lowest, x, highest) is free
+    assert placed.is_free(lowest, widest, highest) and not placed.is_free(lowest, 0.0, highest)
+
+
+def test_cells_that_are_alike_are_laid_out_once(monkeypatch):
+    laid: list[object] = []
+    route = Grid.route
+    monkeypatch.setattr(Grid, "route", lambda self, nets: (laid.append(self), route(self, nets))[1])
+    make_scene(lstms(6), "cell")
+    assert len(laid) == 3  # the first, the last from which nothing goes on, and those between
+
+
+def lstms(layers: int) -> tr.Model:
+    text, below = "", "x"
+    for k in range(layers):
+        gates = [f"{g}{k}[t] = {f}(W_{g}{k} @ {below}[t] + U_{g}{k} @ h{k}[t-1])"
+                 for g, f in (("i", "sigmoid"), ("f", "sigmoid"), ("o", "sigmoid"), ("g", "tanh"))]
+        text += "\n".join([*gates, f"c{k}[t] = f{k}[t] * c{k}[t-1] + i{k}[t] * g{k}[t]",
+                           f"h{k}[t] = o{k}[t] * tanh(c{k}[t])", ""])
+        below = f"h{k}"
+    return tr.equations(text, x=2, **{f"h{k}": 2 for k in range(layers)})
+
+
+
+def test_what_is_taken_over_from_a_cell_that_is_alike_is_what_is_found_without(monkeypatch):
+    taken = make_scene(lstms(3), "cell")
+    monkeypatch.setattr(Known, "route", lambda self, own, nets: own.route(nets))
+    assert make_scene(lstms(3), "cell") == taken

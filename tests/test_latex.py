@@ -87,6 +87,7 @@ def test_a_formula_is_worth_what_the_text_is(seed: int) -> None:
     ("(u / v) ** 2", r"\left(\frac{u}{v}\right)^{2}"), ("exp(u) ** 2", r"(e^{u})^{2}"), ("u + -v", "u - v"),
     ("where(u > 0, v, 0) + w", r"\mathbf{1}_{u > 0} \, v + w"), ("where(u > 0, v, 0 * w)", r"\begin{cases}"),
     ("exp(u / v)", r"\exp\left(\frac{u}{v}\right)"), ("concat(u, v)", "[u; v]"), ("abs(u)", r"\lvert u \rvert"),
+    ("floor(u - v)", r"\lfloor u - v \rfloor"), ("floor(u / v)", r"\left\lfloor \frac{u}{v} \right\rfloor"),
     ("logsumexp(stack(r, s, 2))", r"\log(e^{r} + e^{s} + e^{2})"), ("outer(u, v)", r"u \, v^\top")])
 def test_brackets_stand_where_they_are_needed(text: str, latex: str) -> None:
     shapes: dict[str, Any] = {"A": (3, 3), "B": (3, 3), "u": 3, "v": 3, "w": 3, "r": (), "s": ()}
@@ -144,8 +145,8 @@ def test_papers_write_it_so(golden: str, name: str, options: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("name,shown", [
     ("W_xi", "W_{xi,t}"), ("alpha_t", r"\alpha_{t,t}"), ("h_tilde", r"\tilde{h}_{t}"), ("x1", "x_{1,t}"),
-    ("delta", r"\delta_{t}"), ("_private", r"\_\text{private}_{t}"), ("d_1", "d_{1,t}"), ("d_d_1", r"\delta d_{1,t}"),
-    ("d_d_h", r"\delta \delta h_{t}"), ("α", r"\alpha_{t}"), ("θ_μ", r"\theta_{\mu,t}"), ("Δt", r"\Delta t_{t}"),
+    ("delta", r"\delta_{t}"), ("_private", r"\_\text{private}_{t}"), ("d_1", "d_{1,t}"), ("d_c", "d_{c,t}"),
+    ("d_d_h", "d_{d,h,t}"), ("α", r"\alpha_{t}"), ("θ_μ", r"\theta_{\mu,t}"), ("Δt", r"\Delta t_{t}"),
     ("é", r"\text{é}_{t}"), ("ο", "o_{t}"), ("W_loss1", r"W_{\text{loss1},t}"), ("W_xi1", "W_{xi1,t}"),
     ("state_of_the_lower_layer", r"\text{state}\_\text{of}\_\text{the}\_\text{lower}\_\text{layer}_{t}")])
 def test_names_below_which_positions_stand(name: str, shown: str) -> None:
@@ -169,6 +170,29 @@ def test_temporaries_are_no_positions() -> None:
     assert r"\delta_{1} h" in latex and not re.search(r"\\delta h_\{1", latex)
     layers = tr.equations("h_1[t] = tanh(x[t] * w)\nloss = sum(h_1[t])", x=3).grad()
     assert r"\delta h_{1,t} &= " in layers.latex(notation="subscript")
+
+
+def test_an_adjoint_has_an_equation_and_is_of_a_quantity() -> None:
+    """A weight d_k is a name like any other beside a quantity k, and so is a d_z without a z."""
+    text = "k[t] = tanh(W @ x[t] + U @ k[t-1] + d_k)\nd_z[t] = k[t] * k[t-1] * tanh(k[t])\nloss = mean(d_z[t] ** 2)"
+    model = tr.equations(text, x=3, k=2)
+    assert r"\delta" not in model.latex() and "+ d_{k})" in model.latex() and "d_{z}" in model.latex()
+    derived = model.grad()
+    assert derived.adjoints["d_k"] == "d_d_k" and "d_d_z_1" in derived.system.quantities
+    for latex in (derived.latex(), tr.equations(str(derived)).latex()):  # as text it says as much
+        assert r"\delta d_{k} &= " in latex and r"\delta_{1} d_{z}" in latex and r"\delta a_{k}" in latex
+        assert "+ d_{k})" in latex and r"\delta k)" not in latex
+
+
+def test_what_a_sigmoid_reads_is_told_from_a_term() -> None:
+    text = "g[t] = sigmoid(W @ x[t] + b)\na[t] = softmax(g[t])\nloss = mean(a[t] * g[t])"
+    assert r"\delta a_{g}" in tr.equations(text, x=3, g=2).grad().latex()
+
+
+def test_a_term_of_an_adjoint_is_differentiated_too() -> None:
+    text = "h[t] = x[t] * x[t-1]\nd_h_1[t] = x[t] * h[t]\nd_d_h_1[t] = x[t] * d_h_1[t]"
+    rows = body(tr.equations(text, x=3).latex(notation="subscript"))
+    assert rows[1].startswith(r"\delta_{1} h_{t} &= ") and rows[2].startswith(r"\delta \delta_{1} h_{t} &= ")
 
 
 # -- which equations, and how wide -------------------------------------------------------------------------

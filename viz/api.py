@@ -148,7 +148,8 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     steps: how many columns, by default as many as the values have, or 4; also by index, as in {"s": 5, "t": 3}, each
     range of which has columns of its own; elide: above 8 steps show 1, 2, … and T, by default in everything but .html;
     both only of views that have columns. detail: how much of a cell's inside is shown: "closed", "gates" (its
-    quantities) or "ops" (its operations); notation: positions as a "superscript", h⟨t⟩, or a "subscript".
+    quantities) or "ops" (its operations; what "unrolled" shows, but for cells that would be one long chain); notation:
+    positions as a "superscript", h⟨t⟩, or a "subscript".
 
     values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
     to draw its weights; colour: by "value" or by "gradient". focus, quantity: of "attention", the step that looks and
@@ -189,6 +190,7 @@ def _view(found: Roles, view: str, options: Options) -> View:
 
 def _scene(found: Roles, view: str, options: Options) -> Scene:
     scene = PICTURES[view](found, options) if view in PICTURES else with_twins(layout(GRAPHS[view](found, options)))
+    scene = notation.with_adjoints(scene, found.system)
     if options.values is not None and view != "attention":
         scene = colouring.coloured(scene, found, options.values, options.colour)
     return notation.lowered(scene) if options.notation == "subscript" else scene

@@ -9,10 +9,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from tinygrad_rnn.node import At
 from tinygrad_rnn.ops.draws import DECLARED
-from tinygrad_rnn.printing.symbols import ACCENTS, GREEK, GREEK_BELOW, scientific, symbol
+from tinygrad_rnn.printing.symbols import ACCENTS, GREEK, GREEK_BELOW, Names, Symbol, scientific, symbol
 
 COLUMN, ROW = "\x00", "\x01"  # stand for a step and a layer in what is stamped many times
 SUPERSCRIPT = 0.72  # size of a superscript beside its base
@@ -67,15 +68,40 @@ def slot_text(slots: Iterable[At]) -> str:
     return ",".join(str(s) for s in slots).replace("-", "−")
 
 
-def named(name: str) -> Label:
-    """A name as a symbol: Greek letters, accents, and what follows an underscore below the line."""
-    s = symbol(clean(name))
+def named(name: str, s: Symbol | None = None) -> Label:
+    """A name as a symbol: Greek letters, accents, and what follows an underscore below the line.
+
+    s: what it stands for, where its system says more of it than the name alone.
+    """
+    s = symbol(clean(name)) if s is None else s
     base = unicodedata.normalize("NFC", GREEK.get(s.base, s.base) + ACCENTS.get(s.accent, ""))
-    spans: Label = (Span(base, italic=True, source=name),)
-    if s.adjoint:
-        spans = (Span("δ" * s.adjoint, source=""), *spans)
+    signs: Label = ()
+    for numbered, run in groupby(s.adjoint, bool):
+        numbers = list(run)
+        signs += (Span("δ" * len(numbers), source=""),) if not numbered else tuple(
+            span for number in numbers for span in (Span("δ", source=""), _subscript(number)))
     below = ",".join(GREEK_BELOW.get(part, part) for part in s.subscript.split(","))
-    return (*spans, Span(below, scale=SUPERSCRIPT, rise=-0.2, source="")) if below else spans
+    return (*signs, Span(base, italic=True, source=name), *((_subscript(below),) if below else ()))
+
+
+def _subscript(text: str) -> Span:
+    return Span(text, scale=SUPERSCRIPT, rise=-0.2, source="")
+
+
+def read_by(label: Label, names: Names) -> Label:
+    """The label with every name that begins with d_ as its system says: an adjoint, one of its terms, or neither."""
+    out: Label = ()
+    at = 0
+    while at < len(label):
+        own = next((s.source for s in label[at:] if s.source), "") if label[at].source == "" else ""
+        usual = named(own) if own.startswith("d_") else ()
+        if usual and tuple(replace(s, colour=None) for s in label[at : at + len(usual)]) == usual:
+            out += tuple(replace(s, colour=label[at].colour) for s in named(own, names.symbol(own)))
+            at += len(usual)
+        else:
+            out += (label[at],)
+            at += 1
+    return out
 
 
 def quantity(name: str, position: str = "") -> Label:

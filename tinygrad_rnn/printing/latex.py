@@ -10,7 +10,7 @@ from ..node import Node, walk
 from ..ops import TABLE
 from .letters import ACCENTED, Letters
 from .printer import part_text
-from .symbols import scientific, symbol
+from .symbols import scientific
 
 # How tightly a term binds: without brackets it stands where no more is needed.
 CALL, ATOM, PRODUCT, TOTAL, NEGATIVE, SUM, AND, OR, COMPARISON, CASES = 101, 100, 20, 16, 15, 10, 7, 6, 5, 1
@@ -23,7 +23,7 @@ TIGHTNESS = {"add": SUM, "subtract": SUM, "negative": NEGATIVE, "multiply": PROD
 # How tightly the arguments of these must bind, the last for all further ones: 0 where brackets or bars are around them;
 # a function takes brackets even around a name.
 NEEDED: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("divide", "where", "abs", "sqrt", "exp", "concat", "clip", "logsumexp"), (0,)),
+    **dict.fromkeys(("divide", "where", "abs", "floor", "sqrt", "exp", "concat", "clip", "logsumexp"), (0,)),
     "softmax_cross_entropy": (CALL, 0), "sigmoid_cross_entropy": (CALL, 0), "squared_error": (SUM, SUM + 1),
     "normal": (0, ATOM), "rstd": (CALL,), "slice": (ATOM,), "pick": (ATOM,), "take": (ATOM, 0), "embed": (ATOM, 0),
     "power": (ATOM, 0)}
@@ -171,7 +171,8 @@ def _has_superscript(node: Node, letters: Letters) -> bool:
     """Would a power of it be read as part of what is raised there already, or as one of a part of it?"""
     if node.op != "ref":
         return False
-    return symbol(node.attr("name")).adjoint > 0 or bool(node.attr("slots") and letters.notation == "superscript")
+    raised = node.attr("slots") and letters.notation == "superscript"
+    return bool(raised or letters.symbol(node.attr("name")).adjoint)
 
 
 def _joins(node: Node, arg: Node) -> bool:
@@ -276,8 +277,10 @@ def _exponential(node: Node, exponent: str) -> str:
     return rf"\exp{bracketed(exponent)}" if small else f"e^{{{exponent}}}"
 
 
-def _abs(node: Node, args: list[Term], held: list[str]) -> Term | None:
-    return None if TALL.search(held[0]) else Term(rf"\lvert {held[0]} \rvert")
+def _enclosed(node: Node, args: list[Term], held: list[str]) -> Term | None:
+    """Bars that do not grow, around what is not tall."""
+    bar = {"abs": "vert", "floor": "floor"}[node.op]
+    return None if TALL.search(held[0]) else Term(rf"\l{bar} {held[0]} \r{bar}")
 
 
 def _power(node: Node, args: list[Term], held: list[str]) -> Term | None:
@@ -298,8 +301,8 @@ def _embed(node: Node, args: list[Term], held: list[str]) -> Term | None:
     return Term(rf"{table}_{{{held[1]}}}")  # TeX knows no second subscript
 
 
-SPECIAL = {"add": _add, "matmul": _matmul, "multiply": _multiply, "where": _where, "exp": _exp, "abs": _abs,
-           "expand": _expand, "power": _power, "embed": _embed}
+SPECIAL = {"add": _add, "matmul": _matmul, "multiply": _multiply, "where": _where, "exp": _exp, "abs": _enclosed,
+           "floor": _enclosed, "expand": _expand, "power": _power, "embed": _embed}
 
 
 # -- reductions, and what runs along an axis ---------------------------------------------------------------

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
 from ..node import At
-from .symbols import ACCENTS, GREEK, GREEK_BELOW, NAME_OF, Symbol, symbol
+from .symbols import ACCENTS, GREEK, GREEK_BELOW, NAME_OF, Names, Symbol, symbol
 
 LETTERS_APART = 2  # xf is x and f, out is a word
 ACCENTED = tuple(rf"\{accent}{{" for accent in ACCENTS)
@@ -21,15 +20,15 @@ class Letters:
     """How quantities are written.
 
     notation: positions as a "superscript", in the manner of x with <t>, or as a "subscript", after what stands there;
-    known: the names of the system, which tell a temporary of the derivation, d_h_1, from the adjoint of an h_1.
+    names: those of the system, which say what is an adjoint; without, whatever begins with d_.
     """
 
     notation: str = "superscript"
-    known: Collection[str] = ()
+    names: Names | None = None
 
     def __call__(self, name: str, slots: tuple[At, ...] = ()) -> str:
         """W_hx -> W_{hx}; d_h -> \\delta h, the adjoint; alpha -> \\alpha; y_hat -> \\hat{y}; longer words upright."""
-        number, s = self._read(name)
+        s = self.symbol(name)
         alike = name in self._alike
         s = Symbol(name) if alike else s
         base = _upright(name) if alike else _word(s.base)
@@ -39,22 +38,19 @@ class Letters:
         below += [positions] if positions and self.notation == "subscript" else []
         raised = rf"^{{\langle {positions} \rangle}}" if positions and self.notation == "superscript" else ""
         lowered = f"_{{{','.join(below)}}}" if below else ""
-        temporary = rf"\delta_{{{number}}} " if number else ""
-        return temporary + ADJOINT * s.adjoint + base + lowered + raised
+        signs = "".join(rf"\delta_{{{number}}} " if number else ADJOINT for number in s.adjoint)
+        return signs + base + lowered + raised
 
-    def _read(self, name: str) -> tuple[str, Symbol]:
-        """Which temporary of which symbol's adjoint it is; of others "", and the symbol."""
-        owner, _, number = name.removeprefix("d_").rpartition("_")
-        if name.startswith("d_") and number.isdigit() and owner in self.known and name[2:] not in self.known:
-            return number, symbol(owner)
-        return "", symbol(name)
+    def symbol(self, name: str) -> Symbol:
+        """What a name stands for."""
+        return symbol(name) if self.names is None else self.names.symbol(name)
 
     @cached_property
     def _alike(self) -> frozenset[str]:
         """Names that would look like a shorter one, such as x_1 beside x1: they stay as they are."""
-        seen, found = set[tuple[str, Symbol]](), list[str]()
-        for name in sorted(self.known, key=len):
-            read = self._read(name)
+        seen, found = set[Symbol](), list[str]()
+        for name in sorted(self.names.known if self.names else (), key=len):
+            read = self.symbol(name)
             found += [name] * (read in seen)
             seen.add(read)
         return frozenset(found)

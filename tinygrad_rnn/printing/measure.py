@@ -20,7 +20,8 @@ _SIGNS = {"+": 0.78 + _BINARY, "-": 0.78 + _BINARY, "=": 0.78 + _RELATION, "<": 
           r"\ge": 0.78 + _RELATION, r"\ne": 0.78 + _RELATION, r"\neq": 0.78 + _RELATION, r"\to": 1.0 + _RELATION}
 _COMMANDS = {**dict.fromkeys((rf"\{name}" for name in GREEK), 0.55), r"\,": 0.167, r"\quad": 1.0, r"\qquad": 2.0,
              r"\sum": 1.61, r"\top": 0.78, r"\infty": 1.0, r"\langle": 0.39, r"\rangle": 0.39, r"\lvert": 0.28,
-             r"\rvert": 0.28, r"\left": 0.2, r"\right": 0.2, r"\biggl": 0.35, r"\biggr": 0.35, r"\star": 0.5,
+             r"\rvert": 0.28, r"\lfloor": 0.44, r"\rfloor": 0.44, r"\left": 0.2, r"\right": 0.2, r"\biggl": 0.35,
+             r"\biggr": 0.35, r"\star": 0.5,
              r"\sqrt": 0.85, r"\tanh": 2.1, r"\sin": 1.4, r"\cos": 1.5, r"\log": 1.45, r"\exp": 1.6, r"\max": 2.05,
              r"\min": 1.9, r"\_": 0.5}
 _SMALL = 0.8  # a superscript beside its base

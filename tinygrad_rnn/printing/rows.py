@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise
 
 from ..arguments import named, one_of, real
@@ -14,7 +14,7 @@ from ..system import Equation, System
 from .latex import expression_latex
 from .letters import Letters
 from .measure import measure
-from .symbols import NOTATIONS
+from .symbols import NOTATIONS, Names
 from .typeset import typeset
 
 WIDTH = 34.0  # ems: a column of text on A4 at 10 points, a beamer slide of 16:9 at 11
@@ -31,17 +31,17 @@ _GROWING = re.compile(r"\\(left|right)\b(.)")
 _DEEPER = {"(": 1, "[": 1, r"\left(": 1, ")": -1, "]": -1, r"\right)": -1}
 
 
-def block_latex(equations: Iterable[Equation], known: Collection[str], notation: str = "superscript",
+def block_latex(equations: Iterable[Equation], system: System, notation: str = "superscript",
                 width: float | None = WIDTH) -> str:
     """The equations in one `aligned` block (amsmath), a row each, or more where one is wider than `width` ems.
 
-    known: the names of the system.
+    system: whose names they hold, which say what is an adjoint.
     Raises BadValue and BadType for another notation, and for what is no width.
     """
     one_of("notation", notation, NOTATIONS)
     if width is not None:
         width = SURE * real("width", width, above=0)
-    letters = Letters(notation, known)
+    letters = Letters(notation, Names(system))
     rows = [_sides(eq, letters) for eq in equations]
     room = None if width is None else width - EQUALS - max((measure(left) for left, _, _ in rows), default=0.0)
     lines = [line for left, sign, right in rows for line in _lines(left, sign, right, room)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..system import System
+
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
          "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
          "tau": "τ", "upsilon": "υ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ",
@@ -19,25 +21,56 @@ SHORT = range(-3, 6)  # powers of ten of numbers that are written out
 MOST_DIGITS = 5  # of numbers that are not
 LONGEST = 12  # letters below the line; of a name with more, the whole is a word
 _NUMBERED = re.compile(r"([^\W\d_]+)(\d+)")
+_NUMBER = re.compile(r"_\d+$")
 
 
 class Symbol(NamedTuple):
-    """base: a letter or a word; accent: one of ACCENTS; adjoint: how often it is the gradient with respect to that."""
+    """base: a letter or a word; accent: one of ACCENTS; adjoint: a sign for each time that it is the gradient with
+    respect to that, from left to right: "", or the number of one of its terms."""
 
     base: str
     subscript: str = ""
     accent: str = ""
-    adjoint: int = 0
+    adjoint: tuple[str, ...] = ()
 
 
 def symbol(name: str) -> Symbol:
-    """W_hx is W with hx below it, h1 is h with 1, y_hat has a hat, and d_c is the adjoint of c; words stay words.
-
-    d_1 is d with 1: no name begins with a digit.
-    """
+    """What a name is of which nothing else is known: whatever begins with d_ is an adjoint; d_1 is d with 1, for no
+    name begins with a digit."""
     if name.startswith("d_") and name[2:].strip("_") and not name[2].isdigit():
         inner = symbol(name[2:])
-        return inner._replace(adjoint=inner.adjoint + 1)
+        return inner._replace(adjoint=("", *inner.adjoint))
+    return plain(name)
+
+
+class Names:
+    """The names of a system, which say what is an adjoint: d_x, if it has an equation and there is an x; and d_a_x and
+    d_x_1, as the derivation names what it needs of these more than once. A weight or an input d_x is none."""
+
+    def __init__(self, system: System):
+        self.known = system.quantities
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of one of them, or of another name."""
+        rest = name.removeprefix("d_")
+        if not self._is_adjoint(name, rest):
+            return plain(name)
+        owner, _, number = rest.rpartition("_")
+        if rest in self.known:
+            owner, number = rest, ""
+        elif not (number.isdigit() and owner in self.known):
+            return plain(rest)._replace(adjoint=("",))
+        inner = self.symbol(owner)
+        return inner._replace(adjoint=(number, *inner.adjoint))
+
+    def _is_adjoint(self, name: str, rest: str) -> bool:
+        if rest == name or name not in self.known or self.known[name].role != "defined":
+            return False
+        return any(_NUMBER.sub("", x) in self.known or x in self.known for x in (rest, rest.removeprefix("a_")))
+
+
+def plain(name: str) -> Symbol:
+    """W_hx is W with hx below it, h1 is h with 1, and y_hat has a hat; words stay words."""
     head, *rest = name.split("_")
     accent = rest.pop(0) if rest and rest[0] in ACCENTS else ""
     numbered = _NUMBERED.fullmatch(head)

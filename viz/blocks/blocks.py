@@ -27,6 +27,7 @@ SIDES = ("left", "right")
 DETAILS = ("closed", "gates", "ops")
 LONGEST, MOST_LINES, MOST_PIECES = 380.0, 12, 4  # of the equations inside a folded cell, and of each of them
 MOST_NAMES = 4  # in a cell's title
+WIDEST, FLATTEST = 900.0, 3.0  # of a cell of a readable shape: points, or how often as wide as high
 
 
 def passed(block: Block, roles: Roles) -> list[str]:
@@ -67,6 +68,16 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
     t.marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
     t.panels = [replace(p, mark=t.marks[carried_names(block, roles)[0]]) for p in t.panels]
     return t.mirrored() if block.direction < 0 else t
+
+
+def usual(block: Block, roles: Roles) -> Template:
+    """One step of the block with its operations inside, or where these stand in a chain too long to be read, with its
+    quantities."""
+    t = opened(block, roles, "ops")
+    if t.w <= max(WIDEST, FLATTEST * t.h):
+        return t
+    shorter = opened(block, roles, "gates")
+    return shorter if shorter.panels and shorter.w < t.w else t
 
 
 def carried_names(block: Block, roles: Roles) -> list[str]:

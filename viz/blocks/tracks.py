@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple, TypeVar
 
 N = TypeVar("N", bound=Hashable)
@@ -11,6 +11,8 @@ N = TypeVar("N", bound=Hashable)
 
 FIRM = 1000  # crossings as which it counts that two wires run on each other
 CLOSE = 24  # how many of the nets that began last are looked at, where very many overlap
+LATEST = 24  # how many of the stretches of a track that came last, since nets come from left to right, mostly
+REACH, SWEEPS = 60, 8  # how many tracks away a track is put at most, and how often all are looked at
 
 
 class Span(NamedTuple):
@@ -41,7 +43,7 @@ def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
     for net, below in order:
         low, high = spans[net].low - near, spans[net].high + near
         k = max((done[b] + 1 for b in below if b in done), default=0)
-        while k < len(tracks) and any(a < high and low < b for a, b in _around(tracks[k], low)):
+        while k < len(tracks) and _is_taken(tracks[k], low, high):
             k += 1
         while k >= len(tracks):
             tracks.append([])
@@ -52,23 +54,38 @@ def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
     return done, sum(done[b] >= done[net] for net, below in order for b in below)
 
 
+def _is_taken(track: list[tuple[float, float]], low: float, high: float) -> bool:
+    """Does a stretch meet one of a track's? Mostly it is the one that came last."""
+    if not track:
+        return False
+    a, b = track[-1]
+    return (a < high and low < b) or any(a < high and low < b for a, b in track[-2 : -LATEST - 1 : -1])
+
+
 def _within(places: tuple[float, ...], span: Span) -> int:
     """How many places, in order, lie inside a stretch."""
     if not places:
         return 0
+    if len(places) == 1:
+        return span.low + 0.5 < places[0] < span.high - 0.5
     return max(0, bisect_left(places, span.high - 0.5) - bisect_right(places, span.low + 0.5))
 
 
-def _costs(spans: dict[N, Span], at: dict[N, int], order: list[tuple[N, list[N]]], count: int) -> list[list[int]]:
-    """[a][b]: how many crossings there are because track a is lower than track b."""
-    cost = [[0] * count for _ in range(count)]
+def _costs(spans: dict[N, Span], at: dict[N, int], order: list[tuple[N, list[N]]], count: int) -> list[dict[int, int]]:
+    """[a][b]: how many crossings more there are where track a is lower than track b than where it is not."""
+    cost: list[dict[int, int]] = [{} for _ in range(count)]
+
+    def add(a: int, b: int, more: int) -> None:
+        if a != b and more:
+            cost[a][b] = cost[a].get(b, 0) + more
+            cost[b][a] = cost[b].get(a, 0) - more
+
     for net, below in order:
         for lower in below:
-            cost[at[net]][at[lower]] += FIRM
+            add(at[net], at[lower], FIRM)
     for one, other in _overlapping(spans) if count > 1 else ():
-        a, b = at[one], at[other]
-        cost[a][b] += spans[one].crossed(spans[other])
-        cost[b][a] += spans[other].crossed(spans[one])
+        a, b = spans[one], spans[other]
+        add(at[one], at[other], a.crossed(b) - b.crossed(a))
     return cost
 
 
@@ -81,40 +98,35 @@ def _overlapping(spans: dict[N, Span]) -> Iterator[tuple[N, N]]:
         open_.append(net)
 
 
-def _sorted(cost: list[list[int]]) -> list[int]:
+def _sorted(cost: list[dict[int, int]]) -> list[int]:
     """The place of each track, so that there are few crossings: one after another goes where it has the fewest."""
-    more = [[one - other for one, other in zip(row, column, strict=True)] for row, column in zip(
-        cost, zip(*cost, strict=True), strict=True)]  # [a][b]: crossings by a below b and not above it
     order = list(range(len(cost)))
-    moved = True
-    while moved:
+    for _ in range(SWEEPS):
         moved = False
-        for track in range(len(cost)):
+        for track, own in enumerate(cost):
+            if not own:
+                continue
             at = order.index(track)
             saved = best = 0
             to = at
-            own = more[track]
-            for k in range(at - 1, -1, -1):
-                saved -= own[order[k]]
+            for k in range(at - 1, max(-1, at - REACH), -1):
+                saved -= own.get(order[k], 0)
                 if saved > best:
                     best, to = saved, k
             saved = 0
-            for k in range(at + 1, len(order)):
-                saved += own[order[k]]
+            for k in range(at + 1, min(len(order), at + REACH)):
+                saved += own.get(order[k], 0)
                 if saved > best:
                     best, to = saved, k
             if to != at:
                 order.insert(to, order.pop(at))
                 moved = True
+        if not moved:
+            break
     place = [0] * len(order)
     for k, track in enumerate(order):
         place[track] = k
     return place
-
-
-def _around(taken: list[tuple[float, float]], low: float) -> Iterable[tuple[float, float]]:
-    """The stretches of a track that may reach beyond low; nets come from left to right, mostly."""
-    return [t for t in taken[-24:] if t[1] > low] if len(taken) > 24 else taken
 
 
 def _ordered(spans: dict[N, Span], near: float) -> list[tuple[N, list[N]]]:

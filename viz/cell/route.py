@@ -6,10 +6,10 @@ once more with all others in place.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -81,7 +81,7 @@ class Grid:
         for net in nets:
             if not all(self.lay(net, goal) for goal in net.first):
                 return False
-        ordered = sorted(nets, key=_length)
+        ordered = in_turn(nets)
         for turn, self.haste in enumerate(HASTE):
             for net in ordered:
                 if turn:
@@ -122,45 +122,44 @@ class Grid:
         wanted = {4 * self._place(g.cell) + g.way: g for g in goals}
         own, targets = net.cells(), _targets(goals)
         best = [math.inf] * (4 * across * high)
-        came: dict[int, int] = {}
-        rests: dict[int, float] = {}
+        came = [0] * (4 * across * high)
+        rests: list[float | None] = [None] * (4 * across * high)
         tolls: list[float | None] = [None] * (2 * across * high)
         heap: list[tuple[float, int, float, int]] = []
-        order = 0
+        order, haste = 0, self.haste
 
         def push(cost: float, state: int, before: int) -> None:
             nonlocal order
-            if cost >= best[state]:
-                return
             best[state], came[state] = cost, before
-            rest = rests.get(state)
+            rest = rests[state]
             if rest is None:
-                rest = rests[state] = min([_least(self._cell(state >> 2), state & 3, t) for t in targets])
+                x, y = self._cell(state >> 2)
+                rest = rests[state] = min([_least(x, y, state & 3, *t) for t in targets])
             order += 1
-            heapq.heappush(heap, (cost + self.haste * rest, order, cost, state))
+            heappush(heap, (cost + haste * rest, order, cost, state))
 
         def step(place: int, way: int, cost: float, before: int) -> None:
             """Go one cell on, if nothing is in the way."""
             to = place + stride[way]
-            end = wanted.get(4 * to + way)
-            if end is not None:
-                toll: float | None = self._toll(net, end.cell, way % 2, own, end)
+            state, number = 4 * to + way, 2 * to + way % 2
+            if state in wanted:
+                toll: float | None = self._toll(net, wanted[state].cell, way % 2, own, wanted[state])
             else:
-                toll = tolls[2 * to + way % 2]
+                toll = tolls[number]
                 if toll is None:
-                    toll = tolls[2 * to + way % 2] = self._toll(net, self._cell(to), way % 2, own)
-            if toll is not None and toll < math.inf:
-                push(cost + toll, 4 * to + way, before)
+                    toll = tolls[number] = self._toll(net, self._cell(to), way % 2, own)
+            if toll is not None and cost + toll < best[state]:
+                push(cost + toll, state, before)
 
         for state, cost in self._begins(net, own):
             if state < 0:  # of a cell from which all ways are open
                 for way in range(4):
                     step(-state, way, cost, state)
-            else:
+            elif cost < best[state]:
                 push(cost, state, 0)
         while heap:
             self.patience -= 1
-            _, _, cost, state = heapq.heappop(heap)
+            _, _, cost, state = heappop(heap)
             if cost > best[state]:
                 continue
             if state in wanted:
@@ -197,7 +196,7 @@ class Grid:
         cell = self._cell(place)
         return cell not in self.used[0] and cell not in self.used[1] and cell not in self.blocked
 
-    def _traced(self, came: dict[int, int], state: int) -> list[Cell]:
+    def _traced(self, came: list[int], state: int) -> list[Cell]:
         """The cells of a way, from its start."""
         path: list[Cell] = []
         while state > 0:
@@ -249,26 +248,26 @@ def _targets(goals: list[End]) -> list[Target]:
                    max(g.cell[1] for g in own), min(g.cost for g in own)) for way, own in by_way.items()]
 
 
-def _least(cell: Cell, way: int, t: Target) -> float:
+def _least(x: int, y: int, way: int, into: int, left: int, top: int, right: int, bottom: int, cost: float) -> float:
     """What a way from a cell, passed in a direction, to a target costs at least: its length and its turns."""
-    x, y = cell
-    right, left, down, up = t.right - x, x - t.left, t.bottom - y, y - t.top  # how far there are goals each way
-    length = max(-right, -left, 0) + max(-down, -up, 0)
-    ahead = (right, down, left, up)
-    turned = (t.way - way) % 4
+    ahead = (right - x, bottom - y, x - left, y - top)  # how far there are goals each way
+    across, down, back, up = ahead
+    length = (-across if across < 0 else -back if back < 0 else 0) + (-down if down < 0 else -up if up < 0 else 0)
+    turned = (into - way) % 4
     if turned == 0:
-        inside = down >= 0 <= up if way % 2 == 0 else right >= 0 <= left
+        inside = down >= 0 <= up if way % 2 == 0 else across >= 0 <= back
         turns = 0 if inside and ahead[way] >= 0 else 2
     elif turned == 2:
         turns = 2
     else:
-        turns = 1 if ahead[way] >= 0 <= ahead[t.way] else 3
-    return length + t.cost + TURN * turns
+        turns = 1 if ahead[way] >= 0 <= ahead[into] else 3
+    return length + cost + TURN * turns
 
 
 def _far(net: Net, goal: str) -> int:
     return min(abs(s.cell[0] - g.cell[0]) + abs(s.cell[1] - g.cell[1]) for s in net.starts for g in net.goals[goal])
 
 
-def _length(net: Net) -> tuple[int, str]:
-    return max((_far(net, g) for g in net.goals), default=0), net.key
+def in_turn(nets: list[Net]) -> list[Net]:
+    """The order in which nets are laid: short ones first."""
+    return sorted(nets, key=lambda net: (max((_far(net, g) for g in net.goals), default=0), net.key))

@@ -19,6 +19,7 @@ from ..scene import Mark, Point, Scene, Shape, Wire, moved, put
 from ..style import FILLS, LINES, MARGIN, SMALL, TEXT
 from ..text import Label, string, width
 from .graph import Inner, Part, inner_of, own_label, port_label
+from .known import Known
 from .places import CAPTION, HALF, RADIUS, UNIT, Places, half_width, size
 from .route import DOWN, LEFT, RIGHT, STEP, UP, Cell, End, Grid, Net
 
@@ -41,7 +42,8 @@ def cell_scene(roles: Roles) -> Scene:
     if not cells:
         raise BadValue("view='cell' shows the inside of a recurrent cell, and this model has none: no quantity is read "
                        "at another step, such as h[t-1]")
-    drawn = [_Cell(block, roles).scene() for block in reversed(cells)]
+    known = Known()
+    drawn = [_Cell(block, roles, known).scene() for block in reversed(cells)]
     page = Scene(max(s.width for s in drawn), sum(s.height for s in drawn) + BETWEEN * (len(drawn) - 1),
                  title=roles.system.name)
     top = 0.0
@@ -54,7 +56,7 @@ def cell_scene(roles: Roles) -> Scene:
 class _Cell:
     """One cell, laid out with more and more room until every line finds its way."""
 
-    def __init__(self, block: Block, roles: Roles):
+    def __init__(self, block: Block, roles: Roles, known: Known):
         self.block, self.roles, self.title = block, roles, carried(block, roles)
         self.inner: Inner = inner_of(block, roles, passed(block, roles))
         patience = PATIENCE
@@ -63,7 +65,7 @@ class _Cell:
             self.grid = Grid(self.places.width, self.places.height, patience)
             self.grid.lanes = self.places.lanes()
             self.nets = self._nets()
-            if self.grid.route(self.nets):
+            if known.route(self.grid, self.nets):
                 return
             patience = self.grid.patience
         raise BadValue(f"the cell {string(self.title)} is too dense to draw with view='cell'; use "

@@ -253,13 +253,14 @@ def _axes(group: tuple[str, ...], shifts: dict[str, list[int]], system: System,
           alone: set[str]) -> tuple[str, str, int]:
     """The column index, the layer index and the direction of a recurrent group, from its shifts.
 
-    alone: ranges along which alone another group recurs; they are time, and time runs over columns.
+    alone: ranges along which alone another group recurs; they are time, and time runs over columns. Layers are of all
+    quantities of the group; an index that only some have, such as the places of a stack, stays inside of the cell.
     """
     ranged = [i for i in shifts if i not in system.static]
     own = system.quantities[group[0]].slots
     ranged.sort(key=lambda i: (system.range_of(i) in alone, own.index(i) if i in own else -1))
     column = ranged[-1] if ranged else ""
-    rows = [i for i in shifts if i != column]
+    rows = [i for i in shifts if i != column and all(i in system.quantities[name].slots for name in group)]
     rows.sort(key=lambda i: i not in system.static)
     if not column:
         column = next((i for i in own if i not in system.static and i not in rows), "")

@@ -21,6 +21,7 @@ from .standing import ARC
 
 DODGES = tuple((way * LEAST / 2, apart) for apart in (0.0, 8.0, 16.0) for way in (0, 1, -1, 2, -2, 3, -3)
                )  # how far a row goes aside, to between the ports of the next, and how much wider its boxes stand
+PATIENCE = 10_000  # wires that are looked at for one row: of thousands in one channel none is followed by anybody
 NEARLY = 10.0  # so near to each other two ends have a straight line between them, not one with a turn that is none
 
 
@@ -34,8 +35,7 @@ class _Grid(Routes):
             self.beside()
         self.align()
         self.route()
-        for row in range(view.rows):
-            self.dodge(row)
+        self.dodge()
 
     # -- small moves -------------------------------------------------------------------------------
 
@@ -74,26 +74,35 @@ class _Grid(Routes):
         for box in boxes:
             self.view.boxes[box.key] = replace(box, template=moved)
 
-    def dodge(self, row: int) -> None:
+    def dodge(self) -> None:
         """Move the boxes of a row, or of the one below it, a little, where wires between them could not pass."""
-        for moved in (row, row - 1):
-            if moved < 0 or not self.channels[row].clashes:
+        for row in range(self.view.rows):
+            for moved in (row, row - 1):
+                if moved >= 0 and self.channels[row].clashes:
+                    self.dodge_with(moved, row)
+        if self.dodged:
+            self.beside()
+            self.route()
+
+    def dodge_with(self, moved: int, row: int) -> None:
+        """Move the boxes of a row so that the channel under another is free, or as well as it goes."""
+        found = {DODGES[0]: self.clashes(moved)}
+        wires = sum(len(self.through.get(("channel", k), ())) for k in (moved, moved + 1))
+        for dodge in DODGES[1 : PATIENCE // wires]:
+            found[dodge] = self.clashes_after(moved, dodge)
+            if not self.channels[row].clashes:
                 return
-            found = {DODGES[0]: self.clashes()}
-            for dodge in DODGES[1:]:
-                found[dodge] = self.clashes_after(moved, dodge)
-                if not self.channels[row].clashes:
-                    return
-            self.clashes_after(moved, min(found, key=found.__getitem__))
+        self.clashes_after(moved, min(found, key=found.__getitem__))
 
     def clashes_after(self, row: int, dodge: tuple[float, float]) -> int:
         self.dodged[row] = dodge
-        self.beside()
-        self.route()
-        return self.clashes()
+        self.again(row)
+        self.channels[row : row + 2] = self.settled(("channel", row)), self.settled(("channel", row + 1))
+        return self.clashes(row)
 
-    def clashes(self) -> int:
-        return sum(channel.clashes for channel in self.channels)
+    def clashes(self, row: int) -> int:
+        """Under and above a row: all that a small move of its boxes changes."""
+        return self.channels[row].clashes + self.channels[row + 1].clashes
 
     # -- the scene ---------------------------------------------------------------------------------
 

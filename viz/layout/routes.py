@@ -14,7 +14,7 @@ from ..style import MARGIN, SMALL
 from ..template import Place
 from ..text import width
 from ..view import FIRST, LAST, Box, Link, View
-from .standing import Standing
+from .standing import SOME, Standing
 
 FAR = 100_000.0  # coarse coordinates: the distance of a column from the gutter beside it
 NEAR = 4.0  # two ends of different wires in one channel, but for the distance of its tracks, count as one place
@@ -69,19 +69,21 @@ class Routes(Standing):
     def __init__(self, view: View):
         super().__init__(view)
         self.exact = False
-        self.settled: dict[tuple[bool, int], _Tracks] = {}  # by their number among all
+        self.before: dict[tuple[bool, Hop], _Tracks] = {}  # when they were settled last
 
     def route(self) -> None:
         """Choose every wire's way and tracks, and so the place of everything."""
-        self.exact = False
-        self.channels = [_Tracks() for _ in range(self.view.rows + 1)]
-        self.gutters = [_Tracks() for _ in range(self.n + 1)]
         self.walks = [(link, self.walk(link)) for link in self.view.links]
-        self.note_needs()
+        self.through: dict[Hop, list[tuple[int, int]]] = {}  # number of a walk, and of the hop in it
+        for k, (_, hops) in enumerate(self.walks):
+            for h, hop in enumerate(hops):
+                self.through.setdefault(hop, []).append((k, h))
+        self.exact = False
+        self.channels = [self.settled(("channel", k)) for k in range(self.view.rows + 1)]
+        self.gutters = [self.settled(("gutter", k)) for k in range(self.n + 1)]
         self.measure()
         self.exact = True  # now that the columns have their places, the channels' tracks can be chosen well
-        self.channels = [_Tracks() for _ in range(self.view.rows + 1)]
-        self.note_needs()
+        self.channels = [self.settled(("channel", k)) for k in range(self.view.rows + 1)]
         self.measure()
 
     # -- walks -------------------------------------------------------------------------------------
@@ -178,45 +180,47 @@ class Routes(Standing):
 
         column: by default that of a.
         """
-        for row in range(a.row + 1, b.row):
-            if row in self.wide:
+        spot = a.spot if column is None else column
+        row = a.row + 1
+        while row < b.row:
+            low, high = self.hull(row // SOME, spot)
+            if row % SOME == 0 and row + SOME <= b.row and not low < x < high:
+                row += SOME
+            elif any(low < x < high for low, high in self.in_the_way(row, spot)):
                 return False
-            for other in self.cells.get((row, a.spot if column is None else column), ()):
-                half, beside = other.template.w / 2 + 10, x - self.dx[other.key]
-                if -half < beside < half + self.arc.get(other.key, 0.0):
-                    return False
+            else:
+                row += 1
         return a.column not in self.facing
 
-    def note_needs(self) -> None:
-        """Choose the tracks of the channels, and the first time of the gutters."""
-        for link, hops in self.walks:
-            a, b = self.view.boxes[link.source], self.view.boxes[link.target]
-            out = self.out(link)
-            self.note(link.net, hops, (a, out), (b, b.template.ins[link.port]))
-        for k, tracks in enumerate(self.channels if self.exact else (*self.channels, *self.gutters)):
-            tracks.settle(self.view.track - NEAR, self.settled.get((self.exact, k)))
-            self.settled[self.exact, k] = tracks
+    def settled(self, hop: Hop) -> _Tracks:
+        """The tracks of a channel or a gutter, from where the wires through it enter and leave it."""
+        tracks = _Tracks()
+        for k, h in self.through.get(hop, ()):
+            self.note(tracks, *self.walks[k], h)
+        tracks.settle(self.view.track - NEAR, self.before.get((self.exact, hop)))
+        self.before[self.exact, hop] = tracks
+        return tracks
 
-    def note(self, net: str, hops: list[Hop], start: tuple[Box, Place], end: tuple[Box, Place]) -> None:
-        """Note in the channels and gutters of a way where it enters and leaves them."""
-        for k, (kind, number) in enumerate(hops):
-            if kind == "gutter" and self.exact:
-                continue
-            tracks = (self.channels if kind == "channel" else self.gutters)[number]
-            for step, (box, place) in ((-1, start), (1, end)):
-                other = k + step
-                if 0 <= other < len(hops):
-                    near = box.row if kind == "channel" else self.column(box)
-                    beyond = hops[other + step][1] if 0 <= other + step < len(hops) else near + 0.5
-                    side = "first" if beyond < number else "second"
-                    if kind == "channel" and self.exact:
-                        tracks.add(net, self.track(*hops[other], net), side)
-                    else:
-                        tracks.add_afar(net, 2 * hops[other][1] * FAR, side)
-                elif kind == "channel":
-                    tracks.add(net, self.port_x(box, place), "first" if place.side == "top" else "second")
+    def note(self, tracks: _Tracks, link: Link, hops: list[Hop], k: int) -> None:
+        """Note where a wire enters and leaves one of the channels and gutters on its way."""
+        a, b = self.view.boxes[link.source], self.view.boxes[link.target]
+        kind, number = hops[k]
+        for step in (-1, 1):
+            box, other = a if step < 0 else b, k + step
+            if 0 <= other < len(hops):
+                near = box.row if kind == "channel" else self.column(box)
+                beyond = hops[other + step][1] if 0 <= other + step < len(hops) else near + 0.5
+                side = "first" if beyond < number else "second"
+                if kind == "channel" and self.exact:
+                    tracks.add(link.net, self.track(*hops[other], link.net), side)
                 else:
-                    tracks.add(net, self.port_y(box, place), "first" if place.side == "right" else "second")
+                    tracks.add_afar(link.net, 2 * hops[other][1] * FAR, side)
+                continue
+            place = self.out(link) if step < 0 else b.template.ins[link.port]
+            if kind == "channel":
+                tracks.add(link.net, self.port_x(box, place), "first" if place.side == "top" else "second")
+            else:
+                tracks.add(link.net, self.port_y(box, place), "first" if place.side == "right" else "second")
 
     # -- measures ----------------------------------------------------------------------------------
 

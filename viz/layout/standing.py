@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 from ..style import SMALL
 from ..text import width
 from ..view import FIRST, LAST, Box, View
@@ -9,6 +12,10 @@ from ..view import FIRST, LAST, Box, View
 APART = 26.0  # boxes beside each other in one column
 PAST = 16.0  # from a wire that goes up past a box
 ARC = 34.0  # how far an arc reaches
+SOME = 32  # rows that are looked at together
+
+
+Spot = int | tuple[int, int]  # a column, or the columns between which a box stands in the middle
 
 
 class Standing:
@@ -63,25 +70,42 @@ class Standing:
 
     def beside(self) -> None:
         """Boxes of one row and column stand side by side; initial values at the height of what they feed."""
-        cells: dict[tuple[int, int | tuple[int, int]], list[Box]] = {}
+        cells: dict[tuple[int, Spot], list[Box]] = {}
         for box in self.boxes:
             cells.setdefault((box.row, box.spot), []).append(box)
         self.cells = cells
+        self.hulls: dict[tuple[int, Spot], tuple[float, float]] = {}
+        self.spots: dict[int, list[Spot]] = {}
+        for row, spot in cells:
+            self.spots.setdefault(row, []).append(spot)
         self.wide = {row for row, spot in cells if not isinstance(spot, int)}
         self.reach_left, self.reach_right = [30.0] * self.n, [30.0] * self.n
         self.rise, self.sink = [0.0] * self.view.rows, [0.0] * self.view.rows
         self.end_width = dict.fromkeys(self.facing, 0.0)
         for (row, spot), found in cells.items():
             if spot not in self.facing:
-                self.side_by_side(row, spot, found)
+                left, right = self.side_by_side(row, spot, found)
+                for box in found:
+                    self.reach(row, box)
+                if isinstance(spot, int):
+                    self.reach_left[spot] = max(self.reach_left[spot], -left)
+                    self.reach_right[spot] = max(self.reach_right[spot], right)
         self.loops()
         for (row, spot), found in cells.items():
             if isinstance(spot, int) and spot in self.facing:
                 self.initial(row, spot, found)
         self.even()
 
-    def side_by_side(self, row: int, spot: int | tuple[int, int], found: list[Box]) -> None:
+    def again(self, row: int) -> None:
+        """Let the boxes of one row stand anew, while rows and columns stay as they are."""
+        for spot in self.spots.get(row, ()):
+            self.hulls.pop((row // SOME, spot), None)
+            if spot not in self.facing:
+                self.side_by_side(row, spot, self.cells[row, spot])
+
+    def side_by_side(self, row: int, spot: Spot, found: list[Box]) -> tuple[float, float]:
         """What is computed stands around the middle, what is given to the right of it in the order in which it enters.
+        How far they reach to the left and to the right of the middle.
         """
         aside, apart = self.dodged.get(row, (0.0, 0.0))
         central = [b for b in found if b.key not in self.given] or found
@@ -94,10 +118,23 @@ class Standing:
             self.dx[box.key] = at + box.template.w / 2
             at += box.template.w + APART + apart
             self.dy[box.key] = 0.0
-            self.reach(row, box)
-        if isinstance(spot, int):
-            self.reach_left[spot] = max(self.reach_left[spot], -left)
-            self.reach_right[spot] = max(self.reach_right[spot], at - APART - apart)
+        return left, at - APART - apart
+
+    def in_the_way(self, row: int, spot: Spot) -> Iterator[tuple[float, float]]:
+        """From where to where, seen from a column's middle, its boxes in a row are in the way of what goes up."""
+        if row in self.wide:
+            yield -math.inf, math.inf
+        for box in self.cells.get((row, spot), ()):
+            half = box.template.w / 2 + 10
+            yield self.dx[box.key] - half, self.dx[box.key] + half + self.arc.get(box.key, 0.0)
+
+    def hull(self, number: int, spot: Spot) -> tuple[float, float]:
+        """From where to where boxes of a column are in the way in some rows, of which this is the number."""
+        if (number, spot) not in self.hulls:
+            found = [ends for row in range(number * SOME, (number + 1) * SOME) for ends in self.in_the_way(row, spot)]
+            lows, highs = zip(*found, strict=True) if found else ((math.inf,), (-math.inf,))
+            self.hulls[number, spot] = min(lows), max(highs)
+        return self.hulls[number, spot]
 
     def loops(self) -> None:
         """Room for arcs and their labels to the right of the boxes that have them."""

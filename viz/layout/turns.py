@@ -34,12 +34,14 @@ def sort(grid: Routes) -> None:
     for _ in range(SWEEPS):
         moved = False
         for row in [*rows, *reversed(rows)]:
-            moved |= _sorted(grid, widest[row], into, out_of)
+            moved |= _sorted(grid, row, widest[row], into, out_of)
         if not moved:
-            return
+            break
+    grid.beside()
 
 
-def _sorted(grid: Routes, found: list[Box], into: Mapping[str, list[Link]], out_of: Mapping[str, list[Link]]) -> bool:
+def _sorted(grid: Routes, row: int, found: list[Box], into: Mapping[str, list[Link]],
+            out_of: Mapping[str, list[Link]]) -> bool:
     """Put boxes of one row and column in order; does any change its place?"""
     above: Ends = {b.key: [_end(grid, li) for li in out_of.get(b.key, ()) if _is_upright(grid, li)] for b in found}
     below: Ends = {b.key: [_start(grid, li) for li in into.get(b.key, ()) if _is_upright(grid, li)] for b in found}
@@ -54,7 +56,7 @@ def _sorted(grid: Routes, found: list[Box], into: Mapping[str, list[Link]], out_
                 moved = changed = True
     if changed:
         grid.turn |= {grid.kind(box): k for k, box in enumerate(order)}
-        grid.beside()
+        grid.again(row)
     return changed
 
 

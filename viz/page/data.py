@@ -10,6 +10,7 @@ from typing import Any
 import networkx as nx
 
 from tinygrad_rnn.printing.printer import equation_text
+from tinygrad_rnn.printing.symbols import Names
 from tinygrad_rnn.system import Quantity, System
 
 from ..colouring import DECADES, SCALES
@@ -59,6 +60,7 @@ class Data:
         self.of_mark: list[Mark] = []
         self.scales: dict[str, Json] = {}
         self.equations = system.by_name
+        self.names = Names(system)
         self.quantities = {name: k for k, name in enumerate(system.quantities)}
 
     def json(self) -> dict[str, Json]:
@@ -196,8 +198,8 @@ class Data:
         """[name, symbol, role, indices, shape, equations]"""
         own = [[[[s.anchor, s.offset] for s in eq.slots] if eq.is_boundary else [], clean(equation_text(eq))]
                for eq in self.equations.get(q.name, ())]
-        return [clean(q.name), self.label(named(q.name)), self.roles.role.get(q.name, q.role), list(q.slots),
-                list(q.type.shape), own]
+        return [clean(q.name), self.label(named(q.name, self.names.symbol(q.name))),
+                self.roles.role.get(q.name, q.role), list(q.slots), list(q.type.shape), own]
 
     # -- numbers -----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ..blocks.inside import port_key
 from ..blocks.results import key_of, panel, ports, with_results
 from ..blocks.segments import Segments, Totals
 from ..blocks.units import Reading, Unit, Units
+from ..graph.names import Arrow
 from ..graph.roles import Block, Roles
 from ..graph.steps import GAP
 from ..template import Template, simple
@@ -24,8 +25,9 @@ LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 
 
 def unrolled(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
-    """steps: of every range of positions, or by range; detail: of the cells' inside, by default their operations."""
-    return _Unrolled(roles, steps, elide, detail or "ops", twins=False).view
+    """steps: of every range of positions, or by range; detail: of the cells' inside, by default their operations, or
+    their quantities where that would be one long chain."""
+    return _Unrolled(roles, steps, elide, detail, twins=False).view
 
 
 def backward(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
@@ -34,15 +36,15 @@ def backward(roles: Roles, steps: Totals, elide: bool, detail: str | None = None
 
 
 class _Unrolled:
-    def __init__(self, roles: Roles, steps: Totals, elide: bool, detail: str, twins: bool):
+    def __init__(self, roles: Roles, steps: Totals, elide: bool, detail: str | None, twins: bool):
         self.roles = roles = with_results(roles)
         self.system, self.twins = roles.system, twins
         self.segments = Segments(roles, steps, elide)
         self.units = Units(roles, steps, elide, list(self.segments.steps))
         self.live = self._live()
         live = self.live if twins else None
-        self.templates = {b: panel(b, roles) if b.kind == "results" else blocks.opened(b, roles, detail, live)
-                          for b in roles.blocks}
+        self.templates = {b: panel(b, roles) if b.kind == "results" else blocks.usual(b, roles) if detail is None
+                          else blocks.opened(b, roles, detail, live) for b in roles.blocks}
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
         self.ports = {b: ports(b, roles) for b in roles.blocks}
         self.multiplied = {b: self.multiplied_by(b) for b in roles.blocks}
@@ -70,11 +72,13 @@ class _Unrolled:
         ends = ends or [n for n, r in role.items() if r != "input"]
         live, todo = set(ends), list(ends)
         given = {n for n, q in self.system.quantities.items() if q.role == "input" or not any(
-            True for _ in refs(eq.rhs for eq in self.system.equations if eq.name == n))}  # data, draws and numbers
+            True for _ in refs(eq.rhs for eq in self.system.by_name.get(n, ())))}  # data, draws and numbers
+        into: dict[str, list[Arrow]] = {}
+        for a in self.roles.arrows:
+            into.setdefault(a.target, []).append(a)
         while todo:
-            name = todo.pop()
-            for a in self.roles.arrows:
-                if a.target == name and a.differentiable and a.source not in live and a.source not in given:
+            for a in into.get(todo.pop(), ()):
+                if a.differentiable and a.source not in live and a.source not in given:
                     live.add(a.source)
                     todo.append(a.source)
         return frozenset(live)
@@ -235,8 +239,8 @@ class _Unrolled:
     def multiplied_by(self, block: Block) -> dict[str, set[tuple[str, ...]]]:
         """By port, the weights by which each quantity that reads there multiplies what it reads."""
         found: dict[str, set[tuple[str, ...]]] = {}
-        for a in self.roles.arrows:
-            if a.target in block.quantities and a.boundary == block.boundary:
+        for a in self.roles.arrows_into(block):
+            if a.boundary == block.boundary:
                 found.setdefault(key_of(a, block), set()).add(a.weights)
         return found
 
@@ -331,9 +335,11 @@ class _Unrolled:
                 self.view.boxes[key] = replace(box, column=self.middle(box.among))
 
     def middle(self, among: tuple[int, int]) -> int:
-        """The middle one of columns, but no gap."""
+        """The middle one of columns, but no gap, nor one for initial values, which are stacked there."""
         middle = sum(among) // 2
-        return middle - (self.view.columns[middle] == GAP)
+        while self.view.columns[middle] == GAP or middle in self.view.ends:
+            middle -= 1
+        return middle
 
     def reads(self, key: str) -> bool:
         return any(li.target == key for li in self.view.links)

@@ -207,29 +207,48 @@ def _near(p: Point) -> Point:
     return round(p[0], 1), round(p[1], 1)
 
 
-class _Parts:
-    """What labels keep clear of, by place; all that is off the page too."""
+Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 
-    CELL = 60.0
+
+class _Parts:
+    """What labels keep clear of, by place; all that is off the page too.
+
+    cells: by their size, as powers of FACTOR across and down; a part is in few, since they are about as large as it is.
+    """
+
+    CELL, FACTOR = 60.0, 8
 
     def __init__(self, width: float, height: float):
         self.width, self.height = width, height
-        self.cells: dict[tuple[int, int], list[tuple[float, float, float, float]]] = {}
+        self.cells: dict[tuple[float, float], dict[tuple[int, int], list[Rectangle]]] = {}
 
     def add(self, left: float, top: float, right: float, bottom: float) -> None:
         part = (left, top, right, bottom)
-        for cell in self.around(part):
-            self.cells.setdefault(cell, []).append(part)
+        size = self.size(right - left), self.size(bottom - top)
+        found = self.cells.setdefault(size, {})
+        for cell in self.around(part, size):
+            found.setdefault(cell, []).append(part)
 
-    def around(self, part: tuple[float, float, float, float]) -> Iterator[tuple[int, int]]:
-        left, top, right, bottom = (round(v / self.CELL) for v in part)
-        return ((x, y) for x in range(left, right + 1) for y in range(top, bottom + 1))
+    def size(self, length: float) -> float:
+        cell = self.CELL
+        while length > self.FACTOR * cell:
+            cell *= self.FACTOR
+        return cell
+
+    def around(self, part: Rectangle, size: tuple[float, float]) -> list[tuple[int, int]]:
+        (across, down), (left, top, right, bottom) = size, part
+        rows = range(round(top / down), round(bottom / down) + 1)
+        return [(x, y) for x in range(round(left / across), round(right / across) + 1) for y in rows]
 
     def meet(self, left: float, top: float, right: float, bottom: float) -> bool:
         if left < 0 or top < 0 or right > self.width or bottom > self.height:
             return True
-        return any(left < c and a < right and top < d and b < bottom
-                   for cell in self.around((left, top, right, bottom)) for a, b, c, d in self.cells.get(cell, ()))
+        for size, cells in self.cells.items():
+            for cell in self.around((left, top, right, bottom), size):
+                for a, b, c, d in cells.get(cell, ()):
+                    if left < c and a < right and top < d and b < bottom:
+                        return True
+        return False
 
 
 class _Circles:
