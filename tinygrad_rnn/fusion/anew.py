@@ -6,6 +6,7 @@ that reads the little that they are made of need not fetch them, and where all p
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -35,13 +36,12 @@ class _Recipe:
         """What must stay as it is."""
         return (*self.made.reads, self.made.out)
 
-    def met(self, written: Sequence[Operand], count: int) -> bool:
+    def met(self, written: Operand, count: int) -> bool:
         """Is something of that written? As `overlap` says; most of what is asked is of arrays that move alike."""
-        for w in written:
-            low, high, step = w.low, w.high, w.step
-            for o in self.touched:
-                if (o.low < high and low < o.high) if o.step == step else overlap(o, w, count):
-                    return True
+        low, high, step = written.low, written.high, written.step
+        for o in self.touched:
+            if (o.low < high and low < o.high) if o.step == step else overlap(o, written, count):
+                return True
         return False
 
     @functools.cached_property
@@ -53,15 +53,15 @@ class _Recipe:
 
 def made_anew(bodies: Sequence[Repeated]) -> list[Repeated]:
     """The program, with terms in the place of what can be made anew from them."""
-    found, known = [], _Known()
+    found, known = [], _Known(_islands(bodies))
     for body in bodies:
         if body.count > 1:
             for item in body.instructions:  # which come before each other, in the next step
                 known.forget(writes(item), body.count)
-        before = set(known.recipes)
+        before = len(known.learnt)
         found.append(Repeated(body.count, [known.done(item, body.count) for item in body.instructions]))
         if body.count > 1:
-            known.recipes = {key: recipe for key, recipe in known.recipes.items() if key in before}
+            known.unlearn(before)
     return found
 
 
@@ -85,11 +85,28 @@ def _count(segments: Sequence[Sequence[Repeated]]) -> int:
     return sum(len(body.instructions) for bodies in segments for body in bodies)
 
 
-class _Known:
-    """What can be made anew at some place of the program, by the key of where it lies."""
+def _islands(bodies: Sequence[Repeated]) -> list[int]:
+    """Where pieces of memory begin, of which no operand touches two."""
+    found: list[int] = []
+    end = -math.inf
+    for low, high in sorted({o.reach(body.count) for body in bodies for item in body.instructions
+                             for o in (*item.reads, *writes(item))}):
+        if low >= end:
+            found.append(low)
+        end = max(end, high)
+    return found
 
-    def __init__(self) -> None:
+
+class _Known:
+    """What can be made anew at some place of the program, by the key of where it lies.
+
+    islands: in order; what is written can meet only the recipes that touch the same. One, where none are given.
+    """
+
+    def __init__(self, islands: Sequence[int] = ()) -> None:
         self.recipes: dict[object, _Recipe] = {}
+        self.learnt: list[object] = []  # the keys, in order, of all that was known at any time
+        self._islands, self._touching = islands, dict[int, set[object]]()
         self._products: set[object] = set()
 
     def done(self, item: Instruction, count: int) -> Instruction:
@@ -103,13 +120,28 @@ class _Known:
         (self._products.add if item.op == "multiply" else self._products.discard)(item.out.key)
         if recipe is not None and not any(overlap(o, item.out, count) for o in recipe.made.reads):
             self.recipes[item.out.key] = recipe
+            self.learnt.append(item.out.key)
+            for o in recipe.touched:
+                self._touching.setdefault(self._island(o), set()).add(item.out.key)
         return item
+
+    def unlearn(self, count: int) -> None:
+        """Forget all but the first so many recipes."""
+        for key in self.learnt[count:]:
+            self.recipes.pop(key, None)
+        del self.learnt[count:]
+
+    def _island(self, o: Operand) -> int:
+        return bisect.bisect(self._islands, o.low)
 
     def forget(self, written: Sequence[Operand], count: int) -> None:
         """What is made of, or lies, where something else is written, cannot be made or is no longer there."""
-        gone = [key for key, recipe in self.recipes.items() if recipe.met(written, count)]
-        for key in gone:
-            del self.recipes[key]
+        for o in written:
+            near = self._touching.get(self._island(o), set())
+            gone = [key for key in near if key not in self.recipes or self.recipes[key].met(o, count)]
+            for key in gone:
+                near.discard(key)
+                self.recipes.pop(key, None)
 
     def _recipe(self, item: Map) -> _Recipe | None:
         cheap = item.op in CHEAP or (item.op in QUICK and item.out.dtype == "float32" and _bytes(item.out) >= FAR)

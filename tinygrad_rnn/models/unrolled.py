@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,8 @@ class UnrolledModel:
 
     def _unrolled(self, ragged: frozenset[str] = frozenset()) -> Unrolled:
         if ragged not in self._flat:
-            self._flat[ragged] = unrolled(self.model.system, self.sizes, ragged)
+            with _building():
+                self._flat[ragged] = unrolled(self.model.system, self.sizes, ragged)
         return self._flat[ragged]
 
     @property
@@ -80,7 +83,7 @@ class UnrolledModel:
 
         equations = [Equation(*placed[eq.name], rebuild([eq.rhs], written)[eq.rhs]) for eq in flat.system.equations]
         shown = chosen(base.with_equations(equations, base.quantities), want)
-        return block_latex(shown, base.quantities, notation, width)
+        return block_latex(shown, base, notation, width)
 
     def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
             training: bool = False, seed: int = 0, **inputs: Any) -> dict[str, Any]:
@@ -109,7 +112,8 @@ class UnrolledModel:
         flat, config, feed = self._prepared((of,), data, lengths, training, seed)
         flat_of = flat.names[of, ()]
         flat_wrt = self._flat_names(flat, names)
-        derived = self._model(feed).grad(flat_of, flat_wrt)
+        with _building():
+            derived = self._model(feed).grad(flat_of, flat_wrt)
 
         def adjoint(name: str) -> Any:
             return plan.result(derived.adjoints[name])
@@ -183,7 +187,8 @@ class UnrolledModel:
         """A plan of the flat model, or of its gradient, that has just been run."""
         coded = frozenset(flat_name for (name, _), flat_name in flat.names.items() if name in config.coded)
         flat_config = Config(tuple(want), config.batch, (), frozenset(), coded, config.training)
-        plan: Plan = model._plans.get(model.system, flat_config, model.weights)
+        with _building():
+            plan: Plan = model._plans.get(model.system, flat_config, model.weights)
         plan.run(self._feed(flat, feed))
         return plan
 
@@ -231,6 +236,18 @@ class UnrolledModel:
                     array = xp.where((p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1)), array, 0)
             out[key] = array
         return out
+
+
+@contextlib.contextmanager
+def _building() -> Iterator[None]:
+    """While very many objects are made that stay, Python does not look for those that could go, again and again."""
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks:
+            gc.enable()
 
 
 class _Parts(Weights):

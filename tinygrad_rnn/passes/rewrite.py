@@ -20,8 +20,17 @@ def is_const(node: Node, value: float) -> bool:
 
 
 def remade(node: Node, args: tuple[Node, ...]) -> Node:
-    """node with other arguments, typed anew."""
-    return node if args == node.args else make(TABLE[node.op], args, dict(node.attrs))
+    """node with other arguments, typed anew: as before, where all of them are of the types that there were."""
+    if args == node.args:
+        return node
+    if all(map(_is_like, args, node.args)):
+        return Node(node.op, args, node.attrs, node.type)
+    return make(TABLE[node.op], args, dict(node.attrs))
+
+
+def _is_like(a: Node, b: Node) -> bool:
+    """Does a term of which one is an argument have the type that it has with the other? Numbers enter by value."""
+    return a is b or (a.type == b.type and a.type is not None and a.op != "const" and b.op != "const")
 
 
 # -- substitution of an index ----------------------------------------------------------------------

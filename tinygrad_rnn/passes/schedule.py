@@ -18,6 +18,7 @@ from ..node import Node, walk
 from ..system import Equation, System, grouped, sources
 
 Vertex: TypeAlias = "Node | Equation"
+Graph: TypeAlias = "dict[Vertex, list[Vertex]]"  # what each vertex uses, in order
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,34 +70,33 @@ def schedule(equations: Iterable[Equation]) -> tuple[Item, ...]:
     """The order of computation of the equations. Raises where a cycle cannot be ordered, naming it."""
     equations = list(equations)
     by_name = grouped(equations)
-    graph: nx.DiGraph[Vertex] = nx.DiGraph()
+    graph: Graph = {}
     for node in walk(eq.rhs for eq in equations):
-        graph.add_node(node)
-        graph.add_edges_from((node, arg) for arg in node.args)
-        if node.op == "ref":
-            graph.add_edges_from((node, eq) for eq in sources(by_name.get(node.attr("name"), []), node))
-    graph.add_edges_from((eq, eq.rhs) for eq in equations)
+        used = sources(by_name.get(node.attr("name"), []), node) if node.op == "ref" else node.args
+        graph[node] = list(dict.fromkeys(used))
+        for vertex in used:
+            graph.setdefault(vertex, [])
+    for eq in equations:
+        graph[eq] = [eq.rhs]
     return _ordered(graph)
 
 
-def _ordered(graph: nx.DiGraph[Vertex]) -> tuple[Item, ...]:
+def _ordered(graph: Graph) -> tuple[Item, ...]:
     """Components come dependencies first, since edges point from users to what they use."""
     items: list[Item] = []
-    for component in nx.strongly_connected_components(graph):
+    place = {vertex: k for k, vertex in enumerate(graph)}
+    for component in nx.strongly_connected_components(nx.DiGraph(graph)):
         if len(component) == 1:
-            (vertex,) = component
-            items.append(vertex)
-        else:
-            # A copy in the graph's order (a view would have a set's), so that equal systems run alike to the bit.
-            part: nx.DiGraph[Vertex] = nx.DiGraph()
-            part.add_nodes_from(v for v in graph if v in component)
-            part.add_edges_from((v, w) for v in part for w in graph[v] if w in component)
-            items.append(_loop(part))
+            items += component
+        else:  # in the graph's order, so that equal systems run alike to the bit
+            items.append(_loop({v: [w for w in graph[v] if w in component]
+                                for v in sorted(component, key=place.__getitem__)}))
     return tuple(items)
 
 
-def _loop(part: nx.DiGraph[Vertex]) -> Loop:
-    arrows = [(node, eq) for node, eq in part.edges if isinstance(node, Node) and isinstance(eq, Equation)]
+def _loop(part: Graph) -> Loop:
+    arrows = [(node, eq) for node, used in part.items() if isinstance(node, Node)
+              for eq in used if isinstance(eq, Equation)]
     equations = [v for v in part if isinstance(v, Equation)]
     reasons: dict[str, str] = {}
     candidates = dict.fromkeys(s.index for eq in equations for s in eq.slots if s.anchor == "free")
@@ -110,15 +110,13 @@ def _loop(part: nx.DiGraph[Vertex]) -> Loop:
             reasons[index] = ("its shifts point to the past and to the future" if signs else
                               f"it is not shifted, as in {index}-1")
             continue
-        kept = nx.DiGraph()
-        kept.add_nodes_from(part)
-        kept.add_edges_from((u, v) for u, v in part.edges if not _shifted(u, v, index))
+        kept = {u: [v for v in used if not _shifted(u, v, index)] for u, used in part.items()}
         return Loop(index, -signs.pop(), _ordered(kept))
     raise BadValue(_explained(part, equations, arrows, reasons))
 
 
 def _shifts(index: str, arrows: list[tuple[Node, Equation]], equations: list[Equation],
-            part: nx.DiGraph[Vertex]) -> list[int] | str:
+            part: Graph) -> list[int] | str:
     """The shifts in index along the arrows, or why the component cannot loop over it."""
     for eq in equations:
         if not any(s.anchor == "free" and s.index == index for s in eq.slots):
@@ -144,10 +142,11 @@ def _shifted(user: Vertex, used: Vertex, index: str) -> bool:
                for s, g in zip(user.attr("slots"), used.slots, strict=True))
 
 
-def _explained(part: nx.DiGraph[Vertex], equations: list[Equation], arrows: list[tuple[Node, Equation]],
+def _explained(part: Graph, equations: list[Equation], arrows: list[tuple[Node, Equation]],
                reasons: dict[str, str]) -> str:
     """The shortest cycle through the component, by name, and what stands in the way for each index."""
-    cycle = min((nx.find_cycle(part, eq) for eq in equations), key=len)
+    graph = nx.DiGraph(part)
+    cycle = min((nx.find_cycle(graph, eq) for eq in equations), key=len)
     names = [f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" if n.attr("slots") else n.attr("name")
              for n, _ in cycle if isinstance(n, Node) and n.op == "ref"]
     if any("past and to the future" in r for r in reasons.values()):

@@ -10,7 +10,7 @@ from ..node import BATCH, At, Node, Type, const, ref
 from ..ops import TABLE, f
 from ..ops.table import make
 from ..system import Equation, Quantity, System, fresh, grouped
-from .rewrite import ZERO
+from .rewrite import ZERO, remade
 
 Positions = tuple[int, ...]
 
@@ -37,6 +37,7 @@ class _Unroller:
         self.quantities: dict[str, Quantity] = {}
         self.equations: list[Equation] = []
         self.memo: dict[object, Node] = {}
+        self.first: dict[Node, Node] = {}  # a term at the first position, which the others are like
         self.values: dict[tuple[str, Positions], Node] = {}
         self.boundaries = grouped(eq for eq in system.equations if eq.is_boundary)
         self.length_inputs = {r: f"length_{r}" for r in sorted(ragged)}
@@ -150,7 +151,9 @@ class _Unroller:
         values = [self.memo[self._key(a, e)] for a, e in parts]
         over = self._over(node)
         if not over:
-            return make(TABLE[node.op], tuple(values), dict(node.attrs))
+            if node not in self.first:
+                self.first[node] = make(TABLE[node.op], tuple(values), dict(node.attrs))
+            return remade(self.first[node], tuple(values))
         key = self._whole_key(node, env)
         if key not in self.memo:
             self.memo[key] = self._whole(node, env, values, [e for _, e in parts])

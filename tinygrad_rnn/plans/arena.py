@@ -8,6 +8,7 @@ Source: Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
 from __future__ import annotations
 
 import bisect
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,16 @@ class Need:
         """What it takes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
+    @functools.cached_property
+    def when(self) -> int:
+        """The places at which it holds something, as the bits of a number."""
+        return _bits(self.first, self.last)
+
+
+def _bits(first: float, last: float) -> int:
+    """Those of the numbers from first to last; an int of Python's may have bits for ever."""
+    return (-1 << int(first)) ^ (0 if last == FOREVER else -1 << int(last) + 1)
+
 
 @dataclass
 class _Block:
@@ -47,9 +58,18 @@ class _Block:
     memory: Any
     each: int
     claims: list[tuple[int, int, float, float]] = field(default_factory=list)
+    full: int = 0  # when all of it is taken by one, as bits: most arrays are as large as others, or as nothing else
+
+    def claim(self, start: int, stop: int, need: Need) -> None:
+        """Let it have these bytes of each position as long as it needs them."""
+        self.claims.append((start, stop, need.first, need.last))
+        if stop - start == self.each:
+            self.full |= need.when
 
     def place(self, each: int, need: Need) -> int | None:
         """The lowest place that is free all the time that it is needed."""
+        if self.full & need.when:
+            return None
         taken = sorted((start, stop) for start, stop, first, last in self.claims
                        if first <= need.last and need.first <= last)
         at = 0
@@ -77,7 +97,7 @@ class Arena:
     def lend(self, array: Any, extents: Sequence[str], first: float) -> None:
         """Let others have the array's memory before the place `first`. The array is in one piece."""
         each = array.nbytes // self._positions(extents)
-        self._add(extents, _Block(array, each, [(0, each, first, FOREVER)]))
+        self._add(extents, _Block(array, each, [(0, each, first, FOREVER)], _bits(first, FOREVER)))
 
     def arrays(self, needs: Mapping[Key, Need]) -> dict[Key, Any]:
         """An array for each need, with anything in it; the largest are seen to first."""
@@ -93,7 +113,7 @@ class Arena:
         else:
             at, block = 0, _Block(self.zeros((each * self._positions(need.extents),), "uint8"), each)
             self._add(need.extents, block)
-        block.claims.append((at, at + each, need.first, need.last))
+        block.claim(at, at + each, need)
         return self.backend.within(block.memory, at * self._positions(need.extents), need.shape, need.dtype)
 
     def _alike(self, extents: Sequence[str]) -> list[_Block]:

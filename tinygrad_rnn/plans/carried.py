@@ -40,6 +40,8 @@ def along(system: System, want: Iterable[str], state: Mapping[str, Any] | None =
             said.add(system.range_of(system.quantities[name].slots[axes[0]]))
     if said:
         return frozenset(said)
+    if all(i in system.static for i in system.ranges):
+        return frozenset()
     ranges = {r for r, (index, _) in demand(system, want).ranges.items() if index not in system.static}
     return frozenset(ranges & {system.range_of("t")} or ranges)
 
@@ -47,8 +49,8 @@ def along(system: System, want: Iterable[str], state: Mapping[str, Any] | None =
 def rooms(system: System, name: str) -> list[Room]:
     """How far below 1 and above T boundary equations set the quantity, by index."""
     found = [(0, 0)] * len(system.quantities[name].slots)
-    for eq in system.equations:
-        for k, slot in enumerate(eq.slots if eq.name == name else ()):
+    for eq in system.by_name.get(name, ()):
+        for k, slot in enumerate(eq.slots):
             low, high = found[k]
             found[k] = (max(low, 1 - slot.offset) if slot.anchor == "first" else low,
                         max(high, slot.offset) if slot.anchor == "last" else high)

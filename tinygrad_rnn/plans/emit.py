@@ -202,6 +202,8 @@ class Emitter:
         if node in self.stacked or self._is_view(node):
             return self._viewed(node, env)
         array, labels = self.values[node]
+        if not labels:
+            return array, ()
         return array[(*(env.get(i, slice(None)) for i in labels), ...)], tuple(i for i in labels if i not in env)
 
     def _viewed(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
