@@ -236,6 +236,7 @@ CASES: dict[str, list[Case]] = {
     "sqrt": elementwise("sqrt", np.sqrt, "positive"),
     "abs": elementwise("abs", np.abs, "apart"),
     "sign": elementwise("sign", np.sign, "apart"),
+    "floor": elementwise("floor", np.floor, "apart"),
     "tanh": elementwise("tanh", lambda a: (np.exp(a) - np.exp(-a)) / (np.exp(a) + np.exp(-a))),
     "sigmoid": elementwise("sigmoid", lambda a: 1 / (1 + np.exp(-a))),
     "relu": elementwise("relu", lambda a: a * (a > 0), "apart"),

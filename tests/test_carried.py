@@ -90,3 +90,18 @@ def test_truncated_backpropagation_is_that_of_loops():
                 slope[k] = total.imag / step
             h, weights = here.real, weights - 0.2 * slope
     np.testing.assert_allclose([m.weights["u"], m.weights["w"]], weights, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["z[t] = W @ x[t] * t", "e[t] = normal(0, 1)\nz[t] = W @ x[t] + e[t]",
+                                  "p[t] = softmax(W @ x[t])\nw[t] = categorical(p[t])"])
+def test_positions_count_on_where_nothing_else_is_carried(text):
+    name = text.splitlines()[-1][0]
+    model = tr.equations(text, x=2, **{k: 3 for k in "zpe" if f"{k}[t]" in text}, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((3, 6, 2))
+    whole = model.run(x=x, want=[name], seed=4)[name]
+    first = model.run(x=x[:, :2], want=[name], lengths=[2, 2, 1], seed=4)
+    np.testing.assert_array_equal(first.state["[t]"], [2, 2, 1])
+    rest = model.run(x=x[:2, 2:], want=[name], seed=4, state={"[t]": first.state["[t]"][:2]})[name]
+    np.testing.assert_allclose(rest, whole[:2, 2:], atol=1e-12)
+    step = model.stepper(batch=3, want=[name], seed=4)
+    np.testing.assert_allclose(np.stack([step(x=x[:, t])[name] for t in range(6)], 1), whole, atol=1e-12)

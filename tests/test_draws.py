@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.models.model import PosedModel
 from tinygrad_rnn.notation.declared import Pose
 from tinygrad_rnn.ops.draws import drawn_class
 
@@ -119,6 +121,44 @@ def test_draws_have_the_distributions_that_the_model_says():
     cdf = np.array([0.5 * (1 + erf(v / np.sqrt(2))) for v in z])
     assert np.abs(cdf - (np.arange(n) + 0.5) / n).max() < 1.95 / np.sqrt(n)  # Kolmogorov and Smirnov, 0.1 %
     assert abs(np.corrcoef(out["z"][:, 1:].ravel(), out["z"][:, :-1].ravel())[0, 1]) < 0.03
+
+
+def test_one_law_is_of_each_number_of_what_is_declared():
+    model = tr.equations("e[t] = normal(0, 1)\no[t] = bernoulli(0.25)\nz[t] = W @ x[t] + e[t] * o[t]\n"
+                         "loss = mean(sum(z[t] ** 2, axis=0))", x=3, e=4, o=4, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((400, 10, 3))
+    out = model.run(x=x, want=["e", "o", "z", "loss"], seed=2)
+    for name, mean, var in (("e", 0, 1), ("o", 0.25, 3 / 16)):
+        each = out[name].reshape(-1, 4)
+        np.testing.assert_allclose(each.mean(0), mean, atol=5 * np.sqrt(var / len(each)))
+        np.testing.assert_allclose(np.cov(each.T), var * np.eye(4), atol=0.1)
+    flat = model.unroll(10).run(x=x, want=["e", "z"], seed=2)
+    np.testing.assert_array_equal(flat["e"], out["e"])
+    np.testing.assert_allclose(flat["z"], out["z"], rtol=1e-12, atol=1e-12)
+    loss, grads = model.value_and_grad(x=x, seed=2)
+    assert loss == pytest.approx(out["loss"])
+    np.testing.assert_allclose(grads["W"], 2 * np.einsum("nti,ntj->ij", out["z"], x) / 4000, rtol=1e-9)
+    quiet = model.run(x=x, want=["e", "o"], temperature=0)
+    assert quiet["e"].shape == quiet["o"].shape == (400, 10, 4) and not quiet["e"].any() and not quiet["o"].any()
+    seen = tr.equations("e[t] = normal(0, 1)\no[t] = bernoulli(0.25)", e=4, o=4, dtype="float64")
+    assert tr.equations(str(seen)).system.quantities["e"].type.shape == (4,)
+    likely = (out["e"] ** 2 + np.log(2 * np.pi)).sum(-1).mean() / 2
+    likely += -np.log(np.where(out["o"] == 1, 0.25, 0.75)).sum(-1).mean()
+    assert seen.value_and_grad(e=out["e"], o=out["o"])[0] == pytest.approx(likely)
+    scalar = tr.equations("h[t] = tanh(W * o[t-1] + U @ h[t-1])\no[t] = normal(dot(v, h[t]), 1)", h=3)
+    assert scalar.system.quantities["o"].type.shape == ()
+    met = tr.equations("e[t] = normal(0, 1)\nz[t] = W @ x[t] + e[t] * exp(S @ x[t])\nb[t] = bernoulli(0.5)", x=3, z=2)
+    assert {n: met.system.quantities[n].type.shape for n in "eb"} == {"e": (2,), "b": ()}
+
+
+def test_what_training_is_not_given_is_drawn_anew_at_each_update():
+    model = tr.equations("e[t] = normal(0, 1)\nz[t] = m + exp(s) * e[t]\n"
+                         "loss = mean(sum((z[t] - x[t]) ** 2, axis=0))", x=2)
+    x = np.random.default_rng(0).normal((1.0, -2.0), 1.0, (64, 10, 2))
+    before = model.evaluate({"x": x})
+    losses = model.fit({"x": x}, optimizer=tr.Adam(0.03), epochs=60, progress=False, valid={"x": x}).loss
+    np.testing.assert_allclose(model.weights["m"], x.mean((0, 1)), atol=0.1)
+    assert np.all(model.weights["s"] < -1.5) and losses[-1] < model.evaluate({"x": x}) * 1.2 < before
 
 
 # -- observed ----------------------------------------------------------------------------------------------
@@ -442,3 +482,23 @@ def test_lengths_may_stand_in_the_data():
     assert model.beam_search(batch, steps=4).codes.shape == (3, 4, 4)
     with pytest.raises(tr.Error, match="lengths are given twice"):
         model.run(batch, steps=4, lengths={"s": [6, 6, 6]})
+
+
+def test_a_model_keeps_few_of_the_models_that_it_draws_from():
+    """Of a temperature that falls from run to run each has a model and plans of its own."""
+    model = chain()
+    trained = model.observing()
+    for k in range(40):
+        model.run(steps=3, batch=2, temperature=1 - k / 100)
+        assert model.observing() is trained  # what is asked for again and again stays
+    gc.collect()
+    assert sum(isinstance(one, PosedModel) and one.weights is model.weights for one in gc.get_objects()) <= 16
+
+
+def test_batches_in_a_list_are_given_the_same_names_all():
+    model = tr.equations("e[t] = normal(0, 1)\nz[t] = m + e[t]\nloss = mean((z[t] - x[t]) ** 2)", x=())
+    batch = {"x": np.zeros((2, 3))}
+    assert len(model.fit([batch, batch], progress=False).steps) == 2
+    assert model.evaluate([batch]) > 0
+    noise = {**batch, "e": np.zeros((2, 3))}
+    assert model.evaluate([noise]) == pytest.approx(float(model.weights["m"]) ** 2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
+
 import numpy as np
 import pytest
 from zoo import LSTM
@@ -23,7 +26,9 @@ WRONG_TEXT = [
     ("h[t] = x[t] / norm(x[t])", {"x": 3}, ["write sqrt(dot(z, z))"]),
     ("h[t] = x[t] * (w . x[t])", {"x": 3}, ["a dot", "a scalar product is dot(a, b)"]),
     ("h[k] = K @ x[k]", {"x": 3, "h": 2}, ["K (the last position of k) has shape ()"]),
-    ("h[t] = x[t]\nh[0] = 1", {"x": 3}, ["one number does not fill a vector, as expand(z, 0, size) does"]),
+    ("h[t] = x[t]\nh[0] = 1", {"x": 3}, ["one number does not fill a vector, as expand(1, 0, 3) does"]),
+    ("p[0] = -inf\np[t] = maximum(p[t-1] - w, x[t])", {"x": 3}, ["p[0] has shape (3,)", "line 1: p[0]"]),
+    ("h[t] = (1 - a) * h[t-1] + a * W @ x[t]", {"x": 3, "h": 4}, ["a has shape (4,)", "say so: a=()"]),
     ("h[t] = tanh(W @ x[t])", {}, ["size", "not determined", "x=..."]),
     ("h[t] = W @ x[t] + x[t]", {"x": 3, "h": 4}, ["(4,)", "(3,)", "disagree"]),
     ("h[t] = tanh(x[t])\ny = V @ h[t]", {"x": 3, "y": 2}, ["index t free", "y[t]", "over=t", "position T"]),
@@ -39,7 +44,7 @@ WRONG_TEXT = [
     ("t = x[t]", {"x": 3}, ["t is an index", "cannot be assigned"]),
     ("T = x[t]", {"x": 3}, ["last position of index t"]),
     ("h[t+1] = x[t]", {"x": 3}, ["plain index"]),
-    ("h[t] = x[t]\nh[1] = b", {"x": 3}, ["inside the range"]),
+    ("h[t] = x[t]\nh[1] = b", {"x": 3}, ["inside the range", "where(t == 1, a, b)"]),
     ("h[t] = x[t]\nh[t] = 2 * x[t]", {"x": 3}, ["h[t] is defined twice"]),
     ("h[0] = b", {"b": 3}, ["no equation for the range"]),
     ("h[t] = x[t]\ny[t] = h[t,t]", {"x": 3}, ["once in a bracket"]),
@@ -157,6 +162,32 @@ def test_a_nan_is_named_with_where_it_first_appears():
 def test_near_twins_warn():
     with pytest.warns(UserWarning, match="b_f and b_F"):
         tr.equations("y[t] = x[t] * b_f + b_F", x=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tr.equations("y[t] = V @ x[t] + dot(v, x[t]) * w", x=2, y=3)
+
+
+@pytest.mark.parametrize("text", ["y[t] = sin(2 * pi * x[t])", "y[t] = x[t] * cos(pi * t)", "y[t] = x[t] / (pi / T)"])
+def test_a_pi_that_would_be_trained_warns(text):
+    with pytest.warns(UserWarning, match="pi is a weight here"):
+        tr.equations(text, x=2)
+
+
+@pytest.mark.parametrize("text, sizes", [
+    ("y[t] = sin(2 * pi * x[t])", {"pi": ()}), ("a[t] = a[t-1] + x[t]\na[0] = pi", {}),
+    ("a[t] = x[t] + where(t == 1, log(pi), 0)", {})])
+def test_a_pi_that_is_meant_does_not(text, sizes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tr.equations(text, x=2, **sizes)
+
+
+def test_a_model_that_was_made_before_warns_no_more(tmp_path):
+    with pytest.warns(UserWarning):
+        model = tr.equations("y[t] = x[t] * b_f + b_F", x=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert str(tr.load(model.save(tmp_path / "m.safetensors"))) == str(copy.deepcopy(model)) == str(model)
 
 
 HOSTILE = ["y[t] = x[t].__class__", "y[t] = __import__('os')", "y[t] = (lambda: 0)()", "y[t] = [a for a in x]",

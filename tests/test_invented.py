@@ -47,6 +47,11 @@ TEXTS = {
         z[t] = sum(a[t,s] * k[s], over=s)
         d[t] = tanh(W_d @ w[t] + C @ z[t] + U_d @ d[t-1])
         y[t] = V @ d[t]""",
+    "stack": """
+        h[t] = tanh(W @ x[t] + U @ h[t-1] + p * s[1,t-1])
+        c[t] = softmax(C @ h[t])
+        s[l,t] = c[t][0] * s[l-1,t-1] + c[t][1] * s[l+1,t-1] + c[t][2]
+        y[t] = V @ h[t]""",
     "pooled": """
         h[t] = tanh(W @ x[t] + U @ h[t-1])
         m = mean(h[t], over=t)

@@ -161,6 +161,28 @@ def test_undeclared_weights_take_the_rank_that_they_meet():
     assert {k: v.shape for k, v in model.weights.items()} == {"W": (4, 3), "U": (4, 4), "b": (4,), "s": (), "v": (4,)}
 
 
+@pytest.mark.parametrize("text, sizes, shapes", [
+    ("h[t] = sigmoid(g) * h[t-1] + x[t]", {}, {"g": (3,)}),
+    ("h[t] = (1 - m) * x[t] + m * x[t-1]", {}, {"m": (3,)}),
+    ("h[t] = exp(-exp(a) * exp(b)) * h[t-1] + x[t]", {}, {"a": (3,), "b": (3,)}),
+    ("h[t] = a * h[t-1] + x[t]\na = exp(-exp(nu)) * cos(theta)", {}, {"nu": (3,), "theta": (3,)}),
+    ("S[t] = exp(-exp(A)) * S[t-1] + outer(x[t], x[t])", {}, {"A": (3, 3)}),
+    ("m[t] = A @ m[t-1] + B * u[t]\nu[t] = dot(e, x[t])", {"m": 4}, {"A": (4, 4), "B": (4,), "e": (3,)}),
+    ("d[t] = where(m[t] == 1, x[t], 0)\nh[t] = W @ d[t] + V @ m[t]", {"h": 4}, {"W": (4, 3), "V": (4, 3)}),
+    ("h[t] = (M * U) @ x[t]", {"h": 4, "M": (4, 3)}, {"U": (4, 3)}),
+    ("h[t] = alpha * W @ x[t]", {"h": 4}, {"alpha": (), "W": (4, 3)}),
+    ("y[t] = a + b * sum(x[t], axis=0)", {}, {"a": (), "b": ()}),
+    ("y[t] = a + b * sum(x[t], axis=0)", {"y": 2}, {"a": (2,), "b": (2,)}),
+    ("h[t] = sigmoid(g) * h[t-1] + x[t]", {"g": ()}, {"g": ()}),
+])
+def test_what_is_worked_out_of_weights_takes_the_rank_that_it_meets(text, sizes, shapes):
+    model = tr.equations(text, x=3, **sizes)
+    assert {k: model.weights[k].shape for k in shapes} == shapes
+    assert tr.equations(str(model)).weights.shapes == model.weights.shapes
+    derived = model.extend("loss = " + " + ".join(f"mean({n}[t] ** 2)" for n in "hSmdy" if f"{n}[t] =" in text)).grad()
+    assert {k: tr.equations(str(derived)).weights.shapes[k] for k in model.weights} == model.weights.shapes
+
+
 def test_sizes_come_from_keywords_or_lines_and_are_printed():
     model = tr.equations("x[t]: 3\nV: (10, 64)\nh[t] = V @ (W @ x[t])")
     assert model.weights["W"].shape == (64, 3)

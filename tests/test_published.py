@@ -64,7 +64,8 @@ def joined(of: Sequence[Any]) -> Any:
 
 PHASED = """
     g[t] = tanh(W @ x[t] + U @ h[t-1] + b)
-    phi[t] = sin(omega * time[t] + shift) / 2 + 0.5
+    z[t] = (time[t] - shift) / exp(tau)
+    phi[t] = z[t] - floor(z[t])
     k[t] = where(phi[t] < 0.3, phi[t] / 0.3, where(phi[t] < 0.6, 2 - phi[t] / 0.3, 0.01 * phi[t]))
     h[t] = k[t] * g[t] + (1 - k[t]) * h[t-1]
     loss = mean(squared_error(V @ h[T], goal[n]))"""
@@ -76,7 +77,8 @@ def phased(w: Arrays, examples: list[dict[str, np.ndarray]]) -> Found:
     for e in examples:
         h, own = np.zeros(4), []
         for x, time in zip(e["x"], e["time"], strict=True):
-            phi = np.sin(w["omega"] * time + w["shift"]) / 2 + 0.5
+            z = (time - w["shift"]) / np.exp(w["tau"])
+            phi = z - np.floor(z.real)
             k = np.array([p / 0.3 if p.real < 0.3 else 2 - p / 0.3 if p.real < 0.6 else 0.01 * p for p in phi])
             h = k * np.tanh(w["W"] @ x + w["U"] @ h + w["b"]) + (1 - k) * h
             own.append(h)
@@ -383,7 +385,7 @@ def random_field(w: Arrays, examples: list[dict[str, np.ndarray]]) -> Found:
 
 
 MODELS = {
-    "phased": Published(PHASED, phased, {"x": 3, "h": 4, "omega": 4, "shift": 4, "time": (), "goal": 2}),
+    "phased": Published(PHASED, phased, {"x": 3, "h": 4, "time": (), "goal": 2}),
     "highway": Published(HIGHWAY, highway, {"l": 3, "x": 3, "s": 4, "y": 2}, {"target": 2}),
     "delta rule": Published(DELTA, delta, {"x": 3, "k": 4, "y": 2}),
     "rwkv": Published(RWKV, rwkv, {"x": 3, "k": 4, "target": 2}),

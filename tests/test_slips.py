@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -22,7 +23,8 @@ SLIPS = [
     ("h[t] = tanh W @ x[t]", "tanh W", "tanh(...)"),
     ("h[t] = W @ @ x[t]", "@ @", "a term is missing between @ and @"),
     ("h[t] = W @ x[t] +\n  U @ h[t-1]", "+", "a term is missing after +"),
-    ("  h[t] = W @ x[t]\n    y[t] = W @ x[t]\n  z[t] = x[t]", "y[t] = W @ x[t]", "begin in one column"),
+    ("  h[t] = W @ x[t]\n    + U @ h[t-1]\n  z[t] = x[t]", "+ U @ h[t-1]", "several lines stands in brackets"),
+    ("  h[t] = W @ x[t]\n    y[t] = tahn(W @ x[t])", "tahn", "did you mean 'tanh'"),
     ("for t in range(9):\n    h[t] = x[t]", "h[t] = x[t]", "no statements of Python"),
     ("h[t] = W @ x[t]\n+ U @ h[t-1]", "+ U @ h[t-1]", "several lines stands in brackets"),
     ("h[t] =", "=", "a term is missing after ="),
@@ -33,6 +35,7 @@ SLIPS = [
     ("h[t] = |x[t]|", "|", "abs(...)"),
     ("h[t] = x[t] // the input", "//", "a comment begins with #"),
     ("h[t] = x[t] % input", "x[t] % input", "a comment begins with #"),
+    ("h[t] = where(t % 2 == 0, x[t], h[t-1])", "t % 2", "a remainder is a - b * floor(a / b)"),
     # brackets
     ("h(t) = W @ x[t]", "h(t)", "h[t] = ..."),
     ("h[t] = W @ x(t)", "x", "square brackets"),
@@ -89,6 +92,10 @@ SLIPS = [
     ("h[t] = sum(x[t], axis=t)", "t", "over="),
     # indices and sizes
     ("h[t] = x[-1+t]", "t", "after the index"),
+    ("h[t] = sum(W[k] @ x[t-k], over=k)", "k", "W_1 @ x[t-1] + W_2 @ x[t-2]"),
+    ("h[t] = x[T-t]", "t", "a recurrence with t+1"),
+    ("h[t] = E[w[t]] + x[t]", "w[t]", "embed(E, w[t])"),
+    ("h[t] = round(x[t])", "round", "floor(z + 0.5)"),
     ("h[t] = x[t]\ny = h", "h", "h is defined as h[t], here it stands without an index"),
     ("y = img[n]\nh[t] = img[t]", "img[t]", "used as img[n]"),
     ("loss = x[t] * x[t]", "x[t]", "mean(...)"),
@@ -141,6 +148,15 @@ def test_sizes_of_names_that_are_not_there() -> None:
 def test_one_name_has_one_number_of_indices() -> None:
     message = refused("h[t] = W @ x[t]\nh = b", x=3, h=4)
     assert "h[t] and h differ in the number of indices" in message and "line 1" in message and "line 2" in message
+
+
+def test_pieces_that_were_put_together_begin_in_any_column() -> None:
+    cell = """
+        h[t] = tanh(W @ x[t]     # of this step
+                    + U @ h[t-1])
+    """
+    model = tr.equations(cell + "y[t] = V @ h[t]\n" + "\tloss = mean(y[t])", x=3, h=4, y=2)
+    assert str(model).endswith("h[t] = tanh(W @ x[t] + U @ h[t-1])\ny[t] = V @ h[t]\nloss = mean(y[t])")
 
 
 # -- what is read, but hardly meant --------------------------------------------------------------------------
@@ -259,3 +275,14 @@ def test_data_for_a_weight() -> None:
     model = tr.equations("y = softmax(V @ x[T])\nloss = mean(cross_entropy(y, target))", x=3, y=2)
     with pytest.raises(tr.Error, match=r"target is a weight.*target\[t\], or target\[n\]"):
         model.run(x=np.zeros((1, 2, 3)), target=np.zeros(1, int))
+
+
+def test_what_is_advised_instead_of_a_function_is_of_the_notation() -> None:
+    from tinygrad_rnn.notation.terms import ELSEWHERE
+
+    shapes = {"z": 4, "a": 4, "b": 4, "A": (4, 4), "B": (4, 4), "x": 4, "p": 4, "k": 4}
+    for name, advice in ELSEWHERE.items():
+        term = re.split(r", (?:or|a|which|1) (?!\*)", advice)[0].replace("(...)", "(z)")
+        left, more = ("y[t]", {"y": 3}) if "x[t]" in term else ("y", {})
+        used = {n: s for n, s in shapes.items() if re.search(rf"\b{n}\b(?!=)", term)}
+        assert tr.equations(f"{left} = {term}", **used, **more), name

@@ -34,7 +34,11 @@ class Dim:
 
 
 class Cell:
-    """The shape of one value. `undeclared` is the role ("weight", "input") of a name whose rank nobody gave."""
+    """The shape of one value. `undeclared` is the role ("weight", "input") of a name whose rank nobody gave.
+
+    It is "weight" too of what is worked out of undeclared weights element by element, exp(a) or 1 - a: it takes the
+    rank that it meets, and gives it to them.
+    """
 
     __slots__ = ("dims", "undeclared")
 
@@ -59,11 +63,15 @@ class Cell:
 
 
 class Solver:
-    """Holds whether anything was learnt, and whether rules may guess where the notation has a default."""
+    """Holds whether anything was learnt, and whether rules may guess where the notation has a default.
+
+    numbers: whether they may also make a number of what has met no other shape, which is tried last of all.
+    """
 
     def __init__(self) -> None:
         self.changed = False
         self.guess = False
+        self.numbers = False
 
     def equal(self, a: Dim, b: Dim) -> None:
         """Make two sizes equal, or raise."""
@@ -91,6 +99,12 @@ class Solver:
         elif len(cell.dims) != rank:
             raise BadValue(f"wrong rank: a value of shape {cell} stands where {rank} feature axes are expected")
 
+    def leave_open(self, cell: Cell) -> None:
+        """Mark what undeclared weights are worked into, see `Cell`."""
+        if cell.dims is None and not cell.undeclared:
+            cell.undeclared = "weight"
+            self.changed = True
+
     def same(self, a: Cell, b: Cell) -> None:
         """Both cells have one shape (as far as either is known)."""
         if a.dims is None and b.dims is None:
@@ -108,6 +122,8 @@ def elementwise(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -
     """Equal shapes; a scalar combines with anything."""
     shaped = [a for a in args if a.rank]
     unknown = [a for a in args if a.dims is None]
+    if not shaped and unknown and all(a.undeclared == "weight" for a in unknown):
+        u.leave_open(out)
     if shaped:
         for a in shaped:
             u.same(a, out)
@@ -123,7 +139,10 @@ def elementwise(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -
     elif len(args) == 1 or (out.rank and len(unknown) == 1):
         u.same(unknown[0], out)
     elif u.guess and all(a.undeclared for a in unknown):
-        u.rank(unknown[0], 0)
+        if out.rank == 1:  # of a matrix the first factor is a number: alpha * W @ x[t]
+            u.same(unknown[0], out)
+        elif u.numbers:
+            u.rank(unknown[0], 0)
 
 
 def signature(*forms: str) -> Rule:
@@ -243,7 +262,7 @@ def _inferred(rule: Rule, shapes: Sequence[tuple[int, ...]], attrs: dict[str, An
     args = [Cell(s) for s in shapes]
     rule(u, args, out, attrs)
     if out.dims is None:
-        u.guess = True
+        u.guess = u.numbers = True
         rule(u, args, out, attrs)
     sizes = out.sizes()
     assert out.dims is not None and None not in sizes

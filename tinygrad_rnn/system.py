@@ -94,7 +94,8 @@ class System:
     """Equations, the quantities they relate, and the ranges of their indices.
 
     static: sizes of indices known ahead (`l=3`); ranges: index -> the index whose range it shares;
-    declared: the sizes that were given, from which the others follow; dtype: "float32" or "float64".
+    declared: the sizes that were given, from which the others follow, and those of weights that are numbers;
+    dtype: "float32" or "float64".
     """
 
     name: str

@@ -14,7 +14,7 @@ KINDS_IN_ORDER = ("bool", INTEGER, "float", "double")
 
 # CUDA's functions for double; those for float end in f. Their errors are at most 2 ulp (power: 4) without fast-math.
 FUNCTIONS = {"exp": "exp", "log": "log", "log1p": "log1p", "tanh": "tanh", "sqrt": "sqrt", "sin": "sin", "cos": "cos",
-             "power": "pow", "absolute": "fabs"}
+             "power": "pow", "absolute": "fabs", "floor": "floor"}
 
 
 class Code:

@@ -50,6 +50,7 @@ SCALARS: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y, "subtract": lambda x, y: x - y, "multiply": lambda x, y: x * y,
     "divide": lambda x, y: x / y, "negative": lambda x: -x, "absolute": abs, "sign": sign,
     "exp": function("exp"), "log": function("log"), "tanh": function("tanh"), "sqrt": function("sqrt"),
+    "floor": function("floor"),
     "sin": function("sin"), "cos": function("cos"), "power": function("power"),
     "sigmoid": sigmoid, "logaddexp": logaddexp, "maximum": maximum, "minimum": minimum,
     "less": lambda x, y: x < y, "less_equal": lambda x, y: x <= y, "greater": lambda x, y: x > y,
@@ -82,6 +83,8 @@ class Terms:
             return self.truth(args[0])
         if name in ("whole", "number"):
             return self.kept(name, args[0])
+        if name == "floor" and self.is_integer(args[0]):
+            return args[0]
         first = 1 if name == "where" else 0
         if any(map(self.is_integer, args[first:])):
             args = [*args[:first], *map(self.beside, args[first:])]

@@ -9,7 +9,7 @@ from ..node import BATCH, At
 
 LARGEST_SHIFT = 1000
 NUMBERS = ("inf", "nan")
-IN_RANGE = "is inside the range; a boundary is at 0 or below, or above"
+IN_RANGE = "is inside the range, there write where({0} == {1}, a, b); a boundary is at 0 or below, or above"
 
 
 def wrong_read(slots: tuple[At, ...]) -> tuple[int | None, str] | None:
@@ -33,7 +33,8 @@ def wrong_left(slots: tuple[At, ...]) -> tuple[int | None, str] | None:
         if slot.anchor == "free" and slot.offset:
             return k, f"the left side takes the plain index: write {slot.index}, and shift the right side"
         if (slot.anchor == "first" and slot.offset > 0) or (slot.anchor == "last" and slot.offset < 1):
-            return k, f"{slot} {IN_RANGE} {slot.index.upper() or 'T'}"
+            index = slot.index or "t"
+            return k, f"{slot} {IN_RANGE.format(index, slot)} {index.upper()}"
     if not _once(slots):
         return None, "an index stands once on the left side"
     return wrong_read(slots)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..errors import BadValue, Error, Undetermined, located
 from ..node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
 from ..ops import TABLE, f
+from ..ops.draws import DECLARED
 from ..ops.positional import check_rate
 from ..ops.table import make
 from ..printing.printer import text
@@ -17,7 +18,7 @@ from ..system import Equation, Quantity, System
 from .roles import Declarations, Roles, shared_ranges
 from .worklist import Worklist
 
-ONE_NUMBER, UNSET = "one number does not fill a vector, as expand(z, 0, size) does", "; what no equation sets is zero"
+ONE_NUMBER, UNSET = "one number does not fill a vector, as {} does", "; what no equation sets is zero"
 BARE = ("sum", "mean", "max", "logsumexp")  # what reduces everything where it says nothing else
 SHORT = 40  # characters of a term that is shown with its shape
 LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
@@ -45,10 +46,11 @@ class _Resolver:
 
     def _shapes(self) -> dict[str, Cell]:
         names = {n: Cell(self.d.sizes.get(n) if n in self.roles else None) for n in self.roles}
-        masks = {eq.name for eq in self.equations if eq.rhs.op == "dropout_mask"}
+        noise = {eq.name for eq in self.equations if eq.rhs.op == "dropout_mask" or (
+            eq.rhs.op in DECLARED and all(a.op == "const" for a in eq.rhs.args))}
         for name, cell in names.items():
             if cell.dims is None:
-                cell.undeclared = "input" if name in masks else self.roles[name].replace("defined", "")
+                cell.undeclared = "input" if name in noise else self.roles[name].replace("defined", "")
         nodes: dict[Node, Cell] = {}
         for node in walk(eq.rhs for eq in self.equations):
             nodes[node] = names[node.attr("name")] if node.op == "ref" else Cell(
@@ -57,7 +59,8 @@ class _Resolver:
             if eq.rhs.op == "dropout_mask":
                 nodes[eq.rhs] = names[eq.name]
         terms = [(eq, node) for eq in self.equations for node in walk([eq.rhs]) if node.args]
-        rules: list[tuple[Equation, Node | None]] = [*terms, *((eq, None) for eq in self.equations)]
+        sides = sorted(self.equations, key=lambda eq: eq.is_boundary)  # the boundary is told where they do not agree
+        rules: list[tuple[Equation, Node | None]] = [*terms, *((eq, None) for eq in sides)]
         u = Worklist([[names[eq.name], nodes[eq.rhs]] if node is None else
                       [nodes[node], *(nodes[a] for a in node.args)] for eq, node in rules])
 
@@ -100,7 +103,9 @@ class _Resolver:
         for eq in self.equations:
             with located(eq.show):
                 equations.append(self._typed_equation(eq, quantities))
-        return System(self.d.name, tuple(equations), quantities, self.static, self.ranges, dict(self.d.sizes),
+        # Said from now on: of more equations, such as derived ones, another rank could follow.
+        numbers = {q.name: () for q in quantities.values() if q.role == "weight" and not q.type.shape}
+        return System(self.d.name, tuple(equations), quantities, self.static, self.ranges, {**self.d.sizes, **numbers},
                       self.d.dtype)
 
     def _typed_equation(self, eq: Equation, quantities: Mapping[str, Quantity]) -> Equation:
@@ -167,13 +172,23 @@ def _term(u: Solver, node: Node, nodes: Mapping[Node, Cell]) -> None:
 
 def _both_sides(u: Solver, eq: Equation, names: Mapping[str, Cell], nodes: Mapping[Node, Cell]) -> None:
     """The left side has the shape of the right one."""
+    if nodes[eq.rhs].undeclared == "weight" and not eq.is_boundary:
+        u.leave_open(names[eq.name])
     try:
         u.same(names[eq.name], nodes[eq.rhs])
     except Error as error:
         number = nodes[eq.rhs].rank == 0
-        why = ONE_NUMBER + UNSET * eq.is_boundary if number else f"{error.args[0]}{_product(eq.rhs, nodes)}"
+        why = (ONE_NUMBER.format(_filling(eq.rhs, names[eq.name])) + UNSET * eq.is_boundary if number else
+               f"{error.args[0]}{_product(eq.rhs, nodes)}")
         error.args = (f"{eq.left} has shape {names[eq.name]}, its right side {nodes[eq.rhs]}: {why}", *error.args[1:])
         raise
+
+
+def _filling(number: Node, cell: Cell) -> str:
+    """What a vector filled with the number is written as, with its size where that is known."""
+    shown, sizes = text(number), cell.sizes()
+    known = len(sizes) == 1 and sizes[0] is not None and len(shown) <= SHORT
+    return f"expand({shown}, 0, {sizes[0]})" if known else "expand(z, 0, size)"
 
 
 def _a_number(u: Solver, cells: Collection[Cell]) -> None:
@@ -195,10 +210,12 @@ def _operands(node: Node, nodes: Mapping[Node, Cell]) -> str:
 
 
 def _product(root: Node, nodes: Mapping[Node, Cell]) -> str:
-    """Advice where an undeclared weight stands beside `*`, which the matrix of a product may have been."""
+    """Advice where an undeclared weight stands beside `*`: it, or the matrix of a product, may have been meant else."""
     for node in walk([root]):
         if node.op == "multiply" and node.args[0].op == "ref" and nodes[node.args[0]].undeclared == "weight":
             matrix, other = (text(a) for a in node.args)
+            if nodes[node.args[0]].rank == 1 and nodes[node.args[1]].rank != 1:
+                return f"; {matrix} took the rank of what it met elsewhere; if it is one number, say so: {matrix}=()"
             return f"; * is element by element, a matrix is multiplied by @: {matrix} @ {other}" * (len(other) <= SHORT)
     return ""
 

@@ -52,22 +52,28 @@ class Worklist(Solver):
             for cell in dict.fromkeys(cells):
                 self._readers.setdefault(cell, []).append(number)
         self._holders: dict[Dim, list[Cell]] = {}  # by the root of sizes that are not known yet
-        self._plain, self._guesses = _Due(len(reads)), _Due(len(reads))
+        self._plain, self._guesses, self._numbers = (_Due(len(reads)) for _ in range(3))
 
     def settle(self, apply: Callable[[int], None], default: Callable[[], None]) -> None:
         """Apply rules until nothing more is learnt; only then one guesses, and only where none can, `default` does."""
         while True:
-            self.guess = False
+            self.guess = self.numbers = self.changed = False
             while (number := self._plain.take()) is not None:
                 apply(number)
             self.guess, self.changed = True, False
-            while not self.changed and (number := self._guesses.take()) is not None:
-                apply(number)
-            self._guesses.restart()
+            self._once(apply, self._guesses)
+            self.numbers = True
+            self._once(apply, self._numbers)
             if not self.changed:
                 default()
             if not self.changed:
                 return
+
+    def _once(self, apply: Callable[[int], None], due: _Due) -> None:
+        """Apply what is due until something is learnt."""
+        while not self.changed and (number := due.take()) is not None:
+            apply(number)
+        due.restart()
 
     def equal(self, a: Dim, b: Dim) -> None:
         """Make two sizes equal, or raise."""
@@ -93,8 +99,15 @@ class Worklist(Solver):
                 self._holders[dim] = [cell]
             self._learnt([cell])
 
+    def leave_open(self, cell: Cell) -> None:
+        """Mark what undeclared weights are worked into, see `Cell`."""
+        if cell.dims is None and not cell.undeclared:
+            super().leave_open(cell)
+            self._learnt([cell])
+
     def _learnt(self, cells: Iterable[Cell]) -> None:
         for cell in cells:
             for number in self._readers.get(cell, ()):
                 self._plain.add(number)
                 self._guesses.add(number)
+                self._numbers.add(number)

@@ -261,5 +261,6 @@ def is_integer(x: Value) -> bool:
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "exp": exp, "log": log, "log1p": log1p, "tanh": tanh,
     "sqrt": lambda x: Value(x.b, x.b.intrinsic("sqrt", x.v.type, x.v)),
+    "floor": lambda x: Value(x.b, x.b.intrinsic("floor", x.v.type, x.v)),
     "sin": lambda x: libm("sin", x), "cos": lambda x: libm("cos", x), "power": lambda x, y: libm("pow", x, y),
 }

@@ -75,7 +75,7 @@ def _categorical(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node]
 
 
 def _bernoulli(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], how: Sampling) -> Node:
-    (p,) = args
+    p = _filled(args[0], q.type.shape)
     if how.temperature == 0:
         return f.where(f.greater(p, 0.5), 1.0, f.zeros_like(p))
     if how.temperature != 1.0:
@@ -87,6 +87,13 @@ def _bernoulli(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], 
 def _normal(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], how: Sampling) -> Node:
     mean, std = args
     return mean + std * how.temperature * noise("normal", q.type.shape)
+
+
+def _filled(z: Node, shape: tuple[int, ...]) -> Node:
+    """A number as an array of that shape."""
+    for axis in range(len(shape) if z.rank == 0 else 0):
+        z = f.expand(z, axis=axis, size=shape[axis])
+    return z
 
 
 def _of_classes(w: Node, args: tuple[Node, ...]) -> Node:

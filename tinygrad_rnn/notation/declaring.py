@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
+from collections.abc import Container
 from typing import Any
 
 from ..errors import BadType, BadValue
 from ..inference.brackets import wrong_name
 from ..inference.infer import resolve
 from ..inference.roles import Declarations
-from ..node import At, Node, refs
+from ..node import At, Node, refs, walk
 from ..ops.table import as_node
 from ..passes.schedule import needed, schedule
 from ..system import Equation, System, sources
@@ -35,6 +36,8 @@ def size_tuple(name: str, size: Any) -> tuple[int, ...]:
 
 class Declaring:
     """Names, sizes and equations, resolved into a system at first use."""
+
+    _warns = True  # of what is likely a slip; not again of a model that was made before
 
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
         self._roles: dict[str, str] = {}  # of the names that were declared in Python
@@ -100,8 +103,10 @@ class Declaring:
             self._system = resolve(self._declared)
             seen = observed(self._system)
             schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
-            _warn_of_twins(self._system.of_role("weight"))
-            _warn_of_nothing(self._system)
+            if self._warns:
+                _warn_of_twins(self._system)
+                _warn_of_pi(self._system, self._declared.sizes)
+                _warn_of_nothing(self._system)
         return self._system
 
     def _check_roles(self) -> None:
@@ -134,15 +139,27 @@ class Declaring:
         return self._declarations
 
 
-def _warn_of_twins(names: list[str]) -> None:
-    """b_f and b_F are rarely both meant."""
-    seen: dict[str, str] = {}
-    for name in names:
-        plain = name.lower().replace("_", "")
+def _warn_of_twins(system: System) -> None:
+    """b_f and b_F are rarely both meant; a vector v and a matrix V are."""
+    seen: dict[tuple[str, int], str] = {}
+    for name in system.of_role("weight"):
+        plain = name.lower().replace("_", ""), len(system.quantities[name].type.shape)
         if plain in seen:
             warnings.warn(f"the weights {seen[plain]} and {name} have nearly the same name; is one a slip of the pen?",
                           stacklevel=4)
         seen[plain] = name
+
+
+def _warn_of_pi(system: System, given: Container[str]) -> None:
+    """2 * pi and sin(pi * t) are hardly of a weight, unless somebody gave it a size."""
+    q = system.quantities.get("pi")
+    if q is None or q.role != "weight" or "pi" in given:
+        return
+    terms = (node.args for node in walk(eq.rhs for eq in system.equations) if node.op in ("multiply", "divide"))
+    if any({"const", "position", "last"} & {a.op for a in args} and any(a.op == "ref" and a.attr("name") == "pi"
+                                                                         for a in args) for args in terms):
+        warnings.warn("pi is a weight here, as every name is that no equation sets; the number is 3.141592653589793, "
+                      "and pi=() says that a weight is meant", stacklevel=4)
 
 
 def _warn_of_nothing(system: System) -> None:

@@ -20,6 +20,8 @@ MEANING: dict[str, tuple[str, str]] = {
     "sqrt": ("a", "The square root of each element."),
     "abs": ("a", "|a|, of each element; the gradient at 0 is 0."),
     "sign": ("a", "-1, 0 or 1, of each element; no gradient passes."),
+    "floor": ("a", "The largest whole number up to a, of each element; no gradient passes. The remainder of a by b is "
+                   "a - b * floor(a / b)."),
     "tanh": ("a", "tanh a, of each element."),
     "sigmoid": ("a", "1 / (1 + exp(-a)), of each element."),
     "relu": ("a", "max(a, 0), of each element; the gradient at 0 is 0."),

@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 from ..errors import BadValue, caret
-from .slips import SEVERAL_LINES, Slip, slip, strange_character
+from .slips import Slip, slip, strange_character
 
 LONGEST = 1_000_000  # characters; a model is a page, not a book
 MOST_SIGNS = 60_000  # far more in one chain would overflow the stack of some Pythons' own parser
@@ -36,9 +36,13 @@ class Written:
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         text = inspect.cleandoc("\n".join("" if line.lstrip().startswith("#") else line for line in lines))
         self.lines = text.split("\n")
+        try:
+            self.tree = _parsed(self.lines)
+        except _Uneven:  # pieces that were put together; how far a line stands in means nothing
+            self.lines = [line.lstrip() for line in self.lines]
+            self.tree = _parsed(self.lines)
         self.starts = list(itertools.accumulate((len(line) + 1 for line in self.lines), initial=0))
-        self.tree = _parsed(text, self.lines)
-        self.comments = _comments(text)
+        self.comments = _comments("\n".join(self.lines))
 
     def fail(self, node: ast.AST, message: str) -> Any:
         """Raise `Error` with carets under a node of the tree."""
@@ -58,7 +62,11 @@ class Written:
                 offset(node.end_lineno, node.end_col_offset))  # type: ignore[attr-defined]
 
 
-def _parsed(text: str, lines: list[str]) -> ast.Module:
+class _Uneven(Exception):
+    """Equations that do not begin in one column."""
+
+
+def _parsed(lines: list[str]) -> ast.Module:
     for number, line in enumerate(lines, 1):
         found = strange_character(line)
         if found is not None:
@@ -66,8 +74,10 @@ def _parsed(text: str, lines: list[str]) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text)
+            return ast.parse("\n".join(lines))
     except SyntaxError as error:
+        if isinstance(error, IndentationError) and not error.msg.startswith("expected"):
+            raise _Uneven from None
         number = error.lineno or 1
         line = lines[number - 1] if number <= len(lines) else ""
         raise _refused(_reason(error, line), line, number) from None
@@ -84,9 +94,8 @@ def _refused(what: Slip, line: str, number: int) -> BadValue:
 def _reason(error: SyntaxError, line: str) -> Slip:
     """Python's reason, where it is about brackets; else what the line looks like; its advice is on Python."""
     if isinstance(error, IndentationError):
-        block = error.msg.startswith("expected")
-        return Slip("only equations and sizes are read, no statements of Python" if block else
-                    f"equations begin in one column; {SEVERAL_LINES}", len(line) - len(line.lstrip()), len(line))
+        return Slip("only equations and sizes are read, no statements of Python", len(line) - len(line.lstrip()),
+                    len(line))
     found = None if BRACKETS.search(error.msg) else slip(line)
     if found is not None:
         return found

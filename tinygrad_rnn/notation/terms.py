@@ -22,7 +22,8 @@ COMPARE = {ast.Lt: "less", ast.LtE: "less_equal", ast.Gt: "greater", ast.GtE: "g
            ast.NotEq: "not_equal"}
 # What Python has and the notation has not, and what it has instead.
 SIGNS = {ast.BitXor: ("^", "a power is written **"), ast.FloorDiv: ("//", "a comment begins with #"),
-         ast.Mod: ("%", "a comment begins with #"), ast.LShift: ("<<", ""), ast.RShift: (">>", "")}
+         ast.Mod: ("%", "a comment begins with #, a remainder is a - b * floor(a / b)"), ast.LShift: ("<<", ""),
+         ast.RShift: (">>", "")}
 DESCRIBED = {ast.Attribute: "an attribute (a dot)", ast.Lambda: "lambda", ast.ListComp: "a comprehension",
              ast.Dict: "a dict", ast.List: "a list", ast.Tuple: "a tuple", ast.Constant: "this constant",
              ast.JoinedStr: "text", ast.IfExp: "if-else", ast.NamedExpr: ":=", ast.Await: "await",
@@ -43,7 +44,17 @@ ELSEWHERE = {"σ": "sigmoid(...)", "sigm": "sigmoid(...)", "sig": "sigmoid(...)"
              "zeros": "expand(0, 0, 4), a vector of 4 zeros", "ones": "expand(1, 0, 4), a vector of 4 ones",
              "full": "expand(a, 0, 4), a vector of 4 times a", "norm": "sqrt(dot(z, z))",
              "var": "mean((z - mean(z, axis=0)) ** 2, axis=0)", "std": "sqrt(mean((z - mean(z, axis=0)) ** 2, axis=0))",
-             "log1p": "log(1 + z)", "expm1": "exp(z) - 1", "tan": "sin(z) / cos(z)"}
+             "log1p": "log(1 + z)", "expm1": "exp(z) - 1", "tan": "sin(z) / cos(z)",
+             "sinh": "(exp(z) - exp(-z)) / 2", "cosh": "(exp(z) + exp(-z)) / 2", "log2": "log(z) / log(2)",
+             "round": "floor(z + 0.5)", "ceil": "-floor(-z)", "mod": "a - b * floor(a / b)",
+             "argmax": "z == max(z, axis=0), 1 at the largest", "softmin": "softmax(-z)",
+             "logsigmoid": "-softplus(-z)", "softsign": "z / (1 + abs(z))", "mish": "z * tanh(softplus(z))",
+             "hard_sigmoid": "clip(0.2 * z + 0.5, 0, 1)", "rms_norm": "z / sqrt(mean(z ** 2, axis=0) + 1e-5)",
+             "hstack": "concat(a, b)", "flip": "z[::-1]", "roll": "concat(z[-1:], z[:-1])",
+             "diag": "z * b, which is diag(z) @ b",
+             "conv1d": "W_0 @ x[t] + W_1 @ x[t-1], a term for each step"}
+SECOND = "feature slices go in a second"
+BY_DATA = "a row by its class is embed(E, w[t]), a step by its number sum(where(s == k[t], h[s], 0), over=s)"
 OF_SEVERAL = "the larger of two is maximum(a, b), their sum a + b"
 
 
@@ -76,16 +87,23 @@ class Terms:
         if isinstance(part, ast.BinOp) and isinstance(part.op, (ast.Add, ast.Sub)):
             step = integer(part.right)
             if step is None:
-                return self.fail(part.right, "a shift is a whole number after the index: t-1")
+                return self.fail(part.right, f"a shift is a whole number after the index: t-1{self.moving(part)}")
             offset, base = (step if isinstance(part.op, ast.Add) else -step), part.left
         if isinstance(base, ast.Name):
             low = BATCH if base.id == BATCH.upper() else self.capital(base.id)
             return At("last", low, offset) if low else At("free", base.id, offset)
         position = integer(base)
         if position is None or base is not part:
-            return self.fail(part, "inside the first bracket stand indices: t, t-1, 0, T; "
-                                   "feature slices go in a second")
+            hint = BY_DATA if any(isinstance(node, ast.Subscript) for node in ast.walk(part)) else SECOND
+            return self.fail(part, f"inside the first bracket stand indices: t, t-1, 0, T; {hint}")
         return At("first", "", position)
+
+    def moving(self, part: ast.BinOp) -> str:
+        """What to write instead of a shift that is another at each position."""
+        if isinstance(part.left, ast.Name) and self.capital(part.left.id):
+            return "; what runs backward is a recurrence with t+1"
+        index = isinstance(part.right, ast.Name) and part.right.id in self.indices
+        return "; a term for each shift is written out: W_1 @ x[t-1] + W_2 @ x[t-2]" if index else ""
 
     def slots(self, node: ast.Subscript, wrong: Callable[[tuple[At, ...]], tuple[int | None, str] | None],
               ) -> tuple[At, ...]:

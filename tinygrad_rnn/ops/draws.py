@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..shapes import elementwise, scalar, signature
+from ..shapes import Cell, Solver, elementwise, scalar, signature
 from .positional import leaf
 from .table import Do, Op, register
 
 DECLARED = ("categorical", "bernoulli", "normal")
 DRAWS = "no gradient passes a draw"
+
+
+def _each(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    """Equal shapes; numbers alone are the law of each number of what is declared, eps[t] = normal(0, 1)."""
+    if any(a.rank != 0 for a in args):
+        elementwise(u, args, out, attrs)
+    elif u.numbers and out.dims is None:
+        u.rank(out, 0)
 
 
 def drawn_class(xp: Any, p: Any, u: Any, axis: int, temperature: float = 1.0, top_k: int | None = None,
@@ -64,9 +72,9 @@ def _draw_into(p: Any, u: Any, out: Any, xp: Any, axis: int, temperature: float,
 register(
     Op("categorical", "macro", signature("(k)->(k)"), (None,), None, symbol="categorical",
        latex=r"\text{{Categorical}}{call}", no_gradient=DRAWS),
-    Op("bernoulli", "macro", elementwise, (None,), None, symbol="bernoulli",
+    Op("bernoulli", "macro", _each, (None,), None, symbol="bernoulli",
        latex=r"\text{{Bernoulli}}{call}", no_gradient=DRAWS),
-    Op("normal", "macro", elementwise, (None, None), None, arity=2, symbol="normal",
+    Op("normal", "macro", _each, (None, None), None, arity=2, symbol="normal",
        latex=r"\mathcal{{N}}({0}, {1}^2)", no_gradient=DRAWS),
     leaf("noise", r"{law}", DRAWS, "kind", shape=scalar, key="", at=()),
     Op("draw_class", "feature", signature("(k),()->(k)"), (None, None), _draw_class, arity=2,

@@ -139,6 +139,8 @@ register(
     row("abs", lambda g, y, a: g * f.sign(a), symbol="|·|", latex=r"\left|{0}\right|", dtype="any"),
     row("sign", None, symbol="sgn", latex=r"\text{{sgn}}{0}", no_gradient="the sign is piecewise constant",
         dtype="any"),
+    row("floor", None, symbol="⌊·⌋", latex=r"\left\lfloor {0} \right\rfloor",
+        no_gradient="rounding down is piecewise constant"),
     row("tanh", lambda g, y, a: g * (1 - y**2), latex=r"\tanh{0}"),
     row("sigmoid", lambda g, y, a: g * y * (1 - y), array=_sigmoid, symbol="σ", latex=r"\sigma{0}"),
     row("relu", lambda g, y, a: f.where(a > 0, g, 0.0),

@@ -34,7 +34,9 @@ class Part:
         self._plain: dict[str, Any] = {}
         self._by_step: dict[tuple[str, int], Any] = {}
         self._loaders: dict[str, Callable[[Any], None]] = {}
-        self.carried = self._carried(config.carried or along(system, config.want))
+        ranges = config.carried or along(system, config.want)
+        self.carried = self._carried(ranges)
+        self._passed = [i for i in sorted(self.counted) if system.range_of(i) in ranges]  # with nothing carried, too
         self._kept = {name: others(rooms(system, name), axis) for name, axis, _ in self.carried}  # the room in a state
         self.late = [name for name in self.layout.used if self.layout.has_late_boundary(name)]
         self.copied = self.layout.copied_weights()
@@ -160,7 +162,7 @@ class Part:
     def state(self) -> dict[str, Any]:
         """The last values of what is read at an earlier step: (batch, steps, other indices, features)."""
         found = {}
-        indices = set()
+        indices = set(self._passed)
         for name, axis, low in self.carried:
             q = self.layout.system.quantities[name]
             indices.add(q.slots[axis])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import named
@@ -17,6 +17,12 @@ from .clipping import ClipNorm
 
 if TYPE_CHECKING:
     from ..models.model import Model
+
+
+def given(data: Any) -> Iterable[str] | None:
+    """The names in the batches, where one can be looked at beforehand: declared data that are not there are drawn."""
+    first = data[0] if isinstance(data, Sequence) and len(data) else data
+    return first if isinstance(first, Mapping) else None
 
 
 def trained(model: Model, wrt: Iterable[str] | None) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import flag
 from ..errors import BadValue
+from .asked import given
 from .batches import Batches, Stream, as_batches
 from .counts import counted, positions
 
@@ -21,7 +22,7 @@ def evaluate(model: Model, data: Any, *, of: str = "loss", batch_size: int = 32,
     it, valid steps or examples, so the result does not depend on how they are cut.
     Raises `Error` for data that do not fit the model, and where `of` is no single number.
     """
-    seen = model.observing()
+    seen = model.observing(given(data))
     seen.system.require((of,))
     q = seen.system.quantities[of]
     if q.type.indices or q.type.shape:
