@@ -31,12 +31,13 @@ from .rnn import NONLINEARITIES, goodfellow, jordan, rnn
 from .seq2seq import CONTEXTS, seq2seq
 from .shapes import SHAPES, shapes
 from .stack import HEADS, stack
+from .statespace import lru, mamba
 from .xlstm import FORGETS, mlstm, slstm
 
 MODELS: dict[str, Callable[..., Model]] = {f.__name__: f for f in (
     rnn, jordan, goodfellow, chain, shapes, lstm, peephole, projection, coupled, layernorm, gru, mgu, zoneout,
-    variational, indrnn, sru, mingru, minlstm, slstm, mlstm, bidirectional, deep, mdlstm, seq2seq, bahdanau, luong,
-    multihead, caption, ctc)}
+    variational, indrnn, sru, mingru, minlstm, slstm, mlstm, lru, mamba, bidirectional, deep, mdlstm, seq2seq, bahdanau,
+    luong, multihead, caption, ctc)}
 # What is shown where all would be too many.
 FIRST = ("rnn", "lstm", "gru")
 CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {

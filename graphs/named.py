@@ -9,8 +9,9 @@ from .elementwise import INDRNN, MINGRU, MINLSTM
 from .gru import GRU, MGU
 from .lstm import COUPLED, LSTM, PEEPHOLE
 from .rnn import RNN
+from .statespace import LRU
 
-CELLS = {cell.name: cell for cell in (RNN, LSTM, PEEPHOLE, COUPLED, GRU, MGU, INDRNN, MINGRU, MINLSTM)}
+CELLS = {cell.name: cell for cell in (RNN, LSTM, PEEPHOLE, COUPLED, GRU, MGU, INDRNN, MINGRU, MINLSTM, LRU)}
 
 
 def cell_of(cell: Cell | str) -> Cell:

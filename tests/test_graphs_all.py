@@ -16,7 +16,7 @@ from tinygrad_rnn.commands import catalogue, tasks
 LISTED = {
     "rnn", "jordan", "lstm", "peephole", "projection", "coupled", "layernorm", "gru", "mgu", "zoneout", "indrnn",
     "sru", "mingru", "minlstm", "slstm", "mlstm", "bidirectional", "deep", "seq2seq", "bahdanau", "luong",
-    "multihead", "mdlstm", "ctc", "goodfellow", "chain", "variational", "shapes", "caption",
+    "multihead", "mdlstm", "ctc", "goodfellow", "chain", "variational", "shapes", "caption", "lru", "mamba",
 }
 NOISY = ("zoneout", "variational")
 uncompiled = pytest.mark.usefixtures("through_numpy")  # what is compiled once and run once costs more than it tells

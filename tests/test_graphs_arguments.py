@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_rnn as tr
 
-SIZES = {"inputs", "hidden", "outputs", "layers", "heads", "maxout", "projected", "kernels", "size"}
+SIZES = {"inputs", "hidden", "outputs", "layers", "heads", "maxout", "projected", "kernels", "size", "states"}
 WRONG = {
     **dict.fromkeys(SIZES, (0, 2.5, "x")),
     **dict.fromkeys(("rate_c", "rate_h", "rate_x"), (-0.1, 1, None)),

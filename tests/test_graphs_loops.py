@@ -106,8 +106,30 @@ def mlstm(w, x, s, forget="sigmoid"):
     return {"M": c, "N": n, "h": sigmoid(w["W_xo"] @ x + w["b_o"]) * (c @ q) / max(abs(n @ q), 1)}
 
 
+def lru(w, x, s):
+    """With complex numbers."""
+    a = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
+    state = a * s.get("s", 0) + np.sqrt(1 - abs(a) ** 2) * ((w["B_re"] + 1j * w["B_im"]) @ x)
+    o = ((w["C_re"] + 1j * w["C_im"]) @ state).real + w["D"] @ x
+    return {"s": state, "h": (w["W_h"] @ o + w["b_h"]) * sigmoid(w["W_g"] @ o + w["b_g"])}
+
+
+def mamba(w, x, s):
+    """Channel by channel, state by state."""
+    past = [w["W_u"] @ x, *s.get("past", [np.zeros(8)] * 3)]
+    v = sum(w[f"k_{k}"] * u for k, u in enumerate(past)) + w["b_v"]
+    a, z = v * sigmoid(v), w["W_z"] @ x
+    d, b, c = np.log1p(np.exp(w["W_d"] @ (w["W_q"] @ a) + w["b_d"])), w["W_b"] @ a, w["W_c"] @ a
+    states, o = np.array(s.get("states", np.zeros((8, 16)))), w["D"] * a
+    for i in range(8):
+        for j in range(16):
+            states[i, j] = np.exp(-d[i] * np.exp(w["A"][i, j])) * states[i, j] + d[i] * a[i] * b[j]
+            o[i] += states[i, j] * c[j]
+    return {"past": past[:3], "states": states, "h": w["W_h"] @ (o * z * sigmoid(z))}
+
+
 STEPS = {f.__name__: f for f in (jordan, goodfellow, peephole, coupled, projection, layernorm, mgu, zoneout,
-                                 variational, indrnn, sru, mingru, minlstm, slstm, mlstm)}
+                                 variational, indrnn, sru, mingru, minlstm, slstm, mlstm, lru, mamba)}
 FORMS = [(name, {}) for name in STEPS] + [("slstm", {"forget": "exp"}), ("mlstm", {"forget": "exp"})]
 
 
