@@ -186,3 +186,22 @@ def test_a_worker_leaves_the_core_of_who_woke_it():
         thread.start()
         thread.join()
     assert len(moved) == 20 and any(moved)
+
+
+def test_workers_end_with_the_thread_that_they_work_for():
+    def count():
+        return sum(thread.name == "tinygrad_rnn" for thread in threading.enumerate())
+
+    def work():
+        cores.together([lambda: None] * 3)
+        seen.append(count())
+
+    before, seen = count(), []
+    for _ in range(5):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        end = time.monotonic() + 10
+        while count() > before and time.monotonic() < end:
+            time.sleep(0.001)
+    assert seen == [before + 2] * 5 and count() == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+import pickle
 import tracemalloc
 import types
 
@@ -215,3 +217,20 @@ def test_the_arguments_are_shown() -> None:
     assert repr(AdamW(Cosine(0.1, 9))) == (
         "AdamW(lr=Cosine(lr=0.1, steps=9, warmup=0, floor=0.0), beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.01)"
     )
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["copied", "pickled"])
+def test_an_optimiser_goes_on_from_a_copy(again) -> None:
+    rng = np.random.default_rng(0)
+    weights = {"a": rng.standard_normal((3, 4)).astype("float32"), "b": rng.standard_normal(3).astype("float32")}
+    grads = [{name: rng.standard_normal(w.shape).astype("float32") for name, w in weights.items()} for _ in range(4)]
+    optimizer = Adam(0.1)
+    for g in grads[:2]:
+        optimizer.update(weights, g)
+    found = again(optimizer)
+    other = {name: w.copy() for name, w in weights.items()}
+    for g in grads[2:]:
+        optimizer.update(weights, g)
+        found.update(other, g)
+    for name, w in weights.items():
+        np.testing.assert_array_equal(other[name], w)

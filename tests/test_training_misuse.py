@@ -92,7 +92,10 @@ def test_a_state_is_carried_through_data_in_their_order():
 class Loader:
     """As PyTorch's of a data set whose length nobody knows."""
 
+    begun = 0
+
     def __iter__(self):
+        self.begun += 1  # PyTorch's starts its processes then
         return iter([DATA, DATA])
 
     def __len__(self):
@@ -100,8 +103,10 @@ class Loader:
 
 
 def test_batches_whose_number_is_not_known(capsys):
-    history = tagger().fit(Loader(), epochs=2, valid=Loader())
-    assert len(history.steps) == 4 and "2batch" in capsys.readouterr().err
+    loader = Loader()
+    history = tagger().fit(loader, epochs=3, valid=Loader())
+    assert len(history.steps) == 6 and "2batch" in capsys.readouterr().err
+    assert loader.begun == 3  # once an epoch
 
 
 def test_a_list_is_made_an_array_once(monkeypatch):

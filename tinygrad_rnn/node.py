@@ -8,6 +8,7 @@ Equal subgraphs are one object: `is` compares graphs.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -95,6 +96,7 @@ class Operators:
 
 
 _SHARED: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
+_TURN = threading.RLock()
 
 
 class Node(Operators):
@@ -116,8 +118,8 @@ class Node(Operators):
         node = object.__new__(cls)
         for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type)):
             object.__setattr__(node, name, value)
-        _SHARED[key] = node
-        return node
+        with _TURN:  # of threads that build the same at once one has the node that all get
+            return _SHARED.setdefault(key, node)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a node is frozen")
@@ -216,16 +218,18 @@ def const(value: float | bool, type: Type | None = None) -> Node:
 def walk(roots: Iterable[Node]) -> Iterator[Node]:
     """Every node under roots once, arguments before their users; iterative."""
     seen: set[Node] = set()
-    stack = [(root, False) for root in reversed(list(roots))]
+    stack: list[Node | None] = list(roots)
+    stack.reverse()
     while stack:
-        node, done = stack.pop()
-        if done:
-            yield node
+        node = stack.pop()
+        if node is None:  # the arguments of what lies below have been done
+            yield stack.pop()  # type: ignore[misc]  # never None
         elif node not in seen:
             seen.add(node)
-            if node.args:
-                stack.append((node, True))
-                stack.extend([(arg, False) for arg in reversed(node.args) if arg not in seen])
+            args = node.args
+            if args:
+                stack += (node, None)
+                stack += args[::-1]
             else:
                 yield node
 
@@ -234,7 +238,7 @@ def rebuild(roots: Iterable[Node], change: Callable[[Node, tuple[Node, ...]], No
     """Map every node under roots bottom-up: change(node, new_args) -> new node; iterative."""
     new: dict[Node, Node] = {}
     for node in walk(roots):
-        new[node] = change(node, tuple(new[a] for a in node.args))
+        new[node] = change(node, tuple([new[a] for a in node.args]))
     return new
 
 

@@ -10,6 +10,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import llvmlite
@@ -30,9 +31,10 @@ def _seal(code: bytes) -> bytes:
 def _version() -> str:
     """What the generated code depends on beside its key: the sources of this package, and of what it writes down."""
     digest = hashlib.sha256()
-    for package in (Path(__file__).parent, Path(fusion.__file__).parent):
-        for path in sorted(package.glob("*.py")):
-            digest.update(path.read_bytes())
+    for package in (__package__, fusion.__name__):  # which may lie in an archive
+        sources = {each.name: each for each in resources.files(package).iterdir() if each.name.endswith(".py")}
+        for _, source in sorted(sources.items()):
+            digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
@@ -41,8 +43,16 @@ def cache_folder() -> Path:
     given = os.environ.get("TINYGRAD_RNN_CACHE")
     if given:
         return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
     return Path(base) / "tinygrad_rnn"
+
+
+def _home() -> Path:
+    """The user's folder; where the system knows of none, as in some containers, what can hold no file."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 @functools.lru_cache(maxsize=1)
@@ -105,7 +115,15 @@ class _Machine:
         return bytes(self.target.emit_object(module))
 
 
-machine = functools.lru_cache(maxsize=1)(_Machine)
+_TURN = threading.Lock()
+_machine = functools.lru_cache(maxsize=1)(_Machine)
+
+
+def machine() -> _Machine:
+    """The one of this process. Threads that ask at once get the same: with another one its code would go."""
+    with _TURN:
+        return _machine()
+
 
 KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import backends
 from ..above import viz
 from ..arguments import named
 from ..errors import BadFile, BadType, BadValue
@@ -22,9 +21,9 @@ from ..passes.autodiff import gradient
 from ..passes.demand import check_carried, computable
 from ..passes.schedule import needed, schedule
 from ..plans.carried import along
-from ..plans.feeds import apart, check_names, prepared
+from ..plans.feeds import apart, check_names, form, prepared
 from ..plans.plan import Plan
-from ..plans.replay import Replay, signature
+from ..plans.replay import Replay
 from ..printing.printer import system_text
 from ..printing.rows import WIDTH, block_latex, chosen
 from ..system import System
@@ -33,7 +32,7 @@ from ..training.evaluate import evaluate
 from ..training.fit import fit
 from .decode import beam_search, stream
 from .generate import generated
-from .plan_cache import PlanCache
+from .plan_cache import MOST, PlanCache
 from .result import Result, Trace, trace
 from .stepper import Stepper
 from .summary import summary
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
 
     from .profile import Profile
     from .unrolled import UnrolledModel
+
+
+Found = TypeVar("Found")
 
 
 class Model(Declaring):
@@ -89,7 +91,7 @@ class Model(Declaring):
 
     def __reduce__(self) -> Any:
         """For copy and pickle: the same equations with weights of their own."""
-        return _copied, (self.description(), self._on_host(), self.adjoints)
+        return _copied, (self.description(), self.weights.on_host(), self.adjoints, self.meta)
 
     # -- what it is --------------------------------------------------------------------------------
 
@@ -97,14 +99,36 @@ class Model(Declaring):
     def weights(self) -> Weights:
         """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
         if self._weights is None:
-            self._weights = Weights(observed(self.system))
+            with self._plans.alone:  # one for all threads
+                if self._weights is None:
+                    self._weights = Weights(observed(self.system))
         return self._weights
+
+    @weights.setter
+    def weights(self, values: Any) -> None:
+        """Set all of them, from another model's or a dict. Raises BadName, BadValue and BadType as setting one does."""
+        own = self.weights
+        if values is own:  # after model.weights |= {...}
+            return
+        if not isinstance(values, Mapping):
+            raise BadType(f"weights are a dict of arrays by name, not {type(values).__name__}")
+        missing = [name for name in own if name not in values]
+        if missing:
+            raise BadValue(f"there is no {missing[0]} among these weights; some of a model's weights are set with "
+                           "model.weights.update({...})")
+        own.update(values)
 
     def posed(self, pose: Pose) -> PosedModel:
         """The model in which declared data are given or drawn, as the pose says; it shares this model's weights."""
-        if pose not in self._poses:
-            self._poses[pose] = PosedModel.of_pose(self, pose)
-        return self._poses[pose]
+        return self._kept(self._poses, pose, lambda: PosedModel.of_pose(self, pose))
+
+    def _kept(self, cache: dict[Any, Found], key: Any, make: Callable[[], Found]) -> Found:
+        """What is made for a key, once. Of many, such as those of a falling temperature, the last asked for stay."""
+        with self._plans.alone:
+            cache[key] = found = cache.pop(key) if key in cache else make()
+            for other in [*cache][:-MOST]:
+                del cache[other]
+        return found
 
     def observing(self, data: Iterable[str] | None = None) -> Model:
         """The model in which declared data that are among the given names, or all, are inputs, with a loss."""
@@ -139,11 +163,14 @@ class Model(Declaring):
         broken, in ems of the text's font; 34 fit on a slide or an A4 page, a column of two takes 22, None breaks none.
         Raises BadName, BadValue and BadType.
         """
-        return block_latex(chosen(self.system, want), self.system.quantities, notation, width)
+        return block_latex(chosen(self.system, want), self.system, notation, width)
 
     def summary(self) -> str:
         """Inputs, quantities and weights with their indices, shapes and numbers, as a table."""
         return summary(self.system)
+
+    def __iter__(self) -> Any:
+        raise BadType("a model is not gone through; model.weights has its weights by name, model.summary() shows all")
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -240,11 +267,11 @@ class Model(Declaring):
                         ) -> tuple[Any, dict[str, Any]]:
         wrt = None if wrt is None else named("wrt", wrt)
         plain = lengths is None and steps is None and state is None and memory is None and not check
-        again = signature(merged) if plain else None
+        again = form(merged, "biuf") if plain else None
         if again is not None:
             again = (of, wrt, training, again)
             replay = self._replays.get(again)
-            if replay is not None and replay.weights is self.weights.arrays and backends.current().compiles():
+            if replay is not None and replay.holds(self.weights.arrays):
                 grads = replay(merged)
                 return grads.pop("")[()], grads
         names = tuple(self.system.of_role("weight")) if wrt is None else wrt
@@ -255,9 +282,11 @@ class Model(Declaring):
         plan = derived._computed((of, *(wanted[name] for name in self.weights.in_order(names))),
                                  self._inputs(None, merged), lengths=lengths, steps=steps, state=state,
                                  training=training, seed=seed, check=check, memory=memory)
-        self._replays = {key: replay for key, replay in self._replays.items() if replay.lasts()}
+        lasting = [(key, replay) for key, replay in self._replays.items() if replay.lasts()]
+        self._replays = dict(lasting[1 - MOST :])
         if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
-            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(derived._plans.holds, plan))
+            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(derived._plans.holds, plan),
+                                           derived._plans.how)
         return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
 
     def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
@@ -279,13 +308,15 @@ class Model(Declaring):
         if self.declared:
             return self.observing().grad(of, wrt)
         names = named("wrt", self.system.of_role("weight") if wrt is None else wrt)
-        if (of, names) not in self._gradients:
-            system, adjoints = gradient(self.system, of, names)
-            derived = Model.of_system(system, self.weights)
-            derived._declared.name = f"{self.name}_gradient"
-            derived.adjoints = adjoints
-            self._gradients[of, names] = derived
-        return self._gradients[of, names]
+        return self._kept(self._gradients, (of, names), lambda: self._derived(of, names))
+
+    def _derived(self, of: str, names: tuple[str, ...]) -> Model:
+        system, adjoints = gradient(self.system, of, names)
+        derived = Model.of_system(system, self.weights)
+        derived._declared.name = f"{self.name}_gradient"
+        derived.adjoints = adjoints
+        derived._plans.alone = self._plans.alone  # whoever runs this model uses its gradient's plans too
+        return derived
 
     def unroll(self, steps: Any) -> UnrolledModel:
         """A graph without loops, for `steps` positions (or a dict of them by index): run it, draw it, to_networkx()."""
@@ -334,12 +365,9 @@ class Model(Declaring):
         meta: texts of your own by name, kept in the file, `meta` of the model that is loaded. Raises BadFile where it
         cannot be written, BadType and BadValue for other meta.
         """
-        arrays = {f"weight.{k}": v for k, v in self._on_host().items()}
+        arrays = {f"weight.{k}": v for k, v in self.weights.on_host().items()}
         save_checkpoint(path, arrays, described(self.description(), meta))
         return Path(path)
-
-    def _on_host(self) -> dict[str, Any]:
-        return {name: backends.current().to_host(value) for name, value in self.weights.arrays.items()}
 
     def description(self) -> dict[str, str]:
         """What a file needs to build this model again."""
@@ -407,23 +435,27 @@ def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **si
     sizes: a keyword for each size that is given (`x=27, h=64, V=(10, 64), b=()`, or `l=3` for an index); the
     others follow. Raises `Error`, pointing at the term, for anything that the notation does not have.
     """
-    program = read(text)
     model = Model(name, dtype, **sizes)
-    model._declare(program)
+    model._declare(read(text))
     model.system  # noqa: B018  (a wrong model is told at once)
     return model
 
 
 def _described(about: Mapping[str, str]) -> Model:
-    """The model of a description."""
-    return equations(about["equations"], name=about["name"], dtype=about["dtype"])
+    """The model of a description, which whoever made it was warned of."""
+    model = Model(about["name"], about["dtype"])
+    model._warns = False
+    model._declare(read(about["equations"]))
+    model.system  # noqa: B018  (a wrong file is told at once)
+    return model
 
 
-def _copied(about: Mapping[str, str], weights: Mapping[str, Any], adjoints: Mapping[str, str]) -> Model:
-    """The model of a description, with weights and, of a derived one, adjoints."""
+def _copied(about: Mapping[str, str], weights: Mapping[str, Any], adjoints: Mapping[str, str], meta: Mapping[str, str]
+            ) -> Model:
+    """The model of a description, with weights and, of a derived one, adjoints, and of a loaded one its texts."""
     model = _described(about)
     model.weights.fill(weights)
-    model.adjoints = dict(adjoints)
+    model.adjoints, model.meta = dict(adjoints), dict(meta)
     return model
 
 

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import threading
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -33,21 +33,28 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._back: deque[tuple[tuple[Any, ...], Any]] = deque()  # plans that were lent and are free again
         self.threads: int | None = None
         self.alone = threading.RLock()
 
     def get(self, system: System, config: Config, weights: Weights) -> Any:
         """The plan for config on the backend in use, or `Segments` in its place, made if it is not there."""
-        backend, arrays = backends.current(), weights.arrays
-        threads = backend.threads() if self.threads is None else self.threads
-        how = (backend.name, backends.precision(), backend.compiles(), threads)
+        while self._back:
+            self._keep(*self._back.popleft())
+        arrays, how = weights.arrays, self.how()
         key = (*how, id(arrays), config)  # a plan keeps its arrays, and so their id
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._made(system, config, arrays, backend, threads)
+            plan = self._made(system, config, arrays, backends.current(), how[-1])
             self._keep(key, plan)
         self._plans.move_to_end(key)
         return plan
+
+    def how(self) -> tuple[str, str, bool, int]:
+        """How plans are made now: backend, precision of products, compiled or not, threads."""
+        backend = backends.current()
+        threads = backend.threads() if self.threads is None else self.threads
+        return backend.name, backends.precision(), backend.compiles(), threads
 
     def _keep(self, key: tuple[Any, ...], plan: Any) -> None:
         self._plans[key] = plan
@@ -66,10 +73,13 @@ class PlanCache:
         return any(kept is plan for kept in self._plans.values())
 
     def lend(self, plan: Any, to: object) -> None:
-        """Leave the plan to one user, who goes on from what is in its buffers; when `to` is gone it comes back."""
+        """Leave the plan to one user, who goes on from what is in its buffers; when `to` is gone it comes back.
+
+        `to` may go in any thread, and in the middle of anything, so the plan then waits for the next `get`.
+        """
         for key in [key for key, kept in self._plans.items() if kept is plan]:
             del self._plans[key]
-            weakref.finalize(to, self._keep, key, plan).atexit = False
+            weakref.finalize(to, self._back.append, (key, plan)).atexit = False
 
     def _made(self, system: System, config: Config, arrays: Mapping[str, Any], backend: ModuleType, threads: int
               ) -> Any:

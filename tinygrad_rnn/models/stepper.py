@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,13 @@ class Stepper:
         """Begin a new sequence."""
         self.state = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: a copy goes on from where this one is, and each by itself."""
+        return {**vars(self), "_state": self.state, "_live": None}
+
+    def __repr__(self) -> str:
+        return f"<Stepper of {self.model.name}, {self.batch} examples at a time>"
+
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """One step: inputs (batch, features), or (batch,) integers for classes; results likewise."""
         if self._live is not None and self._live.takes(inputs):
@@ -92,12 +100,13 @@ class Stepper:
                            f"{', '.join(n for n in system.of_role('input') if system.runs_over(n, self.index))}")
         check_causal(system, want, self.index)
         given = {n: data[n] for n in demand(system, want).inputs if n in data}
-        out, plan = model._ran(given, want, state=state, lengths=self.lengths_of(system, want), seed=self.seed,
-                               batch=self.batch, steps=self._one_step(system, want))
-        self.state = out.state
-        if state is not None and len(plan.parts) == len(plan.levels) == 1 and not self.lengths:
-            self._live = _Live(model, plan, inputs, want, self.seed, out.state, self.index)
-            model._plans.lend(plan, self._live)
+        with model._plans.alone:  # until the state lies where no other run comes
+            out, plan = model._ran(given, want, state=state, lengths=self.lengths_of(system, want), seed=self.seed,
+                                   batch=self.batch, steps=self._one_step(system, want))
+            self.state = out.state
+            if state is not None and len(plan.parts) == len(plan.levels) == 1 and not self.lengths:
+                self._live = _Live(model, plan, inputs, want, self.seed, out.state, self.index)
+                model._plans.lend(plan, self._live)
         found = {name: _only_step(value, system, system.quantities[name], self.index) for name, value in out.items()}
         return self._done(found, inputs)
 
@@ -106,6 +115,8 @@ class Stepper:
         return [i for i in q.slots if i not in self.model.system.static] == [self.index]
 
     def _done(self, found: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.model.declared:
+            return found
         drawn = [name for name in self.model.declared if name in found and name not in inputs]
         return codes(self.model, drawn, found) if drawn else found
 
@@ -192,7 +203,8 @@ class _Live:
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
         self._rolls = [(part.by_step(name, axis)[:, :low], part.by_step(name, axis)[:, 1 : 1 + low])
                        for name, axis, low in part.carried]
-        self._run, self._compiled, self._prelude = part.program.run, plan.compiled, part.prelude
+        self._compiled, self._prelude = plan.compiled, part.prelude
+        self._run = next(iter(plan.calls()), partial(part.program.run, 0))
         self._moving = bool(part.counted)
         self._behind = {i: state[position_key(i)] for i in model.system.ranges if position_key(i) in state}
         self._feed, self._done = Feed({}, seed=seed), 0
@@ -229,10 +241,10 @@ class _Live:
                 fill(feed)
         self._done += 1
         if self._compiled:
-            self._run(0)
+            self._run()
         else:
             with self.plan.backend.quiet():
-                self._run(0)
+                self._run()
         return {name: array.copy() for name, array in self._results}
 
 

@@ -65,7 +65,8 @@ class Weights(MutableMapping[str, Any]):
     """model.weights: a mapping from names to arrays.
 
     Reading gives a view of the current value, on NumPy a read-only one (CuPy has none); setting copies into place after
-    checking the shape.
+    checking the shape. So `weights["b"] = weights["b"] + 1`, while `+=` and `weights["b"][0] = 1` are refused by NumPy.
+    Two are equal where all names and numbers are. Copies and pickles have arrays of their own.
     """
 
     def __init__(self, system: System, seed: int = 0, rules: Mapping[str, Any] | None = None):
@@ -148,5 +149,33 @@ class Weights(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return len(self.shapes)
 
+    def __ior__(self, values: Mapping[str, Any]) -> Weights:
+        self.update(values)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        theirs = other.on_host() if isinstance(other, Weights) else other
+        return self.keys() == other.keys() and all(
+            np.array_equal(array, theirs[name]) for name, array in self.on_host().items())
+
+    def on_host(self) -> dict[str, Any]:
+        """As NumPy arrays, which are copies of what lies on a GPU alone; in the order of memory."""
+        return {name: backends.current().to_host(array) for name, array in self.arrays.items()}
+
+    def __reduce__(self) -> Any:
+        return _restored, (self._system, self.on_host())
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.shapes)
+
     def __repr__(self) -> str:
         return f"Weights({', '.join(f'{k}: {v}' for k, v in self.shapes.items())})"
+
+
+def _restored(system: System, values: Mapping[str, Any]) -> Weights:
+    """Weights with these values."""
+    weights = Weights(system)
+    weights.fill(values)
+    return weights

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ class _Worker:
     """A thread that works for another one. What it is given is done before anything new is, also after an interrupt."""
 
     def __init__(self) -> None:
-        self.tasks: SimpleQueue[Task] = SimpleQueue()
+        self.tasks: SimpleQueue[Task | None] = SimpleQueue()  # None: there will be no more
         self.bell: SimpleQueue[None] = SimpleQueue()  # rung when something is done; once too often does no harm
         self.error: BaseException | None = None
         self.busy = False  # with a task
@@ -29,8 +31,7 @@ class _Worker:
         threading.Thread(target=self._work, name="tinygrad_rnn", daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            task = self.tasks.get()
+        while (task := self.tasks.get()) is not None:
             _leave(self.giver)
             task()
 
@@ -78,11 +79,14 @@ class _Worker:
         return self._awaited(self.handoff.wait)
 
     def _settle(self) -> None:
-        """Wait for what an interrupt has left."""
-        if self.busy:
-            self.finished()
-        if self.handoff is not None and not self.handoff.is_done:
-            self.returned()
+        """Wait for what an interrupt has left, whether the worker was woken for it or not."""
+        if self.busy or (self.handoff is not None and not self.handoff.is_done):
+            if self.handoff is not None:
+                self.tasks.put(self.handoff.serve)
+            idle: SimpleQueue[None] = SimpleQueue()
+            self.tasks.put(functools.partial(idle.put, None))
+            idle.get()
+            self.busy = False
 
     def _awaited(self, is_done: Callable[[], bool]) -> BaseException | None:
         """Wait until it is done, also where an interrupt comes: till then arrays are in use. The interrupt."""
@@ -114,20 +118,38 @@ def _leave(core: int | None) -> None:
     """Go to another core than this one, on which another thread works: some systems leave both there for long."""
     if core is None or core != _core():
         return
-    allowed = os.sched_getaffinity(0)
-    if len(allowed) > 1:
-        os.sched_setaffinity(0, allowed - {core})
-        os.sched_setaffinity(0, allowed)
+    with contextlib.suppress(OSError):  # where that is forbidden it stays
+        allowed = os.sched_getaffinity(0)
+        if len(allowed) > 1:
+            os.sched_setaffinity(0, allowed - {core})
+            os.sched_setaffinity(0, allowed)
 
 
-@functools.lru_cache(maxsize=64)
-def _worker(process: int, caller: int, k: int) -> _Worker:
-    """Worker k of a thread of a process: a fork has none of its parent's threads."""
-    return _Worker()
+class _Crew:
+    """The workers of one thread, which end with it."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.workers: list[_Worker] = []
+        weakref.finalize(self, _dismiss, self.workers).atexit = False
+
+
+def _dismiss(workers: Iterable[_Worker]) -> None:
+    for worker in workers:
+        worker.tasks.put(None)
+
+
+_own = threading.local()
 
 
 def _workers(count: int) -> list[_Worker]:
-    return [_worker(os.getpid(), threading.get_ident(), k) for k in range(count)]
+    """So many workers of this thread."""
+    crew = getattr(_own, "crew", None)
+    if crew is None or crew.process != os.getpid():  # a fork has none of its parent's threads
+        crew = _own.crew = _Crew()
+    while len(crew.workers) < count:
+        crew.workers.append(_Worker())
+    return list(crew.workers[:count])
 
 
 def together(tasks: Sequence[Task]) -> None:

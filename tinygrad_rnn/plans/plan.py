@@ -66,20 +66,22 @@ class Plan:
                       for first, end in itertools.pairwise(cuts)]
         self.heavy = [any(isinstance(item, Loop) or (isinstance(item, Node) and BATCH in item.indices)
                           for item in level.items) for level in self.levels]
-        self.calls = self._calls()
+        self.direct = self._is_direct()
         self.single = parts > 1 or 0 < work.step < SMALL
 
     def interior(self, name: str) -> Any:
         """The buffer of a quantity that has no batch, at 1..T: indices in left-hand order, features."""
         return self.parts[0].interior(name)
 
-    def _calls(self) -> list[Any]:
-        """Machine code that is level 0 of each part, where that is all of it and its inputs are small; else nothing."""
+    def _is_direct(self) -> bool:
+        """Can its parts be filled by one thread, and then be computed by calls of machine code alone?"""
         inputs = sum(part.interior(name).size for part in self.parts for name in part.layout.used
                      if self.system.quantities[name].role == "input")
-        if not self.compiled or self.backend.name != "numpy" or (inputs > FEW and len(self.parts) > 1):
-            return []
-        found = [part.program.native(0) for part in self.parts]
+        return self.compiled and self.backend.name == "numpy" and (len(self.parts) == 1 or inputs <= FEW)
+
+    def calls(self) -> list[Any]:
+        """Machine code that is level 0 of each part, where that is all of it; else nothing."""
+        found = [part.program.native(0) for part in self.parts] if self.direct else []
         return [] if None in found else found
 
     def run(self, feed: Feed) -> None:
@@ -103,10 +105,11 @@ class Plan:
 
     def replay(self, fills: Sequence[cores.Task]) -> None:
         """Do what fills the parts, then level 0, then the other levels."""
-        if self.calls:
+        calls = self.calls()
+        if calls:
             for fill in fills:
                 fill()
-            cores.at_once(self.calls)
+            cores.at_once(calls)
         else:
             cores.together([partial(_filled, fill, part) for fill, part in zip(fills, self.parts, strict=True)])
         self._join(0)

@@ -6,33 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .. import backends
 from ..passes.demand import demand
-from .feeds import check_classes, form
+from .feeds import check_classes
 from .part import Part
 from .plan import Plan
-
-
-def signature(arrays: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """What two calls must share to share a replay; None where an input is no array of the backend's, of numbers."""
-    alike = form(arrays, "biuf")
-    return None if alike is None else (backends.precision(), *alike)
 
 
 class Replay:
     """A plan without draws: copy the inputs in, run, copy results out.
 
-    lasts: is the plan still kept? When it is not, a replay must go too, for it holds the plan's memory.
+    lasts: is the plan still kept? When it is not, a replay must go too, for it holds the plan's memory. how: says how
+    plans are made now, with how many threads and so on.
     """
 
-    def __init__(self, plan: Plan, inputs: Mapping[str, Any], results: Mapping[str, str], lasts: Callable[[], bool]):
-        self.lasts, self.plan, self.weights = lasts, plan, plan.parts[0].weights
+    def __init__(self, plan: Plan, inputs: Mapping[str, Any], results: Mapping[str, str], lasts: Callable[[], bool],
+                 how: Callable[[], object]):
+        self.lasts, self.plan, self.weights, self._how = lasts, plan, plan.parts[0].weights, how
+        self._made = how()
         self._arrays: dict[str, Any] = {}  # what is given, while it runs
         used = [name for name in inputs if name in plan.parts[0].layout.used]
         self._fills = [partial(_fill, self._arrays, part, [(name, part.loader(name)) for name in used])
                        for part in plan.parts]
         self._targets = demand(plan.system, plan.config.want).targets & plan.config.coded
         self._results = {name: plan.interior(wanted) for name, wanted in results.items()}
+
+    def holds(self, weights: Mapping[str, Any]) -> bool:
+        """Would a plan for these weights be made as this one was?"""
+        return self.weights is weights and self._how() == self._made
 
     @staticmethod
     def fits(plan: Plan) -> bool:

@@ -64,11 +64,12 @@ class Stream:
         if hasattr(self.batches, "epoch"):
             yield from _dicts(self.batches.epoch(number), self._names)
             return
-        if self._started and iter(self.batches) is self.batches:
+        begun = iter(self.batches)  # once an epoch: PyTorch's loader starts its processes
+        if self._started and begun is self.batches:
             raise BadValue("these batches can be gone through only once; give a list, or an object whose iter() begins "
                            "anew, for more than one epoch")
         self._started = True
-        yield from _dicts(self.batches, self._names)
+        yield from _dicts(begun, self._names)
 
 
 def _dicts(batches: Iterable[Any], names: Sequence[str]) -> Iterator[Batch]:

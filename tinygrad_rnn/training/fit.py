@@ -20,7 +20,7 @@ from ..errors import BadFile, BadType, BadValue, Error, about
 from ..files import described, load_checkpoint, save_checkpoint, writable
 from ..passes.stages import check_cut
 from ..plans.feeds import apart, check_memory, on_host, prepared
-from .asked import check_carries, check_order, clipping, trained
+from .asked import check_carries, check_order, clipping, given, trained
 from .batches import Batch, Batches, Stream, as_batches, segments
 from .counts import counted, positions
 from .evaluate import mean_over
@@ -83,7 +83,7 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
         raise BadType(f"on_epoch is called with the row of each epoch, and this is {on_epoch!r}")
     seed = whole("seed", seed, at_least=0)
     trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed,
-                       memory, scheduled_sampling)
+                       memory, scheduled_sampling, given(data))
     trainer.carry_over = carry_state
     trainer.batches = as_batches(data, batch_size, shuffle, seed, trainer.seen.system)
     check_order(data, trainer.batches, carry_state, shuffle)
@@ -107,7 +107,8 @@ class _Files:
         self.checkpoint = None if checkpoint is None else writable(checkpoint)
         self.log = None if log is None else Log(writable(log))
         self.save_every = real("save_every", save_every, at_least=0)
-        self.about = described({**model.description(), "fit": ""}, meta)
+        unused = checkpoint is None and meta is None
+        self.about = {} if unused else described({**model.description(), "fit": ""}, meta)
         self.saved = time.monotonic()
 
     def due(self) -> bool:
@@ -121,10 +122,11 @@ class _Trainer:
     carry_over: bool
 
     def __init__(self, model: Model, optimizer: Optimizer, of: str, wrt: Iterable[str] | None, clip: Any, carries: bool,
-                 truncate: int | None, seed: int, memory: str | None = None, scheduled_sampling: Any = None):
+                 truncate: int | None, seed: int, memory: str | None = None, scheduled_sampling: Any = None,
+                 names: Iterable[str] | None = None):
         self.model, self.optimizer, self.of, self.seed = model, optimizer, of, seed
         self.names = model.weights.in_order(trained(model, wrt))
-        self.seen = model.observing()
+        self.seen = model.observing(names)
         self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
         base = self.seen if self.feeding is None else self.feeding.model
         self.derived, self.alone = base.grad(of, self.names), base._plans.alone

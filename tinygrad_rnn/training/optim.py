@@ -44,6 +44,13 @@ class Optimizer:
         schedule(self.lr)
         self._check()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_xp"}  # a module is not copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._xp = _module_of(self._scratch)
+
     def _check(self) -> None:
         """Raise where an argument is out of its range."""
 
@@ -58,8 +65,7 @@ class Optimizer:
         Raises BadType where a weight is not a floating array.
         """
         weights = _written(weights, weights)
-        if xp is None:
-            xp = numpy if all(isinstance(w, numpy.ndarray) for w in weights.values()) else backends.current().xp
+        xp = _module_of(weights) if xp is None else xp
         for name, w in weights.items():
             if getattr(getattr(w, "dtype", None), "kind", "") != "f":
                 raise BadType(f"weight {name} is not a floating-point array and cannot be trained")
@@ -171,6 +177,11 @@ class Optimizer:
         for key, array in own.items():
             array[...] = self._xp.asarray(state[key])
         self.step = int(state["step"])
+
+
+def _module_of(arrays: Arrays) -> Any:
+    """The array module of arrays."""
+    return numpy if all(isinstance(a, numpy.ndarray) for a in arrays.values()) else backends.current().xp
 
 
 def _through(xp: Any, piece: Piece, make: Make) -> None:
