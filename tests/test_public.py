@@ -67,3 +67,12 @@ def test_a_checkout_runs_where_nothing_is_installed() -> None:
             "print(tr.__file__, tr.graphs.__file__, tr.viz.__file__)")
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ran.stdout.split() == [str(ROOT / name / "__init__.py") for name in ("tinygrad_rnn", "graphs", "viz")], ran
+
+
+def test_without_an_installation_there_is_no_version_and_still_help() -> None:
+    code = ("import importlib.metadata as metadata, pydoc, tinygrad_rnn as tr\n"
+            "def version(name): raise metadata.PackageNotFoundError(name)\n"
+            "metadata.version = version\n"
+            "print(hasattr(tr, '__version__'), 'equations' in pydoc.render_doc(tr))")
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.stdout.split() == ["False", "True"], ran

@@ -34,7 +34,11 @@ def __getattr__(name: str) -> _Any:
     if name in _LATER:
         return _import_module(f"{__name__}.{name}")
     if name == "__version__":
-        return _import_module("importlib.metadata").version(__name__)
+        metadata = _import_module("importlib.metadata")
+        try:
+            return metadata.version(__name__)
+        except metadata.PackageNotFoundError:
+            raise AttributeError(f"{__name__} was not installed here, so that nothing says its version") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

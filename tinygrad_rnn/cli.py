@@ -11,6 +11,7 @@ from typing import Any
 from . import data
 from .backends.options import add_options, use_options
 from .commands import catalogue, showcase, text_model
+from .commands.console import print_anything
 from .errors import BadFile, BadValue, Error, Undetermined
 from .models.model import Model, equations
 
@@ -254,6 +255,7 @@ def _say(line: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 for a mistake in what was asked, 130 when interrupted."""
+    print_anything()
     args = parser().parse_args(argv)
     try:
         use_options(args)

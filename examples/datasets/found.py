@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.commands.console import print_anything
 from tinygrad_rnn.errors import BadFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,7 @@ def archive(pattern: str, archives: Path = ARCHIVES) -> Path:
 
 def told(main: Callable[[], object]) -> None:
     """Run an example; a mistake, or a package that is missing, is one line on stderr and exit status 2."""
+    print_anything()
     try:
         main()
     except tr.Error as error:
