@@ -36,6 +36,7 @@ ROWS = {
     "layernorm": [Entrant("ours", "layernorm"), Entrant("torch", "layernorm", SIZE_NAMES[:4]),
                   Entrant("jax", "layernorm"), Entrant("numpy", "layernorm", LARGE)],
     "delta": [Entrant("ours", "delta", SMALL), Entrant("torch", "delta", SMALL), Entrant("jax", "delta", SMALL)],
+    "training": [Entrant("ours", "training", SMALL), Entrant("torch", "training", SMALL)],
     "own": [Entrant("ours", cell) for cell in ("lstm", "peephole", "mgu", "made_up")],
 }
 # Rows that run once.
@@ -81,6 +82,7 @@ BARS = [
     Bar("LayerNorm-LSTM / JAX scan", "layernorm", "ours layernorm", "jax layernorm", limits(0.3, 0.5, 0.4, 0.5, 0.6)),
     Bar("LayerNorm-LSTM / PyTorch eager", "layernorm", "ours layernorm", "torch layernorm",
         limits(0.03, 0.15, 0.4, 0.4)),
+    Bar("LSTM, clipping and Adam too / nn.LSTM", "training", "ours training", "torch training", dict.fromkeys(SMALL)),
     *(Bar(f"delta rule / {title}", "delta", "ours delta", f"{side} delta", dict.fromkeys(SMALL))
       for title, side in (("JAX scan", "jax"), ("PyTorch eager", "torch"))),
     *(Bar(f"{title} / our LSTM, per GFLOP", "own", f"ours {cell}", "ours lstm", limits(1.3, 1.3, 1.2, 1.15, 1.1), True)
