@@ -82,8 +82,10 @@ class Stepper:
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """One step: inputs (batch, features), or (batch,) integers for classes; results likewise."""
-        if self._live is not None and self._live.takes(inputs):
-            return self._done(self._live.step(inputs), inputs)
+        live = self._live
+        if live is not None and live.takes(inputs):
+            found = live.step(inputs)
+            return self._done(found, inputs) if live.draws else found
         check_names(self.model.system, inputs, self.model.declared)
         model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
         system, state = model.system, self.state if self.state is None else _moved(self.state)
@@ -115,8 +117,6 @@ class Stepper:
         return [i for i in q.slots if i not in self.model.system.static] == [self.index]
 
     def _done(self, found: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        if not self.model.declared:
-            return found
         drawn = [name for name in self.model.declared if name in found and name not in inputs]
         return codes(self.model, drawn, found) if drawn else found
 
@@ -192,7 +192,7 @@ class _Live:
                  state: Mapping[str, Any], index: str):
         self.model, self.plan, self.index, (part,) = model, plan, index, plan.parts
         quantities = model.system.quantities
-        self._arrays = part.weights
+        self._weights, self._arrays, self.draws = model.weights, part.weights, bool(model.declared)
         arrays = {name: entering(name, value) for name, value in inputs.items()}
         self._shapes = {name: (array.shape, array.dtype) for name, array in arrays.items()}
         self._kinds, self._at = (np.ndarray, plan.xp.ndarray), plan.backend.asarray
@@ -216,12 +216,13 @@ class _Live:
 
     def takes(self, inputs: Mapping[str, Any]) -> bool:
         """Are these inputs like those that it was made for, and weights and precision still the same?"""
-        if len(inputs) != len(self._shapes) or self.model.weights.arrays is not self._arrays:
+        shapes = self._shapes
+        if len(inputs) != len(shapes) or self._weights.arrays is not self._arrays:
             return False
         if self._on_device and self._precision != backends.precision():
             return False
         for name, value in inputs.items():
-            if type(value) not in self._kinds or (value.shape, value.dtype) != self._shapes.get(name):
+            if type(value) not in self._kinds or (value.shape, value.dtype) != shapes.get(name):
                 return False
         return True
 
