@@ -17,7 +17,8 @@ from tinygrad_rnn.viz.blocks.inside import by_operations, port_key
 from tinygrad_rnn.viz.cell.view import cell_scene
 from tinygrad_rnn.viz.graph.roles import Roles, roles
 from tinygrad_rnn.viz.scene import Point, Scene, Shape, Wire
-from tinygrad_rnn.viz.text import string
+from tinygrad_rnn.viz.style import SMALL
+from tinygrad_rnn.viz.text import string, width
 from tinygrad_rnn.viz.writers.mpl import write
 from tinygrad_rnn.viz.writers.svg import svg
 
@@ -97,6 +98,13 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
         the_very_long_gate[t] = sigmoid(W @ measurement[t] + U @ hidden_state[t-1] + P @ context[t])
         hidden_state[t] = the_very_long_gate[t] * hidden_state[t-1] + tanh(V @ context[t] + Q @ measurement[t])
         y[t] = Y @ hidden_state[t]""", {"measurement": 3, "context": 2, "hidden_state": 4, "y": 2}),
+    "rotation": ("""
+        a = r * cos(u)
+        b = r * sin(u)
+        k = sqrt(1 - r ** 2)
+        p[t] = a * p[t-1] - b * q[t-1] + k * (B @ x[t])
+        q[t] = a * q[t-1] + b * p[t-1] + k * (C @ x[t])
+        y[t] = P @ p[t] + Q @ q[t]""", {"x": 3, "p": 4, "y": 2}),
     "many readers": ("""
         h[t] = tanh(W @ x[t] + U @ h[t-1] + A @ h[t-2] + B @ h[t-3] + C @ z[t] + D @ v[t-1] + E @ v[t])
         k[t] = maximum(h[t], k[t-1]) * h[t]
@@ -152,6 +160,10 @@ def check_geometry(scene: Scene) -> None:
             for s in scene.shapes:
                 assert right <= s.x + 1 or left >= s.x + s.w - 1 or bottom <= s.y + 1 or top >= s.y + s.h - 1, (
                     wire.name, string(s.label))
+        for p in scene.panels:
+            title = Shape("box", p.x + 12, p.y + 7, width(p.label, SMALL) if p.label else 0, 12, "none")
+            for left, top, right, bottom in pieces(wire):
+                assert apart(title, Shape("box", left, top, right - left, bottom - top, "none")), wire.name
     check_crossings(scene)
 
 

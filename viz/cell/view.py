@@ -78,6 +78,7 @@ class _Cell:
         sides = {key: self._sides(part) for key, part in inner.parts.items()}
         for key in inner.parts:
             self._block(key)
+        self.grid.block(1, 1, math.ceil(width(self.title, SMALL) / UNIT) + 1, 2)
         keys = [*inner.ports, *inner.parts]
         goals: dict[str, dict[str, list[End]]] = {key: {} for key in keys}
         first: dict[str, list[str]] = {key: [] for key in keys}
