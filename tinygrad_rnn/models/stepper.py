@@ -53,6 +53,7 @@ class Stepper:
         for name in self._whole:
             if self.index in model.system.quantities[name].slots:
                 raise BadValue(f"{name} has a value at each {self.index}: give it step by step, step({name}=...)")
+        self._declares = bool(model.declared)
         self._ahead: dict[str, Any] | None = None
         self._state: dict[str, Any] | None = None
         self._live: _Live | None = None
@@ -85,7 +86,7 @@ class Stepper:
         live = self._live
         if live is not None and live.takes(inputs):
             found = live.step(inputs)
-            return self._done(found, inputs) if live.draws else found
+            return self._done(found, inputs) if self._declares else found
         check_names(self.model.system, inputs, self.model.declared)
         model = self.model.posed(self.pose(inputs)) if self._poses() else self.model
         system, state = model.system, self.state if self.state is None else _moved(self.state)
@@ -192,7 +193,7 @@ class _Live:
                  state: Mapping[str, Any], index: str):
         self.model, self.plan, self.index, (part,) = model, plan, index, plan.parts
         quantities = model.system.quantities
-        self._weights, self._arrays, self.draws = model.weights, part.weights, bool(model.declared)
+        self._weights, self._arrays = model.weights, part.weights
         arrays = {name: entering(name, value) for name, value in inputs.items()}
         self._shapes = {name: (array.shape, array.dtype) for name, array in arrays.items()}
         self._kinds, self._at = (np.ndarray, plan.xp.ndarray), plan.backend.asarray
