@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -123,3 +124,12 @@ def test_a_model_keeps_few_gradients(model: tr.Model) -> None:
     gc.collect()
     derived = [one for one in gc.get_objects() if isinstance(one, tr.Model) and one.weights is model.weights]
     assert len(derived) <= 2 + 16 + 16  # the model and those that are kept, as such and for replays
+
+
+def test_a_slip_is_told_once_and_not_of_copies() -> None:
+    with pytest.warns(UserWarning, match="nearly the same name"):
+        model = tr.equations("h[t] = tanh(b_f * x[t] + b_F * h[t-1])\nloss = sum(h[t])", x=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy.deepcopy(model).run(x=X[..., :2])
+        model.check_gradient(x=X[..., :2])

@@ -441,7 +441,7 @@ def equations(text: str, /, *, name: str = "model", dtype: str = "float32", **si
     return model
 
 
-def _described(about: Mapping[str, str]) -> Model:
+def of_description(about: Mapping[str, str]) -> Model:
     """The model of a description, which whoever made it was warned of."""
     model = Model(about["name"], about["dtype"])
     model._warns = False
@@ -453,7 +453,7 @@ def _described(about: Mapping[str, str]) -> Model:
 def _copied(about: Mapping[str, str], weights: Mapping[str, Any], adjoints: Mapping[str, str], meta: Mapping[str, str]
             ) -> Model:
     """The model of a description, with weights and, of a derived one, adjoints, and of a loaded one its texts."""
-    model = _described(about)
+    model = of_description(about)
     model.weights.fill(weights)
     model.adjoints, model.meta = dict(adjoints), dict(meta)
     return model
@@ -468,7 +468,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     for key in ("equations", "name", "dtype"):
         if key not in meta:
             raise BadFile(f"{os.fspath(path)} has no {key}: it was not written by Model.save")
-    model = _described(meta)
+    model = of_description(meta)
     weights = {k.removeprefix("weight."): v for k, v in arrays.items() if k.startswith("weight.")}
     missing = [n for n in model.weights if n not in weights]
     if missing:

@@ -22,13 +22,13 @@ def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of
     Computed on a float64 copy of the model. wrt: the weights to check, all by default. step: e; seed: of v. data and
     inputs, lengths, steps: as in `Model.run`. Raises where an error exceeds the tolerance, naming the weight.
     """
-    from ..models.model import equations
+    from ..models.model import of_description
 
     names = list(model.weights) if wrt is None else list(wrt)
     for name in names:
         if name not in model.weights:
             raise BadValue(f"check_gradient is of weights, and the model has no weight {name!r}")
-    copy = equations(str(model), name=model.name, dtype="float64")
+    copy = of_description({**model.description(), "dtype": "float64"})
     for name in copy.weights:
         copy.weights[name] = model.weights[name]
     options = {"lengths": lengths, "steps": steps}

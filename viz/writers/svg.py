@@ -110,7 +110,7 @@ def _spans(label: Label, size: float, colour: str, anchor: str) -> str:
 def _wire(w: Wire) -> str:
     style = LINES[w.style]
     x, y = w.points[0]
-    moves = tuple([(round(a - x, 2), round(b - y, 2)) for a, b in w.points])
+    moves = tuple([(round(a - x, 2) + 0.0, round(b - y, 2) + 0.0) for a, b in w.points])  # no -0, which equals 0
     line, triangle = _line(moves, w.colour or style.colour, w.width or style.width, w.head,
                            w.phase if style.dashed or w.dashed else None)
     start = f'<path d="M{_n(x)} {_n(y)}'
