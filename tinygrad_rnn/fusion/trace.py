@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+MOST = 16  # numbers of a rule
 Rule = Callable[[Any, Any, "tuple[Any, ...]", Any], None]  # weight, gradient, slots, scratch
 Make = Callable[[Any], Rule]  # the rule through an array module
 Step = tuple[str, str, tuple["str | int", ...]]  # function, what it writes, arguments: names, or places of numbers

@@ -49,26 +49,22 @@ class Handoff:
     def post(self, driver: int, words: int, blocks: int) -> bool:
         """Hand over a call, by addresses. Has it been taken up? If not, the worker sleeps and is to call `serve`."""
         self.box[DRIVER], self.box[WORDS], self.box[BLOCKS] = driver, words, blocks
-        _call("post")(self._at, 0)
+        _calls()["post"](self._at, 0)
         return bool(self.box[DONE])
 
     def rouse(self) -> None:
         """Let the worker come back from `serve` at once, if it is there and has no work."""
-        _call("rouse")(self._at, 0)
+        _calls()["rouse"](self._at, 0)
 
     def serve(self) -> bool:
         """For the worker: do what is there and what comes soon after. Does somebody wait asleep for what was done?"""
-        _call("serve")(self._at, 0)
+        _calls()["serve"](self._at, 0)
         return bool(self.box[TOLD])
 
     def wait(self) -> bool:
         """For the other one: wait a while. Is all done? If not, `serve` will come back with the answer yes."""
-        _call("wait")(self._at, 0)
+        _calls()["wait"](self._at, 0)
         return bool(self.box[DONE])
-
-
-def _call(name: str) -> Any:
-    return _calls()[name]
 
 
 @functools.lru_cache(maxsize=1)
@@ -88,7 +84,7 @@ def _turns() -> int:
     for _ in range(3):
         box[STATE] = READY
         start = time.perf_counter()
-        _call("serve")(pointer(box), 0)
+        _calls()["serve"](pointer(box), 0)
         taken.append(time.perf_counter() - start)
     return max(1, int(TURNS * AWAKE / min(taken)))
 
@@ -130,6 +126,13 @@ class _Box(Builder):
             if found is None:
                 found = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [I32] * len(args)), name)
             self.ir.call(found, [ir.Constant(I32, x) for x in args])
+
+    def look_again(self, left: Any, again: Any, over: Any) -> None:
+        """One turn fewer is left: go on looking, or give it up."""
+        self.pause()
+        fewer = self.ir.sub(self.ir.load(left, typ=I64), i64(1))
+        self.ir.store(fewer, left)
+        self.ir.cbranch(self.ir.icmp_signed(">", fewer, i64(0)), again, over)
 
     def is_state(self, found: Any, state: int) -> Any:
         """Is a state that was seen this one?"""
@@ -193,10 +196,7 @@ def _make_serve(module: ir.Module, name: str) -> None:
     b.ir.cbranch(b.is_state(found, ASLEEP), gone, longer)
 
     b.ir.position_at_end(longer)
-    b.pause()
-    fewer = b.ir.sub(b.ir.load(left, typ=I64), i64(1))
-    b.ir.store(fewer, left)
-    b.ir.cbranch(b.ir.icmp_signed(">", fewer, i64(0)), look, sleep)
+    b.look_again(left, look, sleep)
 
     b.ir.position_at_end(sleep)
     b.ir.cbranch(b.changed(READY, ASLEEP), gone, again)
@@ -218,10 +218,7 @@ def _make_wait(module: ir.Module, name: str) -> None:
     b.ir.cbranch(b.ir.icmp_signed("<=", b.seen(), i64(READY)), done, busy)
 
     b.ir.position_at_end(busy)
-    b.pause()
-    fewer = b.ir.sub(b.ir.load(left, typ=I64), i64(1))
-    b.ir.store(fewer, left)
-    b.ir.cbranch(b.ir.icmp_signed(">", fewer, i64(0)), look, asleep)
+    b.look_again(left, look, asleep)
 
     b.ir.position_at_end(asleep)
     b.changed(WORK, WANTED)

@@ -12,14 +12,13 @@ import numpy as np
 from llvmlite import ir
 
 from ..backends.numpy import pointer
-from ..fusion.trace import Make, Step, traced
+from ..fusion.trace import MOST, Make, Step, traced
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, lanes
 from .native import KERNEL, machine
 
 DTYPES = (np.dtype("float32"), np.dtype("float64"))
 SMALL = 2**11  # elements below which calls one by one take no longer
-MOST = 16  # numbers of a rule
 
 
 class OnePass:

@@ -10,12 +10,13 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from ..jit.compiled import Native
 
 Task = Callable[[], object]
+Work = TypeVar("Work", bound=Task)
 
 
 class _Worker:
@@ -154,29 +155,24 @@ def _workers(count: int) -> list[_Worker]:
 
 def together(tasks: Sequence[Task]) -> None:
     """Do all tasks at the same time, the first in this thread. Raises what the first that failed raised."""
-    first, *others = tasks
-    workers = _workers(len(others))
-    for worker, task in zip(workers, others, strict=True):
-        worker.give(task)
-    try:
-        first()
-    finally:
-        errors = [worker.finished() for worker in workers]
-    for error in errors:
-        if error is not None:
-            raise error
+    _shared(tasks, _Worker.give, _Worker.finished)
 
 
 def at_once(calls: Sequence[Native]) -> None:
     """Do all calls at the same time, the first in this thread."""
-    first, *others = calls
+    _shared(calls, _Worker.hand_over, _Worker.returned)
+
+
+def _shared(works: Sequence[Work], give: Callable[[_Worker, Work], None],
+            wait: Callable[[_Worker], BaseException | None]) -> None:
+    first, *others = works
     workers = _workers(len(others))
-    for worker, call in zip(workers, others, strict=True):
-        worker.hand_over(call)
+    for worker, work in zip(workers, others, strict=True):
+        give(worker, work)
     try:
         first()
     finally:
-        errors = [worker.returned() for worker in workers]
+        errors = [wait(worker) for worker in workers]
     for error in errors:
         if error is not None:
             raise error

@@ -75,9 +75,11 @@ class Plan:
 
     def _is_direct(self) -> bool:
         """Can its parts be filled by one thread, and then be computed by calls of machine code alone?"""
-        inputs = sum(part.interior(name).size for part in self.parts for name in part.layout.used
-                     if self.system.quantities[name].role == "input")
-        return self.compiled and self.backend.name == "numpy" and (len(self.parts) == 1 or inputs <= FEW)
+        if not self.compiled or self.backend.name != "numpy":
+            return False
+        return len(self.parts) == 1 or sum(
+            part.interior(name).size for part in self.parts for name in part.layout.used
+            if self.system.quantities[name].role == "input") <= FEW
 
     def calls(self) -> list[Any]:
         """Machine code that is level 0 of each part, where that is all of it; else nothing."""

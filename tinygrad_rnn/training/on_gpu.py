@@ -20,11 +20,11 @@ from ..config import Feed
 from ..cuda.device import Device
 from ..cuda.launch import Launch
 from ..cuda.program import LARGEST, Program
+from ..fusion.trace import MOST
 from ..plans.plan import Plan
 from .clipping import ClipNorm, ClipValue
 from .updates import Numbers, Training
 
-MOST = 16  # numbers of a rule
 SEEN = 128  # updates between two looks at the numbers
 SET = """extern "C" __global__ void set_numbers_{kind}(const unsigned long long address, {parameters})
 {{
