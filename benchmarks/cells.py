@@ -142,5 +142,15 @@ F[t] = F[t-1] + outer(s[t] * (v[t] - F[t-1] @ k[t]), k[t])
 h[t] = F[t] @ q[t]
 """, {"W_x": (4, "W_xq W_xk W_xv W_xs"), "b": (4, "b_q b_k b_v b_s")})
 
+# Causal self-attention with one head: Vaswani et al. 2017, equation 1.
+ATTENTION = Cell("""
+q[t]: {H}
+q[t] = W_xq @ x[t]
+k[t] = W_xk @ x[t]
+v[t] = W_xv @ x[t]
+a[t,s] = softmax(where(s <= t, dot(q[t], k[s]) / sqrt({H}), -inf), over=s)
+h[t] = sum(a[t,s] * v[s], over=s)
+""", {"W_x": (3, "W_xq W_xk W_xv")})
+
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN, "layernorm": LAYERNORM, "peephole": PEEPHOLE, "mgu": MGU,
-         "made_up": MADE_UP, "delta": DELTA}
+         "made_up": MADE_UP, "delta": DELTA, "attention": ATTENTION}

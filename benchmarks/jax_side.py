@@ -13,7 +13,7 @@ from jax import lax
 from jax.nn import sigmoid, softmax
 
 from . import problem
-from .cells import DELTA, GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
+from .cells import ATTENTION, DELTA, GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
 from .clocks import TOGETHER, by_host
 from .problem import HOST, Arrays, Place, Prepared
 
@@ -120,6 +120,14 @@ def delta(w: Arrays, x: Any) -> Any:
     return lax.scan(cell, first, (softmax(q), softmax(k), v, sigmoid(s)))[1]
 
 
+def attention(w: Arrays, x: Any) -> Any:
+    """Causal self-attention."""
+    q, k, v = jnp.split(x @ w["W_x"], 3, 2)
+    scores = jnp.einsum("tnh,snh->nts", q, k) / jnp.sqrt(q.shape[2])
+    seen = jnp.tril(jnp.ones((len(x), len(x)), bool))
+    return jnp.einsum("nts,snh->tnh", softmax(jnp.where(seen, scores, -jnp.inf)), v)
+
+
 def training_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST) -> Prepared:
     """Forward and all weight gradients; matrices are stored (in, out); the other way is no faster."""
     w = {name: jnp.asarray(value.T) for name, value in problem.weights(cell, size).items()}
@@ -137,4 +145,5 @@ def training_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST)
 
 PREPARE = {"lstm": partial(training_step, lstm, LSTM), "gru": partial(training_step, gru, GRU),
            "rnn": partial(training_step, rnn, RNN), "peephole": partial(training_step, peephole, PEEPHOLE),
-           "layernorm": partial(training_step, layernorm, LAYERNORM), "delta": partial(training_step, delta, DELTA)}
+           "layernorm": partial(training_step, layernorm, LAYERNORM), "delta": partial(training_step, delta, DELTA),
+           "attention": partial(training_step, attention, ATTENTION)}

@@ -36,6 +36,8 @@ ROWS = {
     "layernorm": [Entrant("ours", "layernorm"), Entrant("torch", "layernorm", SIZE_NAMES[:4]),
                   Entrant("jax", "layernorm"), Entrant("numpy", "layernorm", LARGE)],
     "delta": [Entrant("ours", "delta", SMALL), Entrant("torch", "delta", SMALL), Entrant("jax", "delta", SMALL)],
+    "attention": [Entrant("ours", "attention", SIZE_NAMES[:4]), Entrant("torch", "attention", SIZE_NAMES[:4]),
+                  Entrant("jax", "attention", SIZE_NAMES[:4])],
     "training": [Entrant("ours", "training", SMALL), Entrant("torch", "training", SMALL)],
     "own": [Entrant("ours", cell) for cell in ("lstm", "peephole", "mgu", "made_up")],
 }
@@ -85,6 +87,8 @@ BARS = [
     Bar("LSTM, clipping and Adam too / nn.LSTM", "training", "ours training", "torch training", dict.fromkeys(SMALL)),
     *(Bar(f"delta rule / {title}", "delta", "ours delta", f"{side} delta", dict.fromkeys(SMALL))
       for title, side in (("JAX scan", "jax"), ("PyTorch eager", "torch"))),
+    *(Bar(f"attention / {title}", "attention", "ours attention", f"{side} attention", dict.fromkeys(SIZE_NAMES[:4]))
+      for title, side in (("JAX", "jax"), ("PyTorch", "torch"))),
     *(Bar(f"{title} / our LSTM, per GFLOP", "own", f"ours {cell}", "ours lstm", limits(1.3, 1.3, 1.2, 1.15, 1.1), True)
       for title, cell in (("peephole LSTM", "peephole"), ("MGU", "mgu"), ("made-up cell", "made_up"))),
     Bar("NumPy alone: LSTM / nn.LSTM", "lstm", "numpy lstm", "torch lstm", dict.fromkeys(LARGE, 1.05)),

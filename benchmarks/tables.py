@@ -26,7 +26,7 @@ Results = dict[str, Any]
 SIDE_TITLES = {"ours": "ours", "numpy": "ours, NumPy alone", "torch": "PyTorch", "jax": "JAX",
                "flash": "FlashRNN"}
 CELL_TITLES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "layernorm": "LayerNorm-LSTM", "peephole": "peephole LSTM",
-               "mgu": "MGU", "made_up": "made-up cell", "delta": "delta rule",
+               "mgu": "MGU", "made_up": "made-up cell", "delta": "delta rule", "attention": "attention",
                "training": "LSTM, clipping and Adam too"}
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import clocks, problem
-from .cells import DELTA, GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
+from .cells import ATTENTION, DELTA, GRU, LAYERNORM, LSTM, PEEPHOLE, RNN, Cell, Size
 from .problem import HOST, Arrays, Place, Prepared
 
 torch.set_num_threads(2)
@@ -200,8 +200,14 @@ def delta(w: Arrays, x: Tensor) -> Tensor:
     return torch.stack(outputs, 1)
 
 
+def attention(w: Arrays, x: Tensor) -> Tensor:
+    """Causal self-attention, by PyTorch's own function."""
+    q, k, v = F.linear(x, w["W_x"]).chunk(3, 2)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
 def loop_step(forward: Forward, cell: Cell, size: Size, place: Place = HOST) -> Prepared:
-    """Forward and backward of a loop over t."""
+    """Forward and backward of what users write, most of it a loop over t."""
     w = {name: tensor(value, place).requires_grad_() for name, value in problem.weights(cell, size).items()}
     x, r = (tensor(a, place) for a in problem.data(size))
 
@@ -246,4 +252,5 @@ def online_step(size: Size, place: Place = HOST) -> Prepared:
 PREPARE = {"lstm": partial(module_step, nn.LSTM, LSTM), "gru": partial(module_step, nn.GRU, GRU),
            "rnn": partial(module_step, nn.RNN, RNN), "layernorm": partial(loop_step, layernorm, LAYERNORM),
            "peephole": partial(loop_step, peephole, PEEPHOLE), "delta": partial(loop_step, delta, DELTA),
+           "attention": partial(loop_step, attention, ATTENTION),
            "training": whole_step, "stepper": online_step}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from textwrap import dedent
 from typing import Any
 
 from tinygrad_rnn.errors import BadValue
@@ -26,6 +27,12 @@ class Cell:
     rules: Mapping[str, Any] = field(default_factory=dict)
     hidden: tuple[str, ...] = ("h",)
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return dedent(self.text).strip()
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.name}>"
 
     def checked(self) -> Cell:
         """The cell itself. Raises where its equations lack x[t] or h[t]."""

@@ -8,6 +8,11 @@ from tinygrad_rnn.arguments import real
 from .cells import Cell
 from .stack import stack
 
+
+def _rate(name: str, given: float) -> float:
+    return real(name, given, at_least=0, below=1)
+
+
 ZONEOUT = """
 i[t] = sigmoid(W_xi @ x[t] + W_hi @ h[t-1] + b_i)                       # input gate
 f[t] = sigmoid(W_xf @ x[t] + W_hf @ h[t-1] + b_f)                       # forget gate
@@ -30,7 +35,7 @@ def zoneout(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int =
     Source: Krueger et al. 2017, "Zoneout: regularizing RNNs by randomly preserving hidden activations", section 3;
     the rates are its choice for characters.
     """
-    cell, hide = (real(name, rate, at_least=0, below=1) for name, rate in (("rate_c", rate_c), ("rate_h", rate_h)))
+    cell, hide = _rate("rate_c", rate_c), _rate("rate_h", rate_h)
     text = ZONEOUT.format(cell=cell, hidden=hide, keep_c=round(1 - cell, 12), keep_h=round(1 - hide, 12))
     return stack(Cell("zoneout", text, {"b_f": 1.0}), inputs, hidden, outputs, layers, head, dtype, seed)
 
@@ -58,5 +63,5 @@ def variational(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: i
     Source: Gal and Ghahramani 2016, "A theoretically grounded application of dropout in recurrent neural networks",
     section 4.
     """
-    cell = Cell("variational", VARIATIONAL.format(x=rate_x, h=rate_h), {"b_f": 1.0})
+    cell = Cell("variational", VARIATIONAL.format(x=_rate("rate_x", rate_x), h=_rate("rate_h", rate_h)), {"b_f": 1.0})
     return stack(cell, inputs, hidden, outputs, layers, head, dtype, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "device: looks at arrays of the backend itself, so results stay on the device")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes begin without it
     if config.getoption("--standin"):
         devices.use_standin()
     if other_backend():

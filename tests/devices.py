@@ -30,9 +30,13 @@ RESULTS = (
 
 # Tests of what only the NumPy backend has, by the beginning of their names: why they are skipped on others.
 NUMPY_ONLY = {
-    "test_compiled.py": "they are about programs that LLVM compiles",
-    "test_compiled_programs.py": "they are about programs that LLVM compiles",
+    **{f"test_{name}.py": "they are about programs that LLVM compiles" for name in (
+        "batched", "compiled", "compiled_classes", "compiled_programs", "few_columns", "handoff", "scans", "strips")},
     "test_profile.py": "profiles are of NumPy's plans",
+    "test_reprs.py::test_a_profile_is_shown": "profiles are of NumPy's plans",
+    "test_front_pages.py::test_diagrams_runs": "profiles are of NumPy's plans",
+    "test_front_pages.py::test_howto_runs": "the page computes with NumPy's arrays",
+    "test_copies.py::test_weights_change_through_their_name_alone": "a device's arrays have no flag against writing",
     "test_merge.py::test_an_lstm_has_one_product_of_each_kind": "it counts calls of NumPy's matmul",
     "test_merge.py::test_products_that_are_called_are_not_made_too_large": "the limit is that of NumPy's products",
     "test_merge.py::test_weights_lie_in_stacks": "it looks into the memory of NumPy's arrays",

@@ -98,8 +98,12 @@ class Writer:
             else:
                 self.squashed(f"{name}[{index}]", self.expression(kind, place, self.rng.choice([1, 2, 2, 3])))
             for far in range(self.rng.choice([0, 1, 1, 2])):
-                start = self.expression(kind, Place("", block), 1)
+                start = self.expression(self.at_a_boundary(kind), Place("", block), 1)
                 self.lines.append(f"{name}[{self.start(index, sign, far)}] = {start}")
+
+    def at_a_boundary(self, kind: str) -> str:
+        """What is set there: a vector also by one number."""
+        return self.rng.choice([kind, kind, kind, "scalar"])
 
     def start(self, index: str, sign: str, far: int = 0) -> str:
         """The position before the first, or beyond the last of a loop that goes backward."""
@@ -142,7 +146,7 @@ class Writer:
         starts = {f"{self.start('t', one)},s": Place("s", block), f"t,{self.start('s', two)}": Place("t", block)}
         for at, place in starts.items():
             if self.rng.random() < 0.5:
-                self.lines.append(f"{inside}[{at}] = {self.expression('vector', place, 1)}")
+                self.lines.append(f"{inside}[{at}] = {self.expression(self.at_a_boundary('vector'), place, 1)}")
         read = self.rng.choice([f"{inside}[t,S]", f"mean({inside}[t,s], over=s)", f"max({inside}[t-1,s], over=s)"])
         self.lines.append(f"{self.new('t', 'vector', block)}[t] = {read}")
 
@@ -153,7 +157,8 @@ class Writer:
         self.others[inside] = "vector"
         across, up, bias, start = (self.weight(kind, "l") for kind in ("matrix", "matrix", "vector", "vector"))
         self.squashed(f"{inside}[l,t]", f"{up}[l] @ {inside}[l-1,t] + {across}[l] @ {inside}[l,t{sign}1] + {bias}[l]")
-        self.lines.append(f"{inside}[0,t] = {self.expression('vector', Place('t', block, sign), 1)}")
+        first = self.expression(self.at_a_boundary("vector"), Place("t", block, sign), 1)
+        self.lines.append(f"{inside}[0,t] = {first}")
         if self.rng.random() < 0.5:
             self.lines.append(f"{inside}[l,{self.start('t', sign)}] = {start}[l]")
         self.lines.append(f"{name}[t] = {inside}[L,t]")

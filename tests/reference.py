@@ -120,7 +120,8 @@ class Reference:
         for equation in self.equations.get(name, ()):
             at = self._met(equation, letters, place, example)
             if at is not None:
-                return self.evaluate(equation.right, Here(example, at))
+                found = self.evaluate(equation.right, Here(example, at))
+                return found if equation.indices is not None else np.broadcast_to(found, self.shapes[name])
         at = dict(zip(letters, place, strict=True))
         if name not in self.arrays or not all(1 <= p <= self.lengths[i][example] for i, p in at.items()):
             return np.zeros(self.shapes[name])

@@ -40,10 +40,8 @@ def test_the_order_of_the_indices_does_not_matter() -> None:
         turned.weights[weight] = value
     run = turned.run(zoo.data(turned, 1, {i: 4 for i in zoo.dynamic(turned)}))
     drawing = attention_scene(roles(turned.system), Values(turned.system, run), focus=3)
-    for wire in fan(drawing, "a"):
-        t, s = (int(p) for p in place(wire, "t", "s"))
-        if t == 3:
-            assert wire.width == pytest.approx(0.6 + 4 * run["a"][0, s - 1, t - 1])
+    widths = {int(s): wire.width for wire in fan(drawing, "a") for t, s in [place(wire, "t", "s")] if int(t) == 3}
+    assert widths == {s: pytest.approx(0.6 + 4 * run["a"][0, s - 1, 2]) for s in (1, 2, 3)}  # causal
 
 
 def test_the_halves() -> None:

@@ -134,6 +134,9 @@ def test_precision(alone, monkeypatch, capsys):
         monkeypatch.setenv("TINYGRAD_RNN_PRECISION", "tf32")
         assert (backends.precision(), tr.backend()) == ("tf32", "cupy")
         assert cli.main(["models", "--precision", "float32"]) == 0 and backends.precision() == "float32"
+
+
+def test_which_gpus_round(alone, monkeypatch):
     with machine(fake(0), monkeypatch):
         tr.use_backend("auto", "tf32")
         assert (tr.backend(), backends.precision()) == ("numpy", "float32")

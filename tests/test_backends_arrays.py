@@ -30,7 +30,7 @@ def test_asarray_on_numpy(gpu):
     for wrong in ("abc", [[1], [1, 2]], object(), None, {"a": 1}):
         with pytest.raises(tr.Error, match="array"):
             tr.asarray(wrong)
-    with pytest.raises(tr.Error):
+    with pytest.raises(tr.Error, match="float99"):
         tr.asarray(x, "float99")
 
 

@@ -355,9 +355,14 @@ def test_it_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "lstm.png").stat().st_size > 5000
 
 
-def test_a_model_without_recurrence_is_refused() -> None:
-    with pytest.raises(tr.Error, match=r"view='cell' shows the inside of a recurrent cell, and this model has none"):
-        cell_scene(found_roles(*zoo.MODELS["no_recurrence"]))
+@pytest.mark.parametrize("text,sizes,why", [
+    (*zoo.MODELS["no_recurrence"], r"no quantity follows from itself at another step, as h\[t\] does from h\[t-1\]"),
+    ("y[t] = W @ x[t-1]", {"x": 3, "y": 2}, "no quantity follows from itself at another step"),
+    ("s[0,t] = s[L,t-1]\ns[l,t] = tanh(W[l] @ s[l-1,t] + x[t])", {"x": 3, "l": 2},
+     r"its steps go through the boundary s\[0,t\], which reads s\[L,t-1\]; view='folded' shows how")])
+def test_a_model_without_recurrence_is_refused(text: str, sizes: dict[str, int], why: str) -> None:
+    with pytest.raises(tr.Error, match=rf"view='cell' shows the inside of a recurrent cell, .* has none: {why}"):
+        cell_scene(found_roles(text, sizes))
 
 
 # -- random cells ----------------------------------------------------------------------------------

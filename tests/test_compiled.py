@@ -141,6 +141,15 @@ def test_products_are_einsum(m, n, k, t, form, dtype, slack):
     np.testing.assert_array_equal(whole[~view], before[~view])
 
 
+@pytest.mark.parametrize("m", [1, 2, 3, 8, 13])
+def test_a_product_has_every_tile_that_it_is_cut_into(m):
+    rng = np.random.default_rng(m)
+    for n in (1, 7, 8, 9, 16, 17, 31, 32, 33, 50, 65, 81, 96, 97, 120):
+        a, b, out = rng.normal(size=(m, 3)), rng.normal(size=(3, n)), np.zeros((m, n))
+        compiled(lambda do, out=out, a=a, b=b: do(contraction, out, a, b, (("m", "n"), ("m", "k"), ("k", "n"))), [out])
+        np.testing.assert_allclose(out, a @ b)
+
+
 STEPS, ROWS, COLUMNS = 4, 5, 6
 UNARY, BINARY = [np.tanh, np.negative, np.exp], [np.add, np.subtract, np.multiply]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -116,6 +116,12 @@ def test_tracks_of_random_nets_cross_no_more_than_with_two_of_them_exchanged():
         for low in range(max(at.values())):
             exchanged = {net: {low: low + 1, low + 1: low}.get(k, k) for net, k in at.items()}
             assert fewest <= drawn(spans, exchanged)
+        for a, b in combinations(spans, 2):  # nor with two nets alone, where they have room
+            exchanged = {**at, a: at[b], b: at[a]}
+            room = all(exchanged[c] != exchanged[d] or spans[c].high + 2 <= spans[d].low or
+                       spans[d].high + 2 <= spans[c].low for c, d in combinations(spans, 2))
+            overlap = spans[a].low < spans[b].high and spans[b].low < spans[a].high
+            assert not (room and overlap) or fewest <= drawn(spans, exchanged)
 
 
 def test_where_two_nets_leave_at_one_place_the_lower_one_stays_below():
@@ -145,9 +151,8 @@ def test_boxes_of_a_row_stand_in_one_order_in_all_columns():
 
 def test_what_nearly_stands_above_another_is_reached_straight():
     scene = make_scene(tr.equations(DRAWS, h=4, p=3, mu=2), "folded")
-    for wire in scene.wires:
-        if wire.name in ("p -> w", "mu -> s"):
-            assert len(wire.points) == 2
+    points = {wire.name: len(wire.points) for wire in scene.wires}
+    assert points["p -> w"] == points["mu -> s"] == 2
 
 
 def test_losses_stand_side_by_side_on_top():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cuda_loops import on_device
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from on_standin import compiled_together, interpreted, recorded
@@ -20,10 +21,6 @@ from tinygrad_rnn.ops.table import with_out
 SEEDS = ("0", "1", "20")  # of the order in which the stand-in runs blocks and threads; 0: as they are numbered
 TOGETHER = 25  # programs whose kernels are compiled at once
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-def on_device(a):
-    return backends.current().xp.asarray(a)
 
 
 def same_bits(x, y):

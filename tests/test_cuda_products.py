@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from cuda_loops import expected, made, results
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from on_standin import compiled_together
+
+import tinygrad_rnn as tr
+from tinygrad_rnn.cuda.products import RULES
+from tinygrad_rnn.fusion.lift import Operand
 
 sizes = st.sampled_from([1, 2, 3, 5, 17, 32])
 
@@ -64,6 +69,14 @@ def test_products_in_every_layout(some, device):
         assert not program.uncaptured
         for x, y in zip(results(program, host), expected(record, host), strict=True):
             np.testing.assert_allclose(x, y, atol=1e-4 if y.dtype == "float32" else 1e-12)
+
+
+def test_products_beyond_an_int_are_refused(device):
+    few = np.zeros((3, 2), "f")
+    wide = np.lib.stride_tricks.as_strided(np.zeros(1, "f"), (2, 2**31), (2**33, 4))
+    with pytest.raises(tr.Error, match="2,147,483,648 numbers is computed at once"):
+        RULES["matmul"]([Operand(few), Operand(wide), Operand(np.lib.stride_tricks.as_strided(
+            np.zeros(1, "f"), (3, 2**31), (2**33, 4)))], device)
 
 
 def test_products_of_nothing_are_zero(device):

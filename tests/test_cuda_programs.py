@@ -165,6 +165,7 @@ def test_what_is_captured_was_done_before(loops, device, monkeypatch):
     assert inside
 
 
+@pytest.mark.device
 def test_results_of_a_replay_are_one_copy_and_the_callers_own(device):
     model = tr.equations("h[t] = tanh(U @ h[t-1] + W @ x[t] + b)\nloss = sum(h[t]**2)", x=4, h=4)
     x = device.xp.ones((2, 3, 4), "float32")

@@ -1,6 +1,6 @@
 """Random programs of calls on the device: they compute what the calls do one by one, and touch no other memory.
 
-The programs are those of `test_compiled_programs`, over NumPy's arrays, each in the middle of a larger one; the
+The programs are those of `random_programs`, over NumPy's arrays, each in the middle of a larger one; the
 stand-in for CuPy runs the kernels on them where they lie.
 """
 
@@ -16,8 +16,10 @@ from hypothesis import settings as search
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 from on_standin import compiled_together, settings, standin
-from test_compiled_programs import Recording, backend, intact, one_by_one, programs
+from random_programs import programs
+from recorded_programs import Recording, intact, one_by_one
 
+from tinygrad_rnn.backends import numpy as backend
 from tinygrad_rnn.cuda.device import Device
 from tinygrad_rnn.cuda.program import Program
 from tinygrad_rnn.fusion.invariant import unchanging_first

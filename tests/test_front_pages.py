@@ -22,9 +22,13 @@ FILES = [path for folder in ("tinygrad_rnn", "viz", "examples", "tests") for pat
 README = PAGES[0].read_text(encoding="utf-8")
 
 
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+
+
 def run(page: str, only: str = "", **given: Any) -> dict[str, Any]:
     """The names that the code of a page leaves, or that of its blocks that hold `only`."""
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S):
+    for block in blocks(ROOT / page):
         if only in block:
             exec(compile(block, page, "exec"), given)
     return given
@@ -94,6 +98,23 @@ def test_commands_links_and_names_are_there(page: Path) -> None:
         found: Any = tr
         for part in name.split("."):
             found = getattr(found, part)
+
+
+def test_no_page_has_code_that_is_not_run() -> None:
+    """The tests here and those of the two pages that have one of their own run all but what needs a GPU."""
+    found = {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:] if blocks(page) and page.parent.name == "docs"}
+    assert found == {"data.md", "diagrams.md", "generation.md", "gpu.md", "howto.md"}
+    for block in blocks(ROOT / "docs" / "gpu.md"):
+        compile(block, "gpu.md", "exec")
+
+
+def test_the_pages_of_models_make_them() -> None:
+    pages = [page for page in PAGES if page.parent.name == "models" and page.stem != "README"]
+    assert {page.stem for page in pages} == set(tr.graphs.MODELS)
+    for page in pages:
+        model = run(str(page.relative_to(ROOT)), tr=tr)["model"]
+        count = sum(weight.size for weight in model.weights.values())
+        assert f"**{count:,}**" in page.read_text(encoding="utf-8"), page
 
 
 RNG = np.random.default_rng(1)

@@ -16,6 +16,36 @@ def model():
     return tr.equations(TEXT, x=2, h=3, q=(), dtype="float64")
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 4)])
+def test_whole_numbers_of_size_one_are_no_classes(shape):
+    """Read as classes, the labels 0 and 1 of one output would be the vectors [1] and [0]."""
+    index = "n" if len(shape) == 1 else "t"
+    model = tr.equations(f"loss = mean(binary_cross_entropy(sigmoid(b), k[{index}]))", k=1, dtype="float64")
+    labels = np.random.default_rng(0).integers(0, 2, shape)
+    with pytest.raises(tr.Error, match=r"k\[\.\.\., None\]"):
+        model.run(k=labels)
+    model.weights["b"] = [0.7]
+    expected = np.mean(np.where(labels, np.log1p(np.exp(-0.7)), np.log1p(np.exp(0.7))))
+    assert model.run(k=labels[..., None])["loss"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("loss", ["squared_error(y[t], k[t])", "squared_error(k[t], y[t])",
+                                  "binary_cross_entropy(sigmoid(y[t]), k[t])", "cross_entropy(softmax(y[t]), k[t])"])
+def test_the_target_of_any_loss_is_a_class_in_range(loss):
+    model = tr.equations(f"y[t] = W @ x[t]\nloss = mean({loss})", x=2, y=3)
+    with pytest.raises(tr.Error, match="k is class 3 at example 1, t = 4; the classes are 0 to 2"):
+        model.value_and_grad(x=X[:2], k=[[0, 1, 2, 0], [0, 0, 1, 3]])
+    assert np.isfinite(model.run(x=X[:2], k=[[0, 1, 2, 0], [0, 0, 1, 3]], lengths=[4, 3], want="loss")["loss"])
+
+
+def test_a_mask_is_not_lost(model):
+    masked = np.ma.masked_equal(np.arange(24.0).reshape(3, 4, 2), 5)
+    for given in (lambda: model.run(x=masked), lambda: tr.Tensor(masked), lambda: model.fit({"x": masked})):
+        with pytest.raises(tr.Error, match="masked array"):
+            given()
+    np.testing.assert_array_equal(model.run(x=np.ma.array(X))["h"], model.run(x=X)["h"])
+
+
 # -- states --------------------------------------------------------------------------------------------
 
 
@@ -181,3 +211,32 @@ def test_data_of_a_form_that_was_seen_before_are_looked_at_all_the_same():
         with pytest.raises(tr.Error, match="the state of h has shape"):
             model.run(x=k, want=["h"], state={**out.state, "h": out.state["h"][:1]})
         np.testing.assert_array_equal(model.run(x=k, want=["h"], state=out.state)["h"], again["h"])
+
+
+def test_two_sizes_of_what_is_declared_again():
+    model = tr.Model("twice")
+    model.input("x", 2)
+    assert model.input("x", 2).name == model.input("x").name == "x"
+    with pytest.raises(tr.Error, match=r"x is declared twice, with the sizes \(2,\) and \(3,\)"):
+        model.input("x", 3)
+
+
+def test_lengths_of_a_range_that_two_indices_share():
+    model = tr.equations("a[t,s] = dot(x[t], x[s])", x=2)
+    expected = model.run(x=X, lengths=[4, 1, 2])["a"]
+    for lengths in ({"s": [4, 1, 2]}, {"t": [4, 1, 2], "s": [4, 1, 2]}):
+        np.testing.assert_array_equal(model.run(x=X, lengths=lengths)["a"], expected)
+    with pytest.raises(tr.Error, match="lengths of s are others than those of an index whose range it shares"):
+        model.run(x=X, lengths={"t": [4, 1, 2], "s": [4, 4, 4]})
+
+
+def test_a_batch_with_its_lengths_is_taken_wherever_data_are(model):
+    batch, apart = {"x": X, "lengths": [4, 1, 2]}, {"lengths": [4, 1, 2]}
+    flat = model.unroll(4)
+    expected = model.run(x=X, **apart)["loss"]
+    for found in (model.run(batch)["loss"], flat.run(batch)["loss"], flat.value_and_grad(batch)[0]):
+        assert found == pytest.approx(expected, rel=1e-12)
+    assert model.profile(batch, repeat=1).rows
+    for given in (model.run, model.value_and_grad, flat.run, model.trace):
+        with pytest.raises(tr.Error, match="x is given twice, in the data and as x="):
+            given({"x": X}, x=X)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from compiling import compiling
 from zoo import LSTM, MODELS, build, data, dynamic
 
 import tinygrad_rnn as tr
@@ -120,6 +121,16 @@ def test_a_number_that_meets_vectors_gets_the_sum_over_their_features(loss):
     model.check_gradient({"x": rng.standard_normal((2, 4, 3)), "y": rng.standard_normal((2, 4))})
 
 
+@pytest.mark.parametrize("law", [
+    "sum(concat(x[t], b), over=t)", "mean(stack(x[t], b[0:3], axis=0), over=t)[1]", "sum(concat(b, a[l]), over=l)",
+    "sum(mean(concat(b, x[t]), over=n) * t, over=t)", "sum(reshape(concat(x[t], b), shape=(7,)), over=t)"])
+@pytest.mark.parametrize("lengths", [None, [4, 2]])
+def test_a_part_that_is_the_same_at_all_positions_that_are_summed(law, lengths):
+    model = tr.equations(f"r = {law}\nloss = sum(r * r) + mean(x[t]) + sum(a[l])", x=3, b=4, a=2, l=3, dtype="float64")
+    model.initialise(1, {"*": tr.Normal(0.5)})
+    model.check_gradient({"x": np.random.default_rng(0).standard_normal((2, 4, 3))}, lengths=lengths)
+
+
 def test_the_gradient_tells_no_size_of_what_only_a_declaration_read():
     model = tr.equations("""
         h[t] = tanh(W @ x[t])
@@ -127,3 +138,20 @@ def test_the_gradient_tells_no_size_of_what_only_a_declaration_read():
         loss = mean(h[t] * k[t])""", x=3, w=2)
     derived = model.grad("loss")
     assert str(tr.equations(str(derived))) == str(derived) and "w[t]" not in str(derived)
+
+
+@pytest.mark.parametrize("text,expected", [
+    ("r = mean(a[l])", lambda a: a.mean()),
+    ("r = mean(a[l] * a[l])", lambda a: (a * a).mean()),
+    ("k = mean(a[l], over=l)\nr = sum(k * k)", lambda a: (a.mean(0) ** 2).sum()),
+    ("k[l] = mean(a[l] * x[t], over=(t, n))\nr = sum(k[l])", lambda a: (a * np.ones(3)).sum()),
+    ("k[l] = mean(a[l] * x[t], over=(t, n), axis=0)\nr = max(k[l])", lambda a: a.mean(1).max()),
+])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_mean_over_an_index_of_fixed_size_is_the_same_for_all_examples(text, expected, compiled):
+    model = tr.equations(f"{text}\nloss = r + 0 * mean(x[t])", l=2, a=3, x=3, dtype="float64")
+    model.initialise(1, {"a": tr.Normal(1.0)})
+    data = {"x": np.ones((4, 5, 3)), "lengths": [5, 1, 2, 3]}
+    with compiling(compiled):
+        assert model.run(data, want="r")["r"] == pytest.approx(expected(np.array(model.weights["a"])))
+        model.check_gradient(data)

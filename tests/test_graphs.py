@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from architectures import sigmoid
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import graphs
 
 SIZES = {"inputs": 3, "hidden": 4, "outputs": 2, "dtype": "float64"}
 MADE = [("rnn", {}), ("rnn", {"nonlinearity": "relu"}), ("lstm", {}), ("gru", {}), ("gru", {"reset": "after"})]
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def random_weights(model, seed=0):

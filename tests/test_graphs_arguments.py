@@ -12,7 +12,7 @@ import tinygrad_rnn as tr
 SIZES = {"inputs", "hidden", "outputs", "layers", "heads", "maxout", "projected", "kernels", "size", "states"}
 WRONG = {
     **dict.fromkeys(SIZES, (0, 2.5, "x")),
-    **dict.fromkeys(("rate_c", "rate_h", "rate_x"), (-0.1, 1, None)),
+    **dict.fromkeys(("rate_c", "rate_h", "rate_x"), (-0.1, 1, None, "0.2")),
     **dict.fromkeys(("head", "cell", "merge", "form", "score", "reset", "context", "shape", "nonlinearity", "forget",
                      "f"), ("x", [3])),
 }

@@ -60,6 +60,13 @@ TEXTS = {
     "grid": """
         h[i,j] = tanh(W @ x[i,j] + U @ h[i-1,j] + V @ h[i,j-1])
         y = P @ h[I,J]""",
+    "grid with corners": """
+        d[i,j] = W @ x[i,j]
+        r[0,0] = 0
+        r[i,0] = 9
+        r[0,j] = 9
+        r[i,j] = d[i,j] - g * logsumexp(stack(-r[i-1,j] / g, -r[i,j-1] / g, -r[i-1,j-1] / g), axis=0)
+        y = P @ r[I,J]""",
 }
 SIZES = {"x": 3, "h": 4, "y": 2, "c": 4, "f": 4, "g": 4, "u": 5, "p": 4, "r": 4, "k": 4, "d": 4, "w": 2}
 REFERENCE = re.compile(r"([A-Za-z_]\w*)\[([^\]]*)\]")
@@ -101,7 +108,7 @@ def place(name: str, at: list[int], found: Roles) -> Place | None:
     blocks: list[Block] = [b for b in found.blocks if name in b.quantities]
     for b in blocks:
         if b.boundary and any(s.anchor == "first" and s.offset == p for s, p in zip(b.boundary, at, strict=True)):
-            return b.name, at[1], None
+            return (b.name, at[1], None) if 1 <= at[1] <= STEPS else None
     if not all(1 <= p <= STEPS for p in at):
         return None
     block = next(b for b in blocks if not b.boundary)
@@ -124,6 +131,12 @@ def test_every_reference_is_an_arrow_and_none_is_invented(name: str, detail: str
     expected = set(read_by(TEXTS[name], roles(model.system)))
     assert {(a, b) for a, b in drawn if a and b and a != b} == expected
     assert len(expected) > 7
+
+
+def test_a_corner_is_one_box() -> None:
+    """r[0,0] is beside the row r[0,j], which every cell of the first row reads at its own column."""
+    view = make_view(built(TEXTS["grid with corners"]), "unrolled", steps=STEPS)
+    assert [box.style for box in view.boxes.values() if box.name == "r⟨0,0⟩"] == ["initial"]
 
 
 def notes(scene: Scene) -> set[str]:

@@ -31,8 +31,30 @@ def body(latex: str) -> list[str]:
 
 def whole(latex: str) -> list[str]:
     """The equations, each in one line."""
-    text = re.sub(r" \\\\\n  &\\q?quad (?:\{\})?", " ", latex)
+    text = re.sub(r" \\\\\n  &\\q?quad (?:\{\})?(?:(\\)cdot )?", joined, latex)
+    text = re.sub(r"(?<=begin\{cases\} )((?:(?!\\begin\{cases\}).)*?)(?= \\end\{cases\})", of_two_columns, text)
     return body(text.replace(r"\biggl", r"\left").replace(r"\biggr", r"\right"))
+
+
+def joined(end: re.Match[str]) -> str:
+    """What stood where a line ends: factors that touched have a sign there."""
+    return r" \, " if end[1] else " "
+
+
+def of_two_columns(cases: re.Match[str]) -> str:
+    """Cases with a row each: what goes on in further rows is further in, a condition may stand below its value."""
+    found: list[list[str]] = []
+    for row in cases[1].split(r" \\ "):
+        cells = row.split(" & ") if " & " in row else re.split(r"(?:^| )\\quad (?=\\text\{(?:if|otherwise))", row)
+        cells = [cells[0], "".join(cells[1:])]
+        if cells[0] and not cells[0].startswith(r"\quad "):
+            found.append(cells)
+            continue
+        for k, cell in enumerate(cells):
+            k = 1 if " & " not in row and found[-1][1] else k
+            more = re.sub(r"^\\quad (?:\{\})?(?:(\\)cdot )?", joined, cell) if cell.startswith(r"\quad ") else cell
+            found[-1][k] += more if more.startswith(" ") or not found[-1][k] else f" {more}" * bool(more)
+    return r" \\ ".join(" & ".join(cells) for cells in found)
 
 
 # -- what it is worth --------------------------------------------------------------------------------------
@@ -123,7 +145,7 @@ def test_every_model_is_well_formed_and_fits(name: str) -> None:
                 latex = one.latex(notation=notation, width=width)
                 assert_well_formed(latex)
                 assert whole(latex) == body(plain)
-            assert all(measure(line.replace("&", "")) <= WIDTH for line in body(one.latex(notation=notation)))
+                assert all(measure(line.replace("&", "", 1)) <= width for line in body(latex))
         assert r"\langle" not in one.latex(notation="subscript")
 
 
@@ -148,6 +170,9 @@ def test_papers_write_it_so(golden: str, name: str, options: dict[str, Any]) -> 
     ("delta", r"\delta_{t}"), ("_private", r"\_\text{private}_{t}"), ("d_1", "d_{1,t}"), ("d_c", "d_{c,t}"),
     ("d_d_h", "d_{d,h,t}"), ("α", r"\alpha_{t}"), ("θ_μ", r"\theta_{\mu,t}"), ("Δt", r"\Delta t_{t}"),
     ("é", r"\text{é}_{t}"), ("ο", "o_{t}"), ("W_loss1", r"W_{\text{loss1},t}"), ("W_xi1", "W_{xi1,t}"),
+    ("a_sigma_hat", r"a_{\hat{\sigma},t}"), ("W_x_bar_y", r"W_{\bar{x},y,t}"), ("W_in_hat", r"W_{in,\text{hat},t}"),
+    ("next_hat", r"\widehat{\text{next}}_{t}"), ("alpha_bar", r"\bar{\alpha}_{t}"),
+    ("W_hidden_forget", r"W_{\text{hidden},\text{forget},t}"),
     ("state_of_the_lower_layer", r"\text{state}\_\text{of}\_\text{the}\_\text{lower}\_\text{layer}_{t}")])
 def test_names_below_which_positions_stand(name: str, shown: str) -> None:
     model = tr.equations(f"{name}[t] = tanh(q[t])", q=2)
@@ -155,8 +180,8 @@ def test_names_below_which_positions_stand(name: str, shown: str) -> None:
 
 
 def test_no_two_names_look_alike() -> None:
-    text = "x_1[t] = tanh(x1[t] + alpha * α)\nd_x_1[t] = x_1[t] + x1[t-1]"
-    rows = body(tr.equations(text, x1=2, alpha=2, **{"α": 2}).latex(notation="subscript"))
+    text = "x_1[t] = tanh(x1[t] + alpha * α)\nd_x_1[t] = x_1[t] + x1[t-1]\nloss = sum(x_1[t])\nd_loss = 1"
+    rows = body(tr.equations(text, x1=2, alpha=2, **{"α": 2}).latex(notation="subscript"))[:2]
     assert rows == [r"\text{x}\_\text{1}_{t} &= \tanh(x_{1,t} + \text{alpha} \odot \alpha)",
                     r"\delta x_{1,t} &= \text{x}\_\text{1}_{t} + x_{1,t-1}"]
 
@@ -184,13 +209,43 @@ def test_an_adjoint_has_an_equation_and_is_of_a_quantity() -> None:
         assert "+ d_{k})" in latex and r"\delta k)" not in latex
 
 
+OWN = """
+    x[t] = W @ u[t]
+    d_x[t] = x[t] - x[t-1]
+    h[t] = tanh(U @ h[t-1] + V @ d_x[t])
+    d_h = sum(h[T])
+    loss = mean(squared_error(h[t], x[t]))"""
+
+
+def test_a_difference_of_ones_own_is_no_adjoint() -> None:
+    """An adjoint is what follows from a seed, d_loss = 1, and nothing from which the loss follows."""
+    model = tr.equations(OWN, u=2, x=3, h=3)
+    assert r"\delta" not in model.latex() and "d_{x}" in model.latex() and "d_{h}" in model.latex()
+    derived = model.grad("loss")
+    text = str(derived)
+    for one in (derived, tr.equations(text), tr.equations("d_loss = 1\n" + text.replace("d_loss = 1", ""))):
+        latex = one.latex()
+        assert "V d_{x}^" in latex and r"\delta d_{x}^" in latex and r"\delta V &= " in latex
+    own = tr.equations("a[t] = tanh(x[t])\na_a[t] = tanh(a[t])\nloss = sum(a_a[t])", x=2).grad("loss", "x").latex()
+    assert r"\delta a_{a}^" in own and r"\delta a^" in own
+    assert r"\delta W &= " in tr.equations("h[t] = x[t]\nloss = sum(h[t]) + 0 * sum(stop_gradient(W @ x[t]))",
+                                           x=2, W=(2, 2)).grad("loss", "W").latex()
+
+
+def test_a_condition_that_is_a_quantity_stands_in_brackets() -> None:
+    model = tr.equations("m[t] = t - 2 * floor(t / 2) == 0\np[t] = x[t] > 0 and m[t]", x=())
+    rows = body(model.latex(notation="subscript"))
+    assert rows[0].startswith(r"m_{t} &= \left(t - 2") and rows[0].endswith(r"= 0\right)")
+    assert rows[1] == r"p_{t} &= ((x_{t} > 0) \wedge m_{t})"
+
+
 def test_what_a_sigmoid_reads_is_told_from_a_term() -> None:
     text = "g[t] = sigmoid(W @ x[t] + b)\na[t] = softmax(g[t])\nloss = mean(a[t] * g[t])"
     assert r"\delta a_{g}" in tr.equations(text, x=3, g=2).grad().latex()
 
 
 def test_a_term_of_an_adjoint_is_differentiated_too() -> None:
-    text = "h[t] = x[t] * x[t-1]\nd_h_1[t] = x[t] * h[t]\nd_d_h_1[t] = x[t] * d_h_1[t]"
+    text = "h[t] = x[t] * x[t-1]\nd_h_1[t] = x[t] * h[t]\nd_d_h_1[t] = x[t] * d_h_1[t]\nq = sum(h[T])\nd_q = 1"
     rows = body(tr.equations(text, x=3).latex(notation="subscript"))
     assert rows[1].startswith(r"\delta_{1} h_{t} &= ") and rows[2].startswith(r"\delta \delta_{1} h_{t} &= ")
 

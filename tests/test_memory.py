@@ -9,7 +9,7 @@ import pytest
 from zoo import LSTM, MODELS, build, data, dynamic, spoilt
 
 import tinygrad_rnn as tr
-from tinygrad_rnn import jit
+from tinygrad_rnn import backends, jit
 from tinygrad_rnn.lowering.work import Work
 from tinygrad_rnn.plans import segments
 
@@ -245,7 +245,8 @@ def test_a_batch_cut_into_parts():
 def two_parts(monkeypatch):
     """Any work is worth two threads. Gives how many went through the segments on their own, run by run."""
     found = []
-    monkeypatch.setattr(Work, "deserves", lambda self, threads, compiled: 2)
+    monkeypatch.setattr(Work, "is_worth_sharing", lambda self, compiled: True)
+    monkeypatch.setattr(backends.current(), "threads", lambda: 2)
     monkeypatch.setattr(segments.Segments, "run", lambda self, feed, run=segments.Segments.run: (
         found.append(len(self.shards)), run(self, feed))[1])
     return found

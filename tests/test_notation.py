@@ -40,6 +40,7 @@ def test_quantities_and_indices_never_clash():
 def test_a_bare_index_is_its_position_and_its_capital_the_last():
     text = "p[t] = where(t == T, 100 + T, t)"
     same(run(text + " + 0 * x[t]", "p", {"x": X[..., 0]}, lengths=LENGTHS, x=()), [[1, 2, 3, 104], [1, 102, 0, 0]])
+    same(run("y[t] = t\nz[t] = y[t] + 0 * x[t]", "y", {"x": X[..., 0]}, x=())[0], [1, 2, 3, 4])
     same(run("y = x[T]\nz = x[T-1]", "y", lengths=LENGTHS, x=3), X[[0, 1], [3, 1]])
     same(run("y = x[T-1]", "y", lengths=LENGTHS, x=3), X[[0, 1], [2, 0]])
     same(run("y = x[1]", "y", lengths=LENGTHS, x=3), X[:, 0])
@@ -77,6 +78,51 @@ def test_boundaries_set_values_outside_the_range():
     assert (grid == -np.inf).all()
 
 
+NUMBERS = ["1", "a", "2 * a", "s", "-a", "mean(x[t], axis=0, over=(t, n))", "max(x[T], axis=0)", "where(s > 0, a, 1)"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_boundary_that_is_a_number_is_that_in_every_element(number, first):
+    """Values, gradients and what is unrolled are those of a vector written out; the text reads back to the same."""
+    rest = "s = a * a\nh[t] = tanh(U @ h[t-1] + x[t])\nr[t] = r[t+1] * h[t] + x[t]\nloss = sum(h[t] * r[t])"
+    models = []
+    for start in (number, f"expand({number}, 0, 3)"):
+        lines = [f"h[0] = {start}", f"r[T+1] = {start}", *rest.splitlines()]
+        model = tr.equations("\n".join(lines if first else lines[::-1]), x=3, a=(), dtype="float64")
+        model.weights["a"] = 0.7
+        models.append(model)
+    filled, written = models
+    loss, grads = filled.value_and_grad(x=X, lengths=LENGTHS)
+    expected, theirs = written.value_and_grad(x=X, lengths=LENGTHS)
+    same(loss, expected)
+    assert grads["a"].shape == ()
+    again = tr.equations(str(filled.grad("loss")), dtype="float64")
+    again.weights.update(filled.weights)
+    flat = filled.unroll(4)
+    assert str(tr.equations(str(flat), dtype="float64")) == str(flat)
+    found = again.run(x=X, lengths=LENGTHS, want=["d_a", "d_U"])
+    unrolled = flat.value_and_grad(x=X, lengths=LENGTHS)[1]
+    for name in grads:
+        same(grads[name], theirs[name])
+        same(found[f"d_{name}"], theirs[name])
+        same(unrolled[name], theirs[name])
+    assert f"h[0] = {number}" in str(filled) and str(tr.equations(str(filled), dtype="float64")) == str(filled)
+
+
+def test_a_boundary_says_what_shape_there_is_where_nothing_else_does():
+    shapes = {name: q.type.shape for name, q in tr.equations(
+        "h[0] = b\nh[t] = tanh(W @ x[t]) * h[t-1]\nc[0] = 1\nc[t] = 2 * c[t-1]\nm[0] = img[n]\nm[t] = h[t] + m[t-1]",
+        x=3, h=2).system.quantities.items()}
+    assert shapes["b"] == shapes["m"] == shapes["img"] == (2,) and shapes["c"] == ()
+    m = tr.Model("filled")
+    x, h = m.input("x", 3), m.state("h", 2)
+    h[0] = 1
+    h[tr.t] = h[tr.t - 1] + m.weight("W") @ x[tr.t]
+    m.weights["W"] = np.ones((2, 3))
+    same(m.run(x=X[:, :1], want=["h"])["h"][:, 0, 0], 1 + X[:, 0].sum(-1).astype("float32"))
+
+
 def test_shifts_are_small_whole_numbers_and_constants_finite():
     assert run("y[t] = x[t-1000]", "y", x=3).shape == X.shape
     for text in ("y[t] = x[t-1001]", "y[t] = x[t-0.5]", "y[t] = x[t-k]", "y[t] = x[2*t]", "y[t] = x[t]\ny[-1001] = b",
@@ -98,6 +144,26 @@ def test_relabelling_shares_the_range_and_is_never_substituted():
     k = np.concatenate([np.full((2, 1), 5.0), X[:, 1:, 0]], 1)
     expected = (k[:, :, None] - 2 * k[:, None]) * (INSIDE[:, :, None] & INSIDE[:, None])
     same(run(text, "a", {"x": X[..., 0]}, lengths=LENGTHS, x=()), expected)
+
+
+def test_the_last_position_of_a_static_index_keeps_its_name():
+    """So that the text stays as it was written, and a size that is given anew is met everywhere."""
+    text = "h[0,t] = x[t]\nh[l,t] = h[l-1,t] + a[l] * h[l,t-1] * l / L\ny[t] = h[L,t] / L"
+    three = tr.equations(text, x=(), a=(), l=3, dtype="float64")
+    assert "a[l] * h[l,t-1] * l / L" in str(three) and r"{L}" in three.latex()
+    five = tr.equations(str(three), l=5)
+    derived = tr.equations("y[t] = U[L] @ x[t] + V[L-1]\nloss = sum(y[t])", x=2, y=2, l=3).grad("loss")
+    assert "d_U[l] = where(l == L, sum(outer(" in str(derived) and "d_V[l] = where(l == L - 1, sum(" in str(derived)
+    for model, layers in ((three, 3), (five, 5)):
+        a = np.linspace(0.1, 0.9, layers)
+        model.weights["a"] = a
+        found = model.run({"x": X[..., 0]}, want=["y"])["y"]
+        h = np.zeros((2, 4, layers + 1))
+        for t in range(4):
+            h[:, t, 0] = X[:, t, 0]
+            for k in range(layers):
+                h[:, t, k + 1] = h[:, t, k] + a[k] * (h[:, t - 1, k + 1] if t else 0) * (k + 1) / layers
+        np.testing.assert_allclose(found, h[..., -1] / layers, rtol=1e-5, atol=1e-6)
 
 
 def test_the_left_side_carries_what_the_right_side_leaves_free():
@@ -192,14 +258,23 @@ def test_sizes_come_from_keywords_or_lines_and_are_printed():
 
 
 def test_integers_stand_for_one_hot_vectors():
-    w = np.array([[0, 2, 1, 5], [-1, 1, 0, 3]])
+    w = np.array([[0, 2, 1, 2], [1, 1, 0, 0]])
     table = RNG.standard_normal((4, 3))
-    rows = np.where(((w >= 0) & (w < 3))[..., None], table.T[np.clip(w, 0, 2)], 0)
-    same(run("y[t] = W @ w[t]", "y", {"w": w}, weights={"W": table}, w=3, y=4), rows)
-    same(run("y[t] = embed(E, w[t])", "y", {"w": w}, weights={"E": table.T}, E=(3, 4), w=3), rows)
-    model = tr.equations("loss = mean(cross_entropy(softmax(x[t]), w[t]))", x=3)
-    with pytest.raises(tr.Error, match="w is class 5 at example 0, t = 4; the classes are 0 to 2"):
-        model.run(x=X, w=w)
+    before = np.concatenate([np.zeros((2, 1, 4)), table.T[w[:, :-1]]], 1)  # w[0] is the zero vector, and no class 0
+    for shift, rows in (("", table.T[w]), ("-1", before)):
+        same(run(f"y[t] = W @ w[t{shift}]", "y", {"w": w}, weights={"W": table}, w=3, y=4), rows)
+        same(run(f"y[t] = embed(E, w[t{shift}])", "y", {"w": w}, weights={"E": table.T}, E=(3, 4), w=3), rows)
+
+
+@pytest.mark.parametrize("text, sizes", [("W @ w[t]", {"y": 4}), ("embed(E, w[t])", {"y": 4}), ("w[t] * w[t]", {}),
+                                         ("cross_entropy(softmax(x[t]), w[t])", {"x": 3})])
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_a_class_out_of_range_is_told_unless_it_is_padding(text, sizes, wrong):
+    model = tr.equations(f"y[t] = {text}", w=3, **sizes)
+    data = {"w": np.array([[0, 2, 1, wrong], [1, 1, 0, 0]]), **({"x": X} if "x" in sizes else {})}
+    with pytest.raises(tr.Error, match=f"w is class {wrong} at example 0, t = 4; the classes are 0 to 2"):
+        model.run(data)
+    model.run(data, lengths=[3, 4])
 
 
 def test_products():

@@ -117,3 +117,13 @@ def test_gradients(text, sizes, lengths):
     assert np.allclose(found["loss"], loss, rtol=1e-12)
     for name, gradient in gradients.items():
         assert np.allclose(found[f"d_{name}"], gradient, rtol=1e-10), name
+
+
+@pytest.mark.parametrize("boundary", ["a[0,t] = 5", "a[0,t] = y[t]"])
+def test_a_boundary_over_time_ends_with_each_example(boundary):
+    model = tr.equations(f"a[l,t] = x[t]\n{boundary}\nb[l,t] = a[l-1,t+1]", l=2, x=(), dtype="float64",
+                         **({"y": ()} if "y" in boundary else {}))
+    data = {"x": np.ones((2, 3)), **({"y": np.full((2, 3), 5.0)} if "y" in boundary else {})}
+    for runs in (model, model.unroll(3)):
+        found = runs.run(data, lengths=[1, 3], want=["b"])["b"]
+        np.testing.assert_array_equal(found, [[[0, 0, 0], [0, 0, 0]], [[5, 5, 0], [1, 1, 0]]])

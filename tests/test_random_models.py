@@ -92,7 +92,7 @@ def drawn(seed: int) -> Case:
     lengths["r"] = lengths["t"]
     weights = {name: rng.normal(size=(LAYERS,) * len(i) + kinds[kind]) * 0.7
                for name, (i, kind) in writer.weights.items() if name in used}
-    data = {name: values(rng, kinds[kind], kind == "class", [lengths[i] for i in indices[1:]], batch)
+    data = {name: values(rng, kinds[kind], kind == "class" and h > 1, [lengths[i] for i in indices[1:]], batch)
             for name, (indices, kind) in INPUTS.items() if name in used}
     given = {name: what for name, what in (writer.weights | INPUTS).items() if name in used}
     every = {"loss": "scalar", **{name: made.kind for name, made in writer.made.items()}, **writer.others,

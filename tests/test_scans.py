@@ -93,14 +93,24 @@ def shares(rng, shape, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("temperature", [0, 0.5, 1.0, 1, 3.0])
+@pytest.mark.parametrize("top_k,top_p", [(None, None), (1, None), (4, None), (None, 0.6), (None, 1.0), (3, 0.4)])
 @pytest.mark.parametrize("classes", [1, 2, 33])
-def test_draws_are_those_of_the_op(dtype, temperature, classes):
+def test_draws_are_those_of_the_op(dtype, temperature, top_k, top_p, classes):
     rng = np.random.default_rng(classes)
     p, u = shares(rng, (classes, 300), dtype), rng.random(300).astype(dtype)
     u[:40] = np.linspace(0, 1, 40, endpoint=False)
     out = np.full_like(p, 9)
-    assert called(lambda do: do(_draw_into, p, u, out, np, 0, temperature, None, None), out) == []
-    np.testing.assert_array_equal(out, drawn_class(np, p, u, 0, temperature))
+    assert called(lambda do: do(_draw_into, p, u, out, np, 0, temperature, top_k, top_p), out) == []
+    np.testing.assert_array_equal(out, drawn_class(np, p, u, 0, temperature, top_k, top_p))
+
+
+def test_draws_from_the_largest_of_many_classes_of_which_most_are_equal():
+    rng = np.random.default_rng(0)
+    p, u = rng.integers(1, 4, (5000, 20)).astype("float32"), rng.random(20).astype("float32")
+    for top_k, top_p in ((700, None), (None, 0.3), (2000, 0.9)):
+        out = np.zeros_like(p)
+        assert called(lambda do, out=out, k=top_k, s=top_p: do(_draw_into, p, u, out, np, 0, 1.0, k, s), out) == []
+        np.testing.assert_array_equal(out, drawn_class(np, p, u, 0, 1.0, top_k, top_p))
 
 
 def test_draws_with_positions_beside_the_class():
@@ -111,7 +121,8 @@ def test_draws_with_positions_beside_the_class():
     np.testing.assert_array_equal(out, drawn_class(np, whole, u, 1))
 
 
-@pytest.mark.parametrize("how", [{}, {"temperature": 0.7}, {"temperature": 0}])
+@pytest.mark.parametrize("how", [{}, {"temperature": 0.7}, {"temperature": 0}, {"top_k": 3},
+                                 {"top_p": 0.8, "temperature": 1.5}])
 def test_generation_is_one_call_of_machine_code(how):
     model = tr.equations(WRITER, w=11, h=8)
     with compiling(False):

@@ -90,6 +90,8 @@ SLIPS = [
     ("h[t] = sum(x[t], dim=0)", "dim=0", "it takes over, axis"),
     ("h[t] = layer_norm(x[t], gain=g)", "gain=g", "no argument 'gain'"),
     ("h[t] = sum(x[t], axis=t)", "t", "over="),
+    ("h[t] = cumsum(x[t], reverse=true)", "true", "reverse takes True or False"),
+    ("h[t] = transpose(W, axes=k) @ x[t]", "k", "axes takes a tuple of whole numbers"),
     # indices and sizes
     ("h[t] = x[-1+t]", "t", "after the index"),
     ("h[t] = sum(W[k] @ x[t-k], over=k)", "k", "W_1 @ x[t-1] + W_2 @ x[t-2]"),
@@ -107,7 +109,6 @@ SLIPS = [
     ("y[t] = x[t][-9:]", "x[t][-9:]", "beyond a feature axis of size 3"),
     ("h[t] = W * x[t] + U * h[t-1]", "W * x[t] + U * h[t-1]", "W @ x[t]"),
     ("h[t] = W @ x[t]\ny[t] = W @ h[t]", "W @ h[t]", "h[t] has shape (4,)"),
-    ("h[t] = W @ x[t]\nh[0] = 0", "h[0] = 0", "what no equation sets is zero"),
 ]
 
 

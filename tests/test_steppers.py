@@ -126,6 +126,13 @@ def test_a_quantity_that_keeps_the_first_step_is_what_the_message_says():
         np.testing.assert_array_equal(step(x=X[:, t])["y"], X[:, t] - X[:, 0])
 
 
+@pytest.mark.parametrize("wrong", [[0.0, 1.0], [True, False]])
+def test_what_is_no_step_of_classes_is_told_as_it_was_given(wrong):
+    step = tr.equations("h[t] = tanh(W @ w[t] + U @ h[t-1])", w=5, h=3).stepper(batch=2)
+    with pytest.raises(tr.Error, match=r"w has shape \(2,\) and dtype (bool|float64); a step .* takes \(2, 5\), or cl"):
+        step(w=wrong)
+
+
 # -- declared data ---------------------------------------------------------------------------------------------------
 
 WRITER = "h[t] = tanh(W @ w[t-1] + U @ h[t-1] + b)\np[t] = softmax(V @ h[t] + c)\nw[t] = categorical(p[t])"
@@ -233,3 +240,16 @@ def test_a_beam_that_holds_everything_finds_the_best(penalty, stop, prefix):
         assert beams.scores[0, k] == pytest.approx(score, abs=1e-12)
         assert (tuple(beams.codes[0, k]), beams.lengths[0, k]) == (codes, length)
     assert np.isneginf(beams.scores[0, len(ranked):]).all()
+
+
+def test_a_step_with_a_class_out_of_range_is_told_and_changes_nothing():
+    model = tr.equations("h[t] = tanh(U @ h[t-1] + W @ w[t])", w=3, h=2)
+    step = model.stepper(batch=2)
+    steps = [np.array(k) for k in ([0, 1], [2, 2], [1, 0], [0, 2])]
+    for k in steps[:3]:
+        step(w=k)
+    for wrong in (-1, 3):
+        with pytest.raises(tr.Error, match=f"w is class {wrong} at example 1"):
+            step(w=np.array([0, wrong]))
+    expected = model.run(w=np.stack(steps, 1))["h"][:, -1]
+    np.testing.assert_allclose(step(w=steps[3])["h"], expected, rtol=1e-6)

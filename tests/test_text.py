@@ -65,8 +65,8 @@ def test_an_odd_value_of_any_argument_is_refused_or_runs(name, parameter):
     ("transpose(x[t], axes=0)", ["tuple", "axes", "not 0"]),
     ("reshape(x[t], (0.5,))", ["tuple", "shape", "0.5"]),
     ("reshape(x[t], (-1, -1, 3))", ["at most one -1"]),
-    ("cumsum(x[t], axis=0, reverse=2)", ["true or false", "reverse", "2"]),
-    ("one_hot(x[t], size=3, codes=-1)", ["true or false", "codes", "-1"]),
+    ("cumsum(x[t], axis=0, reverse=2)", ["True or False", "reverse", "2"]),
+    ("one_hot(x[t], size=3, codes=-1)", ["True or False", "codes", "-1"]),
     (f"sum(x[t], axis={HUGE})", ["axis", HUGE]),
     (f"x[t][{HUGE}]", [HUGE, "size 3"]),
 ])

@@ -107,6 +107,7 @@ def test_the_global_norm_of_large_gradients(backend):
     np.testing.assert_allclose(tr.to_numpy(linear.weights["W"]), [[-0.5]], rtol=1e-6)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("wrt", [None, ["W", "b"], ["b", "U"]])
 @pytest.mark.parametrize("make", [lambda: tr.SGD(0.1, momentum=0.9), lambda: tr.Adam(0.05)])
 def test_a_loop_of_one_s_own_is_that_of_fit(backend, wrt, make):

@@ -6,15 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from geometry import faults
 from pictured import MODELS
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import viz
 from tinygrad_rnn.viz.api import make_scene, make_view
 from tinygrad_rnn.viz.graph.roles import roles
-from tinygrad_rnn.viz.scene import Scene, Shape, Wire
-from tinygrad_rnn.viz.style import FILLS
-from tinygrad_rnn.viz.text import string, width
+from tinygrad_rnn.viz.scene import Shape, Wire
+from tinygrad_rnn.viz.text import string
 from tinygrad_rnn.viz.values import Values
 
 DERIVED = {f"gradient of {name}": MODELS[name].grad("loss") for name in ("rnn", "gru", "attention", "many_to_one")}
@@ -27,77 +27,9 @@ ALL = MODELS | DERIVED
 # -- geometry --------------------------------------------------------------------------------------
 
 
-def overlap(a: Shape, b: Shape) -> bool:
-    near = 0.01
-    across = a.x < b.x + b.w - near and b.x < a.x + a.w - near
-    return across and a.y < b.y + b.h - near and b.y < a.y + a.h - near
-
-
-def contains(outer: Shape, inner: Shape) -> bool:
-    return (outer.x <= inner.x and inner.x + inner.w <= outer.x + outer.w and outer.y <= inner.y
-            and inner.y + inner.h <= outer.y + outer.h)
-
-
-def parts(scene: Scene):
-    """Straight parts of all wires but the legend's: (wire, a, b)."""
-    return [(w, a, b) for w in scene.wires if w.name != "legend" for a, b in pairwise(w.points)]
-
-
 @pytest.mark.parametrize("name,view,steps", CASES)
 def test_geometry(name: str, view: str, steps: int) -> None:
-    """No box on another, every wire from border to border, none through a box, no text out of its box or the page."""
-    scene = make_scene(ALL[name], view, steps)
-    shapes, panels = scene.shapes, scene.panels
-    for k, a in enumerate(shapes):
-        for b in shapes[k + 1 :]:
-            assert not overlap(a, b), f"{a.name} and {b.name}"
-        for panel in panels:
-            assert contains(panel, a) or not overlap(panel, a), f"{a.name} across the border of {panel.label}"
-    for k, a in enumerate(panels):
-        assert not any(overlap(a, b) for b in panels[k + 1 :])
-    borders = [*shapes, *panels]
-    for wire in scene.wires:
-        if wire.name != "legend":
-            for end in (wire.points[0], wire.points[-1]):
-                assert any(s.on_border(end, 1.0) for s in borders), f"{wire.name} ends in the air at {end}"
-    for wire, a, b in parts(scene):
-        assert abs(a[0] - b[0]) < 0.01 or abs(a[1] - b[1]) < 0.01, f"{wire.name} is not straight"
-        line = Shape("box", min(a[0], b[0]), min(a[1], b[1]), abs(a[0] - b[0]), abs(a[1] - b[1]), "plain")
-        for s in shapes:
-            inner = Shape("box", s.x + 1.5, s.y + 1.5, s.w - 3, s.h - 3, "plain")
-            if s.kind == "circle":  # its box has empty corners
-                inner = Shape("box", s.x + s.w * 0.2, s.y + s.h * 0.2, s.w * 0.6, s.h * 0.6, "plain")
-            if FILLS[s.style].stroke != "none":
-                assert not overlap(line, inner), f"{wire.name} runs through {s.name}"
-    for s in shapes:
-        for label, size in ((s.label, s.size), *((line, 11.0) for line in s.lines)):
-            assert width(label, size) <= s.w + 0.5, f"text spills out of {s.name}"
-        assert contains(Shape("box", 0, 0, scene.width, scene.height, "plain"), s), f"{s.name} is off the page"
-    for wire in scene.wires:
-        for x, y in wire.points:
-            assert 0 <= x <= scene.width and 0 <= y <= scene.height, f"{wire.name} leaves the page"
-    for note in scene.notes:
-        w = width(note.label, note.size)
-        left = note.x - {"start": 0.0, "middle": w / 2, "end": w}[note.anchor]
-        assert left >= 0 and left + w <= scene.width
-        box = Shape("box", left, note.y - 5, w, 10, "plain")
-        assert not any(overlap(box, s) for s in shapes), "a label on a box"
-
-
-@pytest.mark.parametrize("name,view,steps", [c for c in CASES if c[1] != "backward"])
-def test_wires_do_not_run_on_each_other(name: str, view: str, steps: int) -> None:
-    """Two wires share a stretch only where they carry the same value."""
-    scene = make_scene(ALL[name], view, steps)
-    found = [(w, a, b) if a <= b else (w, b, a) for w, a, b in parts(scene)]
-    for k, (v, a, b) in enumerate(found):
-        for w, c, d in found[k + 1 :]:
-            if (v.style == w.style and v.points[0] == w.points[0]) or v.points[-1] == w.points[-1]:
-                continue
-            for i, j in ((0, 1), (1, 0)):
-                if abs(a[j] - b[j]) < 0.01 and abs(c[j] - d[j]) < 0.01 and abs(a[j] - c[j]) < 1.0:
-                    shared = min(b[i], d[i]) - max(a[i], c[i])
-                    same = {v.name.split(" -> ")[0].split(".")[0], w.name.split(" -> ")[0].split(".")[0]}
-                    assert shared < 1.0 or len(same) == 1, f"{v.name} on {w.name}"
+    assert not faults(roles(ALL[name].system), view, steps)
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n != "no_steps"])

@@ -78,44 +78,44 @@ def test_graphviz_reads_the_dot_text(tmp_path, view: str) -> None:
 # -- mistakes --------------------------------------------------------------------------------------
 
 
-def test_mistakes(tmp_path) -> None:
-    m = MODELS["rnn"]
-    with pytest.raises(BadValue, match=r"view is 'folded', 'unrolled', .* not 'upside_down'"):
-        viz.draw(m, tmp_path / "a.svg", view="upside_down")
-    with pytest.raises(BadValue, match=r"ends in \.jpg; a picture ends in \.svg, \.png, \.pdf, "):
-        viz.draw(m, tmp_path / "a.jpg")
-    with pytest.raises(BadValue, match="has no ending"):
-        viz.draw(m, tmp_path / "a")
-    with pytest.raises(BadValue, match="at least 1, not 0"):
-        viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=0)
-    for steps in (2.5, "3", True):
-        with pytest.raises(BadType, match="steps is a whole number"):
-            viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=steps)
-    for steps, error, said in (({"t": 0}, BadValue, "steps of t must be at least 1"),
-                               ({"t": "3"}, BadType, "whole number"),
-                               ({"s": 3}, BadName, "steps names 's'; the indices that have steps are t")):
-        with pytest.raises(error, match=said):
-            viz.draw(m, tmp_path / "a.svg", view="unrolled", steps=steps)
-    shared = MODELS["self_attention"]
+STEPLESS = ("folded", "cell", "equations")
+MISTAKES = [  # a file, the options, and what is said
+    ("a.svg", {"view": "upside_down"}, BadValue, r"view is 'folded', 'unrolled', .* not 'upside_down'"),
+    ("a.jpg", {}, BadValue, r"ends in \.jpg; a picture ends in \.svg, \.png, \.pdf, "),
+    ("a", {}, BadValue, "has no ending"),
+    ("missing/a.svg", {}, BadFile, "cannot write"),
+    *[("a.svg", {"view": "unrolled", "steps": steps}, error, said) for steps, error, said in (
+        (0, BadValue, "at least 1, not 0"), (2.5, BadType, "steps is a whole number"),
+        ("3", BadType, "steps is a whole number"), (True, BadType, "steps is a whole number"),
+        ({"t": 0}, BadValue, "steps of t must be at least 1"), ({"t": "3"}, BadType, "whole number"),
+        ({"s": 3}, BadName, "steps names 's'; the indices that have steps are t"))],
+    *[("a.svg", {"view": view, "steps": 3}, BadValue, "steps= goes with the view 'unrolled' or 'backward' or 'att")
+      for view in STEPLESS],
+    *[("a.svg", {"view": view, "elide": False}, BadValue, "elide= goes with") for view in STEPLESS],
+    *[("a.svg", {"view": "unrolled", "elide": elide}, BadType, "elide is True or False, not ") for elide in ("no", 0)],
+]
+
+
+@pytest.mark.parametrize(("file", "options", "error", "said"), MISTAKES)
+def test_mistakes_leave_no_file(tmp_path, file: str, options: dict, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        viz.draw(MODELS["rnn"], tmp_path / file, **options)
+    assert not os.listdir(tmp_path)
+
+
+def test_indices_of_one_range_have_the_same_steps(tmp_path) -> None:
     with pytest.raises(BadValue, match="t and s run over the same range, which cannot have both 3 and 4 steps"):
-        viz.draw(shared, tmp_path / "a.svg", view="unrolled", steps={"t": 3, "s": 4})
-    for view in ("folded", "cell", "equations"):
-        with pytest.raises(BadValue, match="steps= goes with the view 'unrolled' or 'backward' or 'attention'"):
-            viz.draw(m, tmp_path / "a.svg", view=view, steps=3)
-        with pytest.raises(BadValue, match="elide= goes with"):
-            viz.draw(m, tmp_path / "a.svg", view=view, elide=False)
-    for elide in ("no", 0):
-        with pytest.raises(BadType, match="elide is True or False, not "):
-            viz.draw(m, tmp_path / "a.svg", view="unrolled", elide=elide)
+        viz.draw(MODELS["self_attention"], tmp_path / "a.svg", view="unrolled", steps={"t": 3, "s": 4})
+
+
+def test_what_is_no_model_no_path_and_no_file(tmp_path) -> None:
     with pytest.raises(BadType, match="a file is named by"):
-        viz.draw(m, 7)
+        viz.draw(MODELS["rnn"], 7)
     with pytest.raises(BadType, match="draw a model"):
         viz.draw("h[t] = x[t]", tmp_path / "a.svg")
-    with pytest.raises(BadFile, match="cannot write"):
-        viz.draw(m, tmp_path / "missing" / "a.svg")
     (tmp_path / "folder.svg").mkdir()
     with pytest.raises(BadFile, match="cannot write"):
-        viz.draw(m, tmp_path / "folder.svg")
+        viz.draw(MODELS["rnn"], tmp_path / "folder.svg")
     assert os.listdir(tmp_path) == ["folder.svg"]
 
 

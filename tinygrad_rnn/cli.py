@@ -44,25 +44,13 @@ def parser() -> argparse.ArgumentParser:
     add_options(top)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_arguments(_command(commands, "train", "train a character model on a text and draw it", _train))
-    sample = _command(commands, "sample", "draw text from a trained model", _sample)
-    sample.add_argument("checkpoint", type=Path, help="model.safetensors, which `tinygrad-rnn train` leaves")
-    sample.add_argument("--length", type=int, default=300, help="characters to draw (default: 300)")
-    sample.add_argument("--temperature", type=float, default=0.7, help="0 draws the likeliest (default: 0.7)")
-    sample.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
-    sample.add_argument("--prime", help="text that the model reads first")
+    _sample_arguments(_command(commands, "sample", "draw text from a trained model", _sample))
     _draw_arguments(_command(commands, "draw", "draw a model", _draw))
     gallery = _command(commands, "gallery", "draw models in every view, with an index page", _gallery)
     gallery.add_argument("models", nargs="*", metavar="MODEL", help=f"names (default: {' '.join(catalogue.first())})")
     gallery.add_argument("-o", "--output", type=Path, required=True, help="a folder")
     gallery.add_argument("--sheet", type=Path, help="also a contact sheet of all pictures, .png or .pdf")
-    grad = _command(commands, "grad", "print the derived equations of the gradient", _grad)
-    grad.add_argument("model", help=MODEL_HELP)
-    _size_argument(grad)
-    grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
-    grad.add_argument("--latex", action="store_true", help="as an aligned LaTeX environment")
-    grad.add_argument("--want", action="append", metavar="NAME", help="of the LaTeX only this quantity's equations, or "
-                      "those that match a pattern, such as 'd_*', the derived ones; may be given several times")
-    grad.add_argument("--notation", help="in LaTeX positions as a superscript (default) or a subscript")
+    _grad_arguments(_command(commands, "grad", "print the derived equations of the gradient", _grad))
     listed = _command(commands, "models", "list the ready models, tell of one, or make a page of each", _models)
     listed.add_argument("name", nargs="?", help="tell of this model: its source, options, equations and sizes")
     listed.add_argument("--pages", type=Path, help="a folder for a page of each: picture, equations, weights, training")
@@ -82,6 +70,24 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
     one.set_defaults(run=run)
     add_options(one, argparse.SUPPRESS)  # also behind the command; what stands before it is kept
     return one
+
+
+def _sample_arguments(sample: argparse.ArgumentParser) -> None:
+    sample.add_argument("checkpoint", type=Path, help="model.safetensors, which `tinygrad-rnn train` leaves")
+    sample.add_argument("--length", type=int, default=300, help="characters to draw (default: 300)")
+    sample.add_argument("--temperature", type=float, default=0.7, help="0 draws the likeliest (default: 0.7)")
+    sample.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    sample.add_argument("--prime", help="text that the model reads first")
+
+
+def _grad_arguments(grad: argparse.ArgumentParser) -> None:
+    grad.add_argument("model", help=MODEL_HELP)
+    _size_argument(grad)
+    grad.add_argument("--of", default="loss", help="the scalar to differentiate (default: loss)")
+    grad.add_argument("--latex", action="store_true", help="as an aligned LaTeX environment")
+    grad.add_argument("--want", action="append", metavar="NAME", help="of the LaTeX only this quantity's equations, or "
+                      "those that match a pattern, such as 'd_*', the derived ones; may be given several times")
+    grad.add_argument("--notation", help="in LaTeX positions as a superscript (default) or a subscript")
 
 
 def _size_argument(command: argparse.ArgumentParser) -> None:
@@ -136,8 +142,8 @@ def _train(args: argparse.Namespace) -> None:
     settings = text_model.Settings(epochs=args.epochs, batch=args.batch, steps=args.steps, lr=args.lr, seed=args.seed)
 
     def make(symbols: int) -> Model:
-        return catalogue.models()[args.cell](inputs=symbols, hidden=args.hidden, outputs=symbols,
-                                                   layers=args.layers, seed=args.seed)
+        return catalogue.make(args.cell, inputs=symbols, hidden=args.hidden, outputs=symbols, layers=args.layers,
+                              seed=args.seed)
 
     text_model.train(make, text, args.out, settings, args.resume, not args.quiet, _say)
     _say(f"left in {args.out}: {', '.join(sorted(p.name for p in args.out.iterdir()))}")

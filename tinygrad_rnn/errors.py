@@ -14,6 +14,9 @@ class Error(Exception):
         super().__init__(message)
         self.node = node  # the term at fault, so that a front end can point at it
 
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # KeyError and OSError would show it otherwise
+
 
 class BadValue(Error, ValueError):
     """A value that cannot be right: a size, a name, an equation."""
@@ -34,16 +37,14 @@ class OutOfMemory(Error, MemoryError):
 class BadFile(Error, OSError):
     """A file that cannot be read or written."""
 
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
 
 class BadName(Error, KeyError):
     """A name that the model does not have."""
 
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
 
+def many(count: int, what: str) -> str:
+    """1 equation, 2 equations."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def near(name: object, known: Iterable[object]) -> str:

@@ -25,20 +25,23 @@ PathLike = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
-def replacing(path: PathLike) -> Iterator[Path]:
+def replacing(path: PathLike, lasting: bool = True) -> Iterator[Path]:
     """A name to write to, in the same folder and with the same ending, which becomes `path` at the end.
 
+    lasting: wait until it is on disk; not needed for what is easily made anew and of which damage is seen.
     Raised inside, an exception leaves the target as it was and nothing beside it. Links are followed.
     Raises BadFile where the folder or the file cannot be written, saying why, and else as `as_path` does.
     """
     with _beside(path) as (part, target):
         yield part
-        _to_disk(part)
+        if lasting:
+            _to_disk(part)
         if target.exists():
             part.chmod(target.stat().st_mode & 0o777)
         os.replace(part, target)
-        with contextlib.suppress(OSError):  # not every file system can; the file is whole in either case
-            _to_disk(target.parent)
+        if lasting:
+            with contextlib.suppress(OSError):  # not every file system can; the file is whole in either case
+                _to_disk(target.parent)
 
 
 def writable(path: PathLike) -> Path:
@@ -96,9 +99,9 @@ def with_ending(what: str, path: PathLike, endings: Sequence[str]) -> tuple[Path
     return file, ending
 
 
-def write_atomic(path: PathLike, data: bytes) -> Path:
-    """The file `path` with these bytes, whole or not at all; returns its path. Raises as `replacing` does."""
-    with replacing(path) as part:
+def write_atomic(path: PathLike, data: bytes, lasting: bool = True) -> Path:
+    """The file `path` with these bytes, whole or not at all; returns its path. Otherwise as `replacing`."""
+    with replacing(path, lasting) as part:
         part.write_bytes(data)
     return Path(path)
 

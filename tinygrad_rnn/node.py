@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .errors import BadType
+from .forks import held_over
 
 BATCH = "n"
 
@@ -96,7 +97,7 @@ class Operators:
 
 
 _SHARED: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
-_TURN = threading.RLock()
+_TURN = held_over(threading.RLock())
 
 
 class Node(Operators):
@@ -128,7 +129,9 @@ class Node(Operators):
         return Node, (self.op, self.args, self.attrs, self.type)
 
     def __repr__(self) -> str:
-        return f"<{self.op} {dict(self.attrs)} {self.type}>"
+        from .printing.printer import brief
+
+        return brief(self)
 
     def __bool__(self) -> bool:
         raise BadType("an expression has no truth value; write where(condition, a, b)")

@@ -219,7 +219,6 @@ def reduction(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> 
             u.equal(x, y)
 
 
-
 def scalar(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
     """The result has no feature axis."""
     u.rank(out, 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .errors import BadName, caret, near
+from .errors import BadName, caret, many, near
 from .node import BATCH, At, Node, Type, walk
 
 Key = tuple[str, tuple[At, ...]]
@@ -36,6 +36,9 @@ class Equation:
     rhs: Node
     source: Source | None = None
     comment: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self.left} = {self.rhs!r}"
 
     @property
     def key(self) -> Key:
@@ -107,6 +110,9 @@ class System:
     dtype: str = "float32"
     demands: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     configs: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<System {self.name}: {many(len(self.equations), 'equation')}>"
 
     @cached_property
     def by_name(self) -> dict[str, list[Equation]]:

@@ -148,8 +148,9 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     steps: how many columns, by default as many as the values have, or 4; also by index, as in {"s": 5, "t": 3}, each
     range of which has columns of its own; elide: above 8 steps show 1, 2, … and T, by default in everything but .html;
     both only of views that have columns. detail: how much of a cell's inside is shown: "closed", "gates" (its
-    quantities) or "ops" (its operations; what "unrolled" shows, but for cells that would be one long chain); notation:
-    positions as a "superscript", h⟨t⟩, or a "subscript".
+    quantities; what "backward" shows, but in pictures of cells that would be too wide) or "ops" (its operations; what
+    "unrolled" shows, but for cells that would be one long chain); notation: positions as a "superscript", h⟨t⟩, or a
+    "subscript".
 
     values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
     to draw its weights; colour: by "value" or by "gradient". focus, quantity: of "attention", the step that looks and
@@ -174,6 +175,8 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
         return write_atomic(file, TEXTS[ending](_view(found, view, options)).encode())
     if ending == PAGE:
         bare = replace(options, values=None, steps=options.columns) if view in GRAPHS else options
+        if view == "backward":  # cells can be closed there, and opened again
+            bare = replace(bare, detail=options.detail or "gates")
         text = page.page(_scene(found, view, bare), found.system, run)  # which colours by itself
         return write_atomic(file, text.encode())
     scene = _scene(found, view, options)

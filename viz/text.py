@@ -74,14 +74,23 @@ def named(name: str, s: Symbol | None = None) -> Label:
     s: what it stands for, where its system says more of it than the name alone.
     """
     s = symbol(clean(name)) if s is None else s
-    base = unicodedata.normalize("NFC", GREEK.get(s.base, s.base) + ACCENTS.get(s.accent, ""))
+    base, below = GREEK.get(s.base, s.base), s.subscript.split(",")
+    if len(base) > 1:  # no accent is as wide as a word
+        below.insert(0, s.accent)
+    else:
+        base = _accented(base, s.accent)
     signs: Label = ()
     for numbered, run in groupby(s.adjoint, bool):
         numbers = list(run)
         signs += (Span("δ" * len(numbers), source=""),) if not numbered else tuple(
             span for number in numbers for span in (Span("δ", source=""), _subscript(number)))
-    below = ",".join(GREEK_BELOW.get(part, part) for part in s.subscript.split(","))
-    return (*signs, Span(base, italic=True, source=name), *((_subscript(below),) if below else ()))
+    lowered = ",".join(_accented(GREEK_BELOW.get(letter, letter), accent) for letter, _, accent in (
+        part.partition("_") for part in filter(None, below)))
+    return (*signs, Span(base, italic=True, source=name), *((_subscript(lowered),) if lowered else ()))
+
+
+def _accented(letter: str, accent: str) -> str:
+    return unicodedata.normalize("NFC", letter + ACCENTS.get(accent, ""))
 
 
 def _subscript(text: str) -> Span:
@@ -163,13 +172,15 @@ def shortened(label: Label, size: float, room: float) -> Label:
 _PART = re.compile(rf"""
     (?P<drawn>(?:[ ]=[ ])?(?:{"|".join(DECLARED)})(?=\())""" + r"""
     | (?P<upright>(?<=[ (])[^\W\d]\w*=(?:\([^)]*\)|-?[\w.]+)|\binf\b|"[^"]*")
+    | (?P<logic>[ ](?:and|or)[ ]|\bnot[ ])
     | (?P<name>[^\W\d]\w*)\[(?P<position>[^\]:\"]*)\]
     | transpose\((?P<transposed>[^\W\d]\w*)(?:\[(?P<where>[^\]:\"]*)\])?\)
-    | (?P<function>sigmoid)(?=\() | (?P<plain>[^\W\d]\w*)(?!\w|\()
+    | (?P<function>sigmoid|sqrt)(?=\() | (?P<plain>[^\W\d]\w*)(?!\w|\()
     | (?<![\w.])(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])
     | [ ]\*\*[ ](?P<power>-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])
     | (?P<sign>[ ]\*\*[ ]|[ ]@[ ]|[ ]\*[ ]|[<>!]=|==|-)""", re.VERBOSE)
-SIGNS = {" @ ": " ", " * ": " ⊙ ", " ** ": " ^ ", "-": "−", "<=": "≤", ">=": "≥", "!=": "≠", "==": "="}
+SIGNS = {"sigmoid": "σ", "sqrt": "√", " and ": " ∧ ", " or ": " ∨ ", "not ": "not ", " @ ": " ", " * ": " ⊙ ",
+         " ** ": " ^ ", "-": "−", "<=": "≤", ">=": "≥", "!=": "≠", "==": "="}
 
 
 def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
@@ -206,7 +217,7 @@ def formula(text: str, colours: Mapping[str, str] | None = None) -> Label:
                 spans[base:] = [Span("("), *spans[base:], Span(")")]
             spans.append(Span(m["power"].replace("-", "−"), scale=SUPERSCRIPT, rise=0.32))
         else:
-            upright("σ" if m["function"] else SIGNS[m["sign"]])
+            upright(SIGNS[m["function"] or m["sign"] or m["logic"]])
     upright(text[end:])
     return tuple(spans)
 

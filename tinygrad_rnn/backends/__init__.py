@@ -44,7 +44,7 @@ def use_as_asked(name: str | None = None, precision: str | None = None) -> None:
 
 
 def load(name: str) -> ModuleType:
-    """The backend of that name, imported."""
+    """The backend of that name, imported. Raises BadValue, saying what is missing, where it cannot be used."""
     if name == "auto":
         try:
             return load("cupy")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 
 from .. import jit
+from ..cuda import scatter
 from ..cuda.device import Device
 from ..cuda.upload import Uploads
 from ..errors import BadValue
@@ -278,8 +279,7 @@ def take_rows(table: Any, at: Any, out: Any) -> None:
 
 def add_rows(out: Any, at: Any, rows: Any) -> None:
     """out[k] = the sum of rows whose position is k."""
-    out[...] = 0
-    xp.add.at(out, at, rows)
+    scatter.add_rows(device(), out, at, rows)
 
 
 def single_threaded() -> AbstractContextManager[object]:

@@ -40,19 +40,24 @@ def stacked(arrays: Sequence[Any], axis: int) -> Any | None:
     if backend is None or not all(a.size for a in arrays):
         return None
     sizes = [a.shape[axis] for a in arrays]
-    step = (backend.pointer(arrays[-1]) - backend.pointer(first)) // max(sum(sizes[:-1]), 1)
-    at = backend.pointer(first)
+    at, owner = backend.pointer(first), backend.owner(first)
+    step = (backend.pointer(arrays[-1]) - at) // max(sum(sizes[:-1]), 1)
+    if step <= 0:
+        return None
+    strides = [step if k == axis else s for k, s in enumerate(first.strides)]
     for a, size in zip(arrays, sizes, strict=True):
-        beside = step > 0 and backend.pointer(a) == at and backend.owner(a) is backend.owner(first)
-        if not beside or a.dtype != first.dtype or a.ndim != first.ndim:
+        beside = backend.pointer(a) == at and backend.owner(a) is owner and a.dtype == first.dtype
+        if not (beside and a.ndim == first.ndim and _lies_so(a, first.shape, strides, axis)):
             return None
-        for k, (n, own, other) in enumerate(zip(a.shape, a.strides, first.strides, strict=True)):
-            if (n != 1 and own != (step if k == axis else other)) or (k != axis and n != first.shape[k]):
-                return None
         at += size * step
-    line = first[(*[slice(None)] * axis, 0, ...)]
-    whole = backend.strided(line, sum(sizes), step)
+    whole = backend.strided(first[(*[slice(None)] * axis, 0, ...)], sum(sizes), step)
     return whole.transpose(*range(1, axis + 1), 0, *range(axis + 1, whole.ndim))
+
+
+def _lies_so(a: Any, shape: Sequence[int], strides: Sequence[int], free: int) -> bool:
+    """Has it that shape, but for one axis that is free, and those strides, where it has several positions?"""
+    axes = zip(a.shape, shape, a.strides, strides, strict=True)
+    return all((n == m or k == free) and (n == 1 or own == stride) for k, (n, m, own, stride) in enumerate(axes))
 
 
 def address(a: Any) -> int:

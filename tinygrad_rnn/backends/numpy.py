@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as xp
@@ -29,7 +30,7 @@ def check() -> None:
 
 
 def check_rounding(precision: str) -> None:
-    """NumPy has no products of rounded operands."""
+    """Raises: NumPy has no products of rounded operands."""
     raise BadValue(f"the precision {precision!r} is of products on a GPU; NumPy multiplies float32 as it is, so "
                    'precision="float32" is all there is here')
 
@@ -114,11 +115,10 @@ def loader(target: Any) -> Callable[[Any], None]:
     """What copies arrays into target, with the batch, their first axis, as the last."""
     out = xp.moveaxis(target, -1, 0)
     if out.size < SOME or not jit.enabled():
-        return lambda array: rearrange(out, asarray(array))
+        return partial(rearrange, out)
     from ..jit.rearrange import Rearranged
 
-    rearranged = Rearranged(out)
-    return lambda array: rearranged(asarray(array))
+    return Rearranged(out)
 
 
 def choices() -> dict[str, bool]:
@@ -147,14 +147,16 @@ LINE = LINE_BYTES // 4  # float32 numbers in a line of the cache
 def rearrange(out: Any, a: Any) -> None:
     """out = a, whose axes lie in another order in memory."""
     if out.size <= LARGE:
-        xp.copyto(out, a, "unsafe")
+        out[...] = a
     elif jit.enabled():
         from ..jit.rearrange import rearrange as compiled
 
         compiled(out, a)
     else:  # by lines of the cache, so that what is written is not fetched anew for each number
-        for k in range(0, out.shape[-1], LINE):
-            xp.copyto(out[..., k : k + LINE], a[..., k : k + LINE], "unsafe")
+        near = min((k for k, n in enumerate(out.shape) if n > 1), key=lambda k: abs(out.strides[k]))
+        for k in range(0, out.shape[near], LINE):
+            line = (*[slice(None)] * near, slice(k, k + LINE))
+            out[line] = a[line]
 
 
 def take_rows(table: Any, at: Any, out: Any) -> None:

@@ -45,7 +45,9 @@ def entering(what: str, a: Any) -> Any:
     """
     backend = backends.current()
     if isinstance(a, backend.xp.ndarray):
-        return a
+        if type(a) is backend.xp.ndarray:  # as mostly: np.ma is a module that is imported when it is named
+            return a
+        return _unmasked(what, a) if isinstance(a, np.ma.MaskedArray) else a
     try:
         if not on_device(a):
             return np.asarray(a)
@@ -66,6 +68,13 @@ def numbers(what: str, a: Any) -> Any:
     if array.dtype.kind not in "biuf":
         raise BadType(f"{what} has dtype {array.dtype}; numbers are expected")
     return array
+
+
+def _unmasked(what: str, a: np.ma.MaskedArray) -> np.ndarray:
+    if np.ma.is_masked(a):
+        raise BadType(f"{what} is a masked array, of which the mask would be lost; padding is told by lengths=, and "
+                      "a.filled(...) puts numbers where the mask is")
+    return a.data
 
 
 def check_place(what: str, a: Any) -> None:

@@ -71,7 +71,7 @@ def unknown(name: str, other: str = "") -> BadValue:
 
 
 def model_of(name: str) -> Model:
-    """The ready model of that name, else that of a file of equations, or of a saved one."""
+    """The ready model of that name, else that of a file of equations, or of a saved one. Raises where it is none."""
     if name in models():
         return models()[name]()
     path = Path(name)

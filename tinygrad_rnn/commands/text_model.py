@@ -144,7 +144,7 @@ def _settings(checkpoint: Path, vocabulary: Vocabulary) -> Settings:
 
 
 def load_sampler(path: Path) -> tuple[Model, Vocabulary]:
-    """The model of a checkpoint and the symbols it was trained on."""
+    """The model of a checkpoint and the symbols it was trained on. Raises BadFile for one that has none."""
     _, meta = load_checkpoint(path)
     if "vocabulary" not in meta:
         raise BadFile(f"{path} holds no vocabulary; sample from a checkpoint that `train` wrote")

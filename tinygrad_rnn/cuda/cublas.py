@@ -52,7 +52,10 @@ class Blas:
         self._numbers = {dtype: (ctypes.byref(kind(1)), ctypes.byref(kind(0))) for dtype, kind in SCALAR.items()}
 
     def gemm(self, dtype: str, precision: str, a: int, b: int, c: int, fields: dict[str, int]) -> None:
-        """c = op(a) op(b), column by column, with the fields that `products` makes; on the current stream."""
+        """c = op(a) op(b), column by column, with the fields that `products` makes; on the current stream.
+
+        a, b, c: addresses on the device. Raises BlasError where cuBLAS refuses.
+        """
         f, (one, zero), kind = fields, self._numbers[dtype], TYPE[dtype]
         compute = COMPUTE_FLOAT64 if dtype == "float64" else COMPUTE[precision]
         turns = (self._handle, f["turn_a"], f["turn_b"], f["m"], f["n"], f["k"], one)

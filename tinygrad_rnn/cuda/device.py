@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Device:
 
     # -- kernels -----------------------------------------------------------------------------------
 
-    def functions(self, launches: Iterable[Launch]) -> Mapping[str, Any]:
+    def functions(self, launches: Collection[Launch]) -> Mapping[str, Any]:
         """Compiled kernels by name: those that are not there yet in one go. CuPy keeps what it compiled on disk."""
         for cooperative in (False, True):
             missing = {each.name: each for each in launches

@@ -113,12 +113,8 @@ def run(kernel: Kernel, code: Code, axes: Sequence[int], first: str, step: str, 
     once, and the rest for several positions before the first of them is used.
     """
     plain, count = Writer(kernel, code, prefix, resident), product(axes, prefix)
-    loads = list(dict.fromkeys(operand for name, operand, *_ in kernel.steps if name == "load"))
-    same = [k for k in loads if not any(kernel.accesses[k].along[j] for j in axes)]
-    others = [k for k in loads if k not in same]
-    rest = [operand for name, operand, *_ in kernel.steps if name == "take"] + [operand for operand, _ in kernel.stores]
-    size = sum(np.dtype(kernel.accesses[k].dtype).itemsize for k in others)
-    ahead = max(1, min(AHEAD, LOADED // size)) if others else 1
+    same, others, rest = _operands(kernel, axes)
+    ahead = _ahead(kernel, others)
     known = {k: f"same{k}" for k in same} | {k: f"next{k}[k]" for k in others}
     writer = Writer(kernel, code, prefix, resident, known)
 
@@ -145,6 +141,20 @@ def run(kernel: Kernel, code: Code, axes: Sequence[int], first: str, step: str, 
         if others:
             each(others, load)
         each(rest, lambda: use(writer))
+
+
+def _operands(kernel: Kernel, axes: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """What is loaded and the same at all positions along these axes, what is loaded anew at each, and all else."""
+    loads = list(dict.fromkeys(operand for name, operand, *_ in kernel.steps if name == "load"))
+    same = [k for k in loads if not any(kernel.accesses[k].along[j] for j in axes)]
+    rest = [operand for name, operand, *_ in kernel.steps if name == "take"] + [operand for operand, _ in kernel.stores]
+    return same, [k for k in loads if k not in same], rest
+
+
+def _ahead(kernel: Kernel, loaded: Sequence[int]) -> int:
+    """For how many positions a thread loads these operands before it goes on."""
+    size = sum(np.dtype(kernel.accesses[k].dtype).itemsize for k in loaded)
+    return max(1, min(AHEAD, LOADED // size)) if loaded else 1
 
 
 def combined(code: Code, op: str, a: str, b: str) -> str:
@@ -231,4 +241,3 @@ def finish_source(kernel: Kernel, name: str) -> str:
 def named(what: str, structure: object) -> str:
     """A name for what a kernel of that structure does, the same in every process."""
     return f"{what}_{hashlib.sha256(repr(structure).encode()).hexdigest()[:16]}"
-

@@ -76,8 +76,7 @@ def arguments(p: Pass) -> tuple[list[Any], dict[int, int]]:
     """
     count = math.prod(n for n, _ in p.axes)
     if count > COUNT:
-        raise BadValue(f"an array of {count:,} numbers is computed at once, and a GPU's kernels count up to {COUNT:,}; "
-                       'take fewer examples at a time (batch_size= in fit), or in fit and value_and_grad memory="sqrt"')
+        raise too_many(count)
     args: list[Any] = [np.int64(n) for n, _ in p.axes]
     moves = {}
     for k, o in enumerate(p.operands):
@@ -87,6 +86,12 @@ def arguments(p: Pass) -> tuple[list[Any], dict[int, int]]:
     for step in p.steps:
         args += map(np.int64, step[3:] if step[0] == "take" else ())
     return args, moves
+
+
+def too_many(count: int) -> BadValue:
+    """The error where so many numbers are computed at once."""
+    return BadValue(f"an array of {count:,} numbers is computed at once, and a GPU's kernels count up to {COUNT:,}; "
+                    'take fewer examples at a time (batch_size= in fit), or in fit and value_and_grad memory="sqrt"')
 
 
 def _folding(p: Pass, found: Kernel, sizes: list[int], args: list[Any], moves: dict[int, int], memory: Memory,

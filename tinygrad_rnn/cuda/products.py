@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..fusion.lift import FLOATS, Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
+from .launch import COUNT, too_many
 
 
 def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
@@ -110,9 +111,11 @@ def _product(left: Operand, right: Operand, out: Operand) -> Product:
     size = out.array.itemsize
     fields = {"m": columns, "n": rows, "k": left.array.shape[-1], "count": count,
               "turn_a": int(not right_rows), "turn_b": int(not left_rows),
-              "lda": right_far, "ldb": left_far, "ldc": out_far, "far_a": right.array.strides[0] // size,
-              "far_b": left.array.strides[0] // size, "far_c": out.array.strides[0] // size}
-    return Product(right, left, out, fields, kernel="blas")
+              "lda": right_far, "ldb": left_far, "ldc": out_far}
+    if max(fields.values()) >= COUNT:  # these are C's int, the rest is not
+        raise too_many(max(fields.values()))
+    far = {f"far_{x}": o.array.strides[0] // size for x, o in zip("abc", (right, left, out), strict=True)}
+    return Product(right, left, out, {**fields, **far}, kernel="blas")
 
 
 def _turned(o: Operand) -> Operand:

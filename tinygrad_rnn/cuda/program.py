@@ -247,9 +247,6 @@ class Graph:
             replay = None
         return device.milliseconds(replay or issue)
 
-    def _captured(self) -> Callable[[], None]:
-        return self._program.device.captured(self._issue)
-
     def _put_together(self) -> Callable[[], None] | None:
         """All launches as one graph; None, and why, where there is none."""
         if not self._program.device.captures or self._refused:
@@ -258,7 +255,7 @@ class Graph:
             self._program.note(f"{self.launches} launches are more than {LARGEST}")
             return None
         try:
-            return self._captured()
+            return self._program.device.captured(self._issue)
         except self._program.device.errors as error:
             self._refused = True
             self._program.note(f"CUDA refused: {error}")

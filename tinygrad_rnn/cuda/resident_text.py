@@ -73,23 +73,27 @@ def source(plan: Sequence[Phase], name: str) -> str:
     code.line("unsigned goal = 0;")
     with code.block("for (long long step = 0; step < steps; step++)"):
         for k, phase in enumerate(plan):
-            own = _own(plan, k + 1)
             if phase.tile is not None:
-                with code.block(f"if ({_part(phase.tile)} < {phase.tile.parts}u)"):
-                    _corner(phase.tile, code)
-                    if own is None:
-                        _multiplied(k, phase.tile, code)
-                        _stored(k, phase.tile, code)
-                    else:
-                        _multiplied_and_passed(k, phase.tile, own, code)
-            else:
-                prefixes = _prefixes(k, phase.kernels)
-                parameters += _parameters(phase.kernels, prefixes)
-                if _own(plan, k) is None:
-                    _passes(phase, prefixes, code)
-            if own is None:
+                _product(plan, k, phase.tile, code)
+            elif _own(plan, k) is None:
+                _passes(phase, _prefixes(k, phase.kernels), code)
+            if _own(plan, k + 1) is None:
                 code.line("all_blocks(counter, goal += gridDim.x);" if phase.wait else "__syncthreads();")
+    for k, phase in enumerate(plan):
+        parameters += _parameters(phase.kernels, _prefixes(k, phase.kernels))
     return function(name, parameters, code, BOUNDS)
+
+
+def _product(plan: Sequence[Phase], k: int, tile: Tile, code: Code) -> None:
+    """Phase k, a product, by the blocks that have a part of it; and the pass over what they have just multiplied."""
+    own = _own(plan, k + 1)
+    with code.block(f"if ({_part(tile)} < {tile.parts}u)"):
+        _corner(tile, code)
+        if own is None:
+            _multiplied(k, tile, code)
+            _stored(k, tile, code)
+        else:
+            _multiplied_and_passed(k, tile, own, code)
 
 
 def _own(plan: Sequence[Phase], k: int) -> Phase | None:
@@ -149,7 +153,7 @@ def _multiplied(k: int, tile: Tile, code: Code, meanwhile: Sequence[str] = ()) -
     What each of them has added up lies in scratch[group][row][column] in the end. While a chunk of the state is
     multiplied, the next one is on its way. meanwhile: lines to be done on the way of the first.
     """
-    kind, w, h, groups = tile.kind, tile.width, tile.height, tile.groups
+    kind, w = tile.kind, tile.width
     vector = VECTORS.get((kind, tile.vector), kind)
     loads = -(-tile.chunk * w // (tile.vector * THREADS))
     code.line(f"const unsigned group = threadIdx.x / {tile.micro}u, mine = threadIdx.x % {tile.micro}u;")
@@ -168,26 +172,32 @@ def _multiplied(k: int, tile: Tile, code: Code, meanwhile: Sequence[str] = ()) -
         code.line("__syncthreads();")
         with code.block(f"if (start + {tile.chunk}u < {tile.depth}u)"):
             _fetched(k, tile, vector, loads, f"start + {tile.chunk}u", code)
-        with code.block(f"if (group < {groups}u)"):
-            aligned = f"(const {kind} *)__builtin_assume_aligned"
-            code.line(f"const {kind} *const a = {aligned}(&w{k}[(start + group) * {h}u + row0], 16);")
-            code.line(f"const {kind} *const b = {aligned}(&scratch[group * {w}u + col0], 16);")
-            code.line("#pragma unroll 4")
-            with code.block(f"for (unsigned j = 0; j < {tile.chunk // groups}u; j++)"):
-                code.line("#pragma unroll")
-                with code.block(f"for (int r = 0; r < {MICRO}; r++)"):
-                    code.line("#pragma unroll")
-                    code.line(f"for (int c = 0; c < {MICRO}; c++) "
-                              f"sum[r][c] += a[j * {groups * h}u + r] * b[j * {groups * w}u + c];")
+        with code.block(f"if (group < {tile.groups}u)"):
+            _micro_product(k, tile, code)
     code.line("__syncthreads();")
-    with code.block(f"if (group < {groups}u)"):
+    with code.block(f"if (group < {tile.groups}u)"):
         code.line("#pragma unroll")
         with code.block(f"for (int r = 0; r < {MICRO}; r++)"):
             code.line(f"{kind} *const place = ({kind} *)__builtin_assume_aligned("
-                      f"&scratch[(group * {h}u + row0 + r) * {w}u + col0], 16);")
+                      f"&scratch[(group * {tile.height}u + row0 + r) * {w}u + col0], 16);")
             code.line("#pragma unroll")
             code.line(f"for (int c = 0; c < {MICRO}; c++) place[c] = sum[r][c];")
     code.line("__syncthreads();")
+
+
+def _micro_product(k: int, tile: Tile, code: Code) -> None:
+    """What a thread adds to its micro tile of a chunk: every so-manieth row of the state."""
+    kind, w, h, groups = tile.kind, tile.width, tile.height, tile.groups
+    aligned = f"(const {kind} *)__builtin_assume_aligned"
+    code.line(f"const {kind} *const a = {aligned}(&w{k}[(start + group) * {h}u + row0], 16);")
+    code.line(f"const {kind} *const b = {aligned}(&scratch[group * {w}u + col0], 16);")
+    code.line("#pragma unroll 4")
+    with code.block(f"for (unsigned j = 0; j < {tile.chunk // groups}u; j++)"):
+        code.line("#pragma unroll")
+        with code.block(f"for (int r = 0; r < {MICRO}; r++)"):
+            code.line("#pragma unroll")
+            code.line(f"for (int c = 0; c < {MICRO}; c++) "
+                      f"sum[r][c] += a[j * {groups * h}u + r] * b[j * {groups * w}u + c];")
 
 
 def _micro_tile(tile: Tile) -> str:

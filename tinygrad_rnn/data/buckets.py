@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import whole
+from ..errors import many
 from .sequences import Over, Sequences
 
 FINEST = 512  # pieces among which borders are sought
@@ -29,6 +30,9 @@ class Bucketed:
         order = np.lexsort([*lengths, lengths.sum(axis=0)])
         self.buckets = _cut(order, lengths, self.batch, whole("buckets", buckets, at_least=1))
         self.sizes = [self.fields.longest(rows) for rows in self.buckets]
+
+    def __repr__(self) -> str:
+        return f"<Bucketed: {many(self.fields.examples, 'example')}, {self.batch} at a time>"
 
     def __len__(self) -> int:
         return -(-self.fields.examples // self.batch)

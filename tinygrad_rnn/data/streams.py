@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import whole
-from ..errors import BadType, BadValue
+from ..errors import BadType, BadValue, many
 from .rows import examples
 from .splits import encoded
 
@@ -26,6 +26,10 @@ class Streams:
     series: Mapping[str, np.ndarray]
     batch: int
     steps: int
+
+    def __repr__(self) -> str:
+        return (f"<Streams of {', '.join(self.series)}: {len(self)} times "
+                f"{many(self.batch, 'stream')} of {many(self.steps, 'step')}>")
 
     def __len__(self) -> int:
         return len(next(iter(self.series.values()))) // (self.batch * self.steps)

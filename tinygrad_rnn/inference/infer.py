@@ -18,7 +18,7 @@ from ..system import Equation, Quantity, System
 from .roles import Declarations, Roles, shared_ranges
 from .worklist import Worklist
 
-ONE_NUMBER, UNSET = "one number does not fill a vector, as {} does", "; what no equation sets is zero"
+ONE_NUMBER = "one number does not fill a vector, as {} does"
 BARE = ("sum", "mean", "max", "logsumexp")  # what reduces everything where it says nothing else
 SHORT = 40  # characters of a term that is shown with its shape
 LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
@@ -166,22 +166,34 @@ def _term(u: Solver, node: Node, nodes: Mapping[Node, Cell]) -> None:
         TABLE[node.op].shape(u, [nodes[a] for a in node.args], nodes[node], dict(node.attrs))
     except Error as error:
         error.node = node if error.node is None else error.node
-        error.args = (f"{error.args[0]}{_operands(node, nodes)}{_product(node, nodes)}", *error.args[1:])
+        advice = _product(node, nodes, nodes[node].rank == 0)
+        error.args = (f"{error.args[0]}{_operands(node, nodes)}{advice}", *error.args[1:])
         raise
 
 
 def _both_sides(u: Solver, eq: Equation, names: Mapping[str, Cell], nodes: Mapping[Node, Cell]) -> None:
-    """The left side has the shape of the right one."""
+    """The left side has the shape of the right one; a boundary that is one number is that in every element."""
     if nodes[eq.rhs].undeclared == "weight" and not eq.is_boundary:
         u.leave_open(names[eq.name])
+    if eq.is_boundary and _fills(u, nodes[eq.rhs], names[eq.name]):
+        return
     try:
         u.same(names[eq.name], nodes[eq.rhs])
     except Error as error:
         number = nodes[eq.rhs].rank == 0
-        why = (ONE_NUMBER.format(_filling(eq.rhs, names[eq.name])) + UNSET * eq.is_boundary if number else
-               f"{error.args[0]}{_product(eq.rhs, nodes)}")
+        why = (ONE_NUMBER.format(_filling(eq.rhs, names[eq.name])) if number else
+               f"{error.args[0]}{_product(eq.rhs, nodes, names[eq.name].rank == 0)}")
         error.args = (f"{eq.left} has shape {names[eq.name]}, its right side {nodes[eq.rhs]}: {why}", *error.args[1:])
         raise
+
+
+def _fills(u: Solver, value: Cell, cell: Cell) -> bool:
+    """Is a boundary's value one number, for all elements of a quantity, or, as long as nothing is guessed, may it prove
+    to be? What nobody gave a rank, an input or a weight, takes that of the quantity.
+    """
+    if cell.rank is None or value.dims is None:
+        return not u.guess and cell.rank != 0 and (value.rank == 0 or (value.dims is None and not value.undeclared))
+    return value.rank == 0 and cell.rank > 0
 
 
 def _filling(number: Node, cell: Cell) -> str:
@@ -209,9 +221,14 @@ def _operands(node: Node, nodes: Mapping[Node, Cell]) -> str:
     return f"; {', '.join(known)}" if known else ""
 
 
-def _product(root: Node, nodes: Mapping[Node, Cell]) -> str:
-    """Advice where an undeclared weight stands beside `*`: it, or the matrix of a product, may have been meant else."""
+def _product(root: Node, nodes: Mapping[Node, Cell], number: bool = False) -> str:
+    """Advice where an undeclared weight stands beside `*` or, in what is to be a number, left of `@`: it, or the matrix
+    of a product, may have been meant else.
+    """
     for node in walk([root]):
+        if number and node.op == "matmul" and nodes[node.args[0]].undeclared == "weight":
+            vector, other = (text(a) for a in node.args)
+            return f"; left of @ stands a matrix; a number is dot({vector}, {other})" * (len(other) <= SHORT)
         if node.op == "multiply" and node.args[0].op == "ref" and nodes[node.args[0]].undeclared == "weight":
             matrix, other = (text(a) for a in node.args)
             if nodes[node.args[0]].rank == 1 and nodes[node.args[1]].rank != 1:
@@ -234,7 +251,7 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
     if node.op == "position" and attrs["index"] not in static:  # how far the index runs differs by example
         return Node("position", (), node.attrs, Type(ordered([attrs["index"], BATCH]), (), "weak"))
     if node.op == "last" and attrs["index"] in static:
-        return const(float(static[attrs["index"]]), Type((), (), "weak"))
+        return Node("last", (), node.attrs, Type((), (), "weak"))
     if node.op == "count" and all(i in static for i in attrs["over"]):
         total = 1
         for index in attrs["over"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ..errors import BadValue, located, near
 from ..node import BATCH, Node, rebuild, ref, refs, walk
 from ..ops import TABLE
-from ..ops.draws import DECLARED
+from ..ops.draws import DECLARED, law
 from ..ops.positional import check_rate
 from ..shapes import reduction
 from ..system import Equation, fresh, least
@@ -53,6 +53,7 @@ class Roles:
         """dropout(e, rate) becomes e * mask[t], and the mask a named quantity of its own."""
         taken = {eq.name for eq in equations} | {r.attr("name") for eq in equations for r in refs([eq.rhs])}
         done: list[Equation] = []
+        indices = {slot.index for eq in equations for slot in eq.slots}
         for eq in equations:
             if eq.rhs.op == "dropout_mask":  # keyed by its name, so that no two masks are one
                 done.append(replace(eq, rhs=Node("dropout_mask", (), {**dict(eq.rhs.attrs), "key": eq.name}.items())))
@@ -62,6 +63,8 @@ class Roles:
                     raise BadValue(f"declared data are a quantity of their own: w[t] = {node.op}(...)\n{eq.show(node)}")
                 if node.op == "dropout_mask":
                     raise BadValue("a mask is a quantity of its own: m[t] = dropout_mask(0.5)\n" + eq.show(node))
+            if law(eq.rhs) == "pointer":
+                _check_position(eq)
             if not any(node.op == "dropout" for node in walk([eq.rhs])):
                 done.append(eq)
                 continue
@@ -70,7 +73,7 @@ class Roles:
             def change(node: Node, args: tuple[Node, ...], eq: Equation = eq, masks: list[Equation] = masks) -> Node:
                 if node.op != "dropout":
                     return node if args == node.args else Node(node.op, args, node.attrs, None)
-                shared = node.attr("shared")
+                shared = _checked_shared(node, indices)
                 slots = tuple(s for s in eq.slots if s.index != shared and s.anchor == "free")
                 name = fresh(f"mask_{eq.name}", taken)
                 taken.add(name)
@@ -251,7 +254,9 @@ class Roles:
         if op == "dropout_mask":
             return frozenset([BATCH])
         if op in DECLARED:
-            return joint | {BATCH}
+            over = attrs.get("over")
+            self._check_over(node, over, False)
+            return (joint | {BATCH}) - frozenset(over or ())
         row = TABLE[op]
         if row.kind == "axes" and row.params.keys() >= {"over", "axis"}:
             over, axis = attrs["over"], attrs["axis"]
@@ -268,6 +273,24 @@ class Roles:
         for index in over or ():
             if index != BATCH and index not in self.parent:
                 raise BadValue(f"over={index}: the model has no index {index}\n{self._shown(node)}")
+
+
+def _checked_shared(dropout: Node, indices: Collection[str]) -> str | None:
+    shared: str | None = dropout.attr("shared")
+    if shared is not None and shared not in indices:
+        raise BadValue(f'shared={shared!r} is no index on a left side; shared="t" keeps one mask over t', dropout)
+    return shared
+
+
+def _check_position(eq: Equation) -> None:
+    """Raise where w[t] = categorical(p[t,s], over=s) is of several indices, or of one that the left side carries."""
+    over = eq.rhs.attr("over")
+    if len(over) != 1 or BATCH in over:
+        raise BadValue(f"a position is of one index: categorical(p[t,s], over=s), not over=({', '.join(over)})\n"
+                       + eq.show(eq.rhs))
+    if over[0] in {s.index for s in eq.slots}:
+        raise BadValue(f"{eq.left} would be a position of {over[0]} for each {over[0]}; the left side does not carry it"
+                       f"\n{eq.show()}")
 
 
 def shared_ranges(over: Iterable[str] | None, indices: Collection[str], static: Collection[str]) -> list[str]:

@@ -6,7 +6,6 @@ Off by `TINYGRAD_RNN_JIT=0` or `tr.use_jit(False)`; so are the kernels that are 
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -28,7 +27,12 @@ def enabled() -> bool:
 
 def asked() -> bool:
     """Are plans to be compiled, wherever there is a compiler?"""
-    return _switch.get("on", os.environ.get("TINYGRAD_RNN_JIT", "1") != "0")
+    return _switch["on"] if "on" in _switch else _as_the_environment_says()
+
+
+@functools.lru_cache(maxsize=1)
+def _as_the_environment_says() -> bool:
+    return os.environ.get("TINYGRAD_RNN_JIT", "1") != "0"
 
 
 @functools.lru_cache(maxsize=1)
@@ -36,4 +40,6 @@ def installed() -> bool:
     """Is the compiler there, and new enough? Another package, such as Numba, may hold an older one."""
     if importlib.util.find_spec("llvmlite") is None:
         return False
-    return tuple(map(int, re.findall(r"\d+", importlib.metadata.version("llvmlite"))[:2])) >= OLDEST
+    from llvmlite import __version__
+
+    return tuple(map(int, re.findall(r"\d+", __version__)[:2])) >= OLDEST

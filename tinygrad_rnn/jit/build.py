@@ -77,6 +77,12 @@ class Builder:
             found = ir.Function(self.module, ir.FunctionType(kind, [kind] * len(args)), full)
         return self.ir.call(found, args)
 
+    def prefetch(self, where: Any) -> None:
+        """Have the line of the cache at `where` fetched, which will be needed soon; no address is wrong."""
+        full, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
+        found = self.module.globals.get(full) or ir.Function(self.module, kind, full)
+        self.ir.call(found, [where, *(ir.Constant(I32, x) for x in (0, 3, 1))])  # to read, kept in all caches, data
+
     def splat(self, scalar: Any, lanes: int) -> Any:
         """A vector of `lanes` equal numbers."""
         kind = ir.VectorType(scalar.type, lanes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ..backends.numpy import zeros
 from ..fusion.anew import made_anew, read
 from ..fusion.fuse import Group, Unit, fused, needs
 from ..fusion.invariant import unchanging_first
@@ -16,7 +17,7 @@ from ..fusion.lift import Foreign, Host, Product, Repeated, lifted
 from ..fusion.passes import passed
 from ..fusion.program import Block, Call
 from ..fusion.takes import RULES as TAKES
-from . import gemm, narrow, products, scans, scatter
+from . import batched, draws, gemm, narrow, products, scans, scatter
 from .assemble import assembled
 from .build import KERNEL, POINTER, Builder, i64
 from .hoist import hoisted
@@ -28,8 +29,9 @@ from .widen import widened
 
 KERNELS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
     "gemm": (gemm.FIELDS, gemm.make_gemm), "rows": (gemm.ROW_FIELDS, gemm.make_rows),
-    "narrow": (narrow.FIELDS, narrow.make_narrow), "scatter": (scatter.FIELDS, scatter.make_scatter), **scans.KERNELS}
-RULES = {**products.RULES, **TAKES, **scans.RULES}
+    "narrow": (narrow.FIELDS, narrow.make_narrow), "batched": (batched.FIELDS, batched.make_batched),
+    "scatter": (scatter.FIELDS, scatter.make_scatter), **scans.KERNELS, **draws.KERNELS}
+RULES = {**products.RULES, **TAKES, **scans.RULES, **draws.RULES}
 
 
 class Native(partial[None]):
@@ -47,7 +49,7 @@ class Program:
         bodies = [pair for segment in self.segmented for pair in segment]
         self._needed = needs(bodies, public, owner)
         scratch = max((u.scratch for _, units in bodies for u in units if isinstance(u, Product)), default=0)
-        self.scratch = np.zeros(max(scratch, 1) + 16, "float64")
+        self.scratch = zeros((max(scratch, 1) + 16,), "float64")
         self.driver = machine().address("driver", _make_driver)
         self.start = NATIVE(self.driver)
         self.segments = [self._actions(segment, self._needed) for segment in self.segmented]
@@ -176,6 +178,8 @@ def _product(unit: Product, scratch: np.ndarray) -> tuple[int, list[int]]:
     for name, o in (("a", unit.a), ("b", unit.b), ("c", unit.out)):
         at |= {name: o.address, f"{name}_step": o.step}
     dtype = unit.out.dtype
+    if kind == "gemm":
+        at |= gemm.pieces(dtype, at["m"], at["n"], unit.scratch > 0)
     address = machine().address(f"{unit.kernel} {dtype}", partial(make, dtype, *map(int, columns)))
     return address, [at.get(f, 0) for f in fields]
 

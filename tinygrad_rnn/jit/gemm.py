@@ -2,8 +2,10 @@
 
 A tile is 8 rows x 2 vectors, say: each step of k loads two vectors of B and broadcasts 8 numbers of A. In a loop over
 time that beats a BLAS, which lays both matrices out anew at each call: a state whose innermost axis is the batch is
-read as it lies, and so are weights. What B lacks in contiguity is mended panel by panel. The way of tiling is that of
-Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008.
+read as it lies, and so are weights. What B lacks in contiguity is mended panel by panel. While a tile is at work, lines
+that the next rows will need of A are fetched: those of a sum over time lie too far apart for the processor to foresee.
+The way of tiling is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3),
+2008.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
+import numpy as np
 from llvmlite import ir
 
+from ..backends.numpy import LINE_BYTES
 from .build import FLOATS, I64, POINTER, Builder, i64
-from .native import features
+from .native import features, machine
 from .shuffles import transposed
 
 BYTES = {"float32": 4, "float64": 8}
@@ -22,7 +26,7 @@ CHUNK = 256  # positions of k that are done before the next rows of C, so that w
 
 # What a record holds, in order. Steps move a pointer from one step of the loop to the next; strides are in bytes.
 FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "n", "k2", "k1", "a_m", "a_k2", "a_k1", "b_k2", "b_k1",
-          "b_n", "c_m", "add", "scratch", "outer1", "outer2",
+          "b_n", "c_m", "add", "scratch", "tiles", "pack", "outer1", "outer2",
           "a_outer1", "b_outer1", "c_outer1", "add_outer1", "a_outer2", "b_outer2", "c_outer2", "add_outer2")
 
 
@@ -92,7 +96,8 @@ def lanes(dtype: str) -> int:
 
 
 class _Micro(NamedTuple):
-    """What one tile needs, as values."""
+    """What one tile needs, as values. ahead: how far from A a line begins that the next rows need; fetched: its bytes.
+    """
 
     a: Any
     b: Any
@@ -107,16 +112,16 @@ class _Micro(NamedTuple):
     c_m: Any
     add: Any
     width: Any
+    ahead: Any
+    fetched: Any
 
 
-MICRO = ir.FunctionType(ir.VoidType(), [POINTER] * 3 + [I64] * 10)
+MICRO = ir.FunctionType(ir.VoidType(), [POINTER] * 3 + [I64] * 12)
 
 
-def _micro(module: ir.Module, name: str, rows: int, vectors: int, dtype: str, masked: bool) -> ir.Function:
-    """A tile of rows x vectors (0: half a vector): all of it in registers from the first k to the last."""
+def _make_tile(dtype: str, rows: int, vectors: int, masked: bool, module: ir.Module, name: str) -> None:
+    """Write a tile of rows x vectors (0: half a vector): all of it in registers from the first k to the last."""
     b = Builder(module, name, MICRO)
-    b.function.linkage = "internal"
-    b.function.attributes.add("noinline")
     at = _Micro(*b.function.args)
     count, size = lanes(dtype) if vectors else lanes(dtype) // 2, BYTES[dtype]
     vectors = max(vectors, 1)
@@ -130,6 +135,8 @@ def _micro(module: ir.Module, name: str, rows: int, vectors: int, dtype: str, ma
     with b.loop(at.k2) as k2:
         a_start = b.offset(at.a, b.ir.mul(k2, at.a_k2))
         b_start = b.offset(at.b, b.ir.mul(k2, at.b_k2))
+        with b.loop(at.fetched, step=LINE_BYTES) as line:
+            b.prefetch(b.offset(a_start, b.ir.add(at.ahead, line)))
         with b.loop(at.k1) as k1:
             pa, pb = b.offset(a_start, b.ir.mul(k1, at.a_k1)), b.offset(b_start, b.ir.mul(k1, at.b_k1))
             right = [b.load(b.offset(pb, i64(v * count * size)), vector, mask if v == vectors - 1 else None)
@@ -144,24 +151,34 @@ def _micro(module: ir.Module, name: str, rows: int, vectors: int, dtype: str, ma
         for v in range(vectors):
             where = b.offset(b.offset(at.c, b.ir.mul(at.c_m, i64(r))), i64(v * count * size))
             b.put(tiles[r][v], vector, where, add, mask if v == vectors - 1 else None)
-    return b.finish()
+    b.finish()
 
 
-def _variants() -> list[tuple[int, int]]:
-    """Tiles by rows and vectors: narrow ones of many rows, and wide ones of a row or two (products with a vector)."""
-    narrow = {(r, v) for r in range(1, tile().rows + 1) for v in (0, 1, 2)}
-    return sorted(narrow | {(r, v) for r in (1, 2) for v in range(1, WIDE + 1)})
+FEW, WIDE = 2, 6  # rows, up to which a tile is so many vectors wide, as for a product with a vector; others are of two
+# Where the code of tiles is, by [rows - 1][vectors][masked], as far as products have asked for it.
+TILES = {dtype: np.zeros((8, WIDE + 1, 2), "int64") for dtype in BYTES}
 
 
-WIDE = 6  # vectors of a tile of one or two rows
+def pieces(dtype: str, m: int, n: int, packs: bool) -> dict[str, int]:
+    """Fields of a record: where the code is that a product of m rows and n columns needs beside its kernel.
+
+    Of all tiles a product needs a few, and to compile each takes as long as many a kernel.
+    """
+    table, count, most = TILES[dtype], lanes(dtype), tile().rows
+    panel = (WIDE if m <= FEW else 2) * count
+    for rows in {min(m, most), m % most} - {0}:
+        for width in {min(n, panel), n % panel} - {0}:
+            vectors = -(-width // count) if width > count // 2 else 0
+            masked = width != (vectors * count or count // 2)
+            table[rows - 1, vectors, int(masked)] = machine().address(
+                f"tile {dtype} {rows} {vectors} {masked}",
+                functools.partial(_make_tile, dtype, rows, vectors, masked))
+    pack = machine().address(f"pack {dtype}", functools.partial(_make_pack, dtype)) if packs else 0
+    return {"tiles": table.ctypes.data, "pack": pack}
 
 
 def make_gemm(dtype: str, module: ir.Module, name: str) -> None:
     """Write the kernel whose record has FIELDS."""
-    micros = {(r, v, masked): _micro(module, f"{name}_{r}_{v}{'_masked' * masked}", r, v, dtype, masked)
-              for r, v in _variants() for masked in (False, True)}
-    table = _table(module, name, micros)
-    pack = _pack_panel(module, f"{name}_pack", dtype)
     b = Builder(module, name)
     record, step = b.function.args
     at = {field: b.load_i64(record, k) for k, field in enumerate(FIELDS)}
@@ -171,19 +188,8 @@ def make_gemm(dtype: str, module: ir.Module, name: str) -> None:
         here = {x: b.ir.inttoptr(b.ir.add(start[x], moved[x]), POINTER) for x in "abc"}
         again = b.ir.add(b.ir.mul(two, at["add_outer2"]), b.ir.mul(one, at["add_outer1"]))
         add = b.ir.or_(at["add"], again)
-        _chunks(b, at, here, add, table, pack, dtype)
+        _chunks(b, at, here, add, dtype)
     b.finish()
-
-
-def _table(module: ir.Module, name: str, micros: dict[tuple[int, int, bool], ir.Function]) -> ir.GlobalVariable:
-    """Tiles by [rows - 1][vectors][masked]."""
-    null = ir.Constant(POINTER, None)
-    cells = [micros.get((r, v, masked), null) for r in range(1, tile().rows + 1) for v in range(WIDE + 1)
-             for masked in (False, True)]
-    table = ir.GlobalVariable(module, ir.ArrayType(POINTER, len(cells)), f"{name}_table")
-    table.initializer = ir.Constant(table.value_type, cells)
-    table.global_constant, table.linkage = True, "internal"
-    return table
 
 
 def least(b: Builder, x: Any, y: Any) -> Any:
@@ -191,11 +197,11 @@ def least(b: Builder, x: Any, y: Any) -> Any:
     return b.ir.select(b.ir.icmp_signed("<", x, y), x, y)
 
 
-def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, table: Any, pack: Any, dtype: str) -> None:
+def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, dtype: str) -> None:
     """Walk over k in chunks; in each over rows, and over columns inside, where what is read of B stays in the cache."""
     size, count = BYTES[dtype], lanes(dtype)
     packs = b.ir.icmp_signed("!=", at["b_n"], i64(size))
-    few = b.ir.icmp_signed("<=", at["m"], i64(2))
+    few = b.ir.icmp_signed("<=", at["m"], i64(FEW))
     vectors = b.ir.select(few, i64(WIDE), i64(2))
     panel = b.ir.mul(vectors, i64(count))
     chunk2 = b.ir.sdiv(i64(CHUNK), at["k1"])
@@ -209,9 +215,9 @@ def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, tabl
         again = b.ir.or_(add, b.ir.zext(b.ir.icmp_signed(">", chunk, i64(0)), I64))
         row_bytes = b.ir.mul(panel, i64(size))
         panel_bytes = b.ir.mul(deep, row_bytes)
-        with b.ir.if_then(packs), b.loop(_ceil(b, at["n"], panel)) as p:
+        with b.ir.if_then(packs), b.loop(ceil(b, at["n"], panel)) as p:
             column = b.ir.mul(p, panel)
-            b.ir.call(pack, [b.offset(b_chunk, b.ir.mul(column, at["b_n"])),
+            b.ir.call(b.ir.inttoptr(at["pack"], ir.PointerType(PACK)), [b.offset(b_chunk, b.ir.mul(column, at["b_n"])),
                              b.offset(b.ir.inttoptr(at["scratch"], POINTER), b.ir.mul(p, panel_bytes)),
                              k2, at["k1"], at["b_k2"], at["b_k1"], at["b_n"],
                              least(b, panel, b.ir.sub(at["n"], column)), panel])
@@ -219,41 +225,46 @@ def _chunks(b: Builder, at: dict[str, Any], here: dict[str, Any], add: Any, tabl
         b_k1 = b.ir.select(packs, row_bytes, at["b_k1"])
         b_panel = b.ir.select(packs, panel_bytes, row_bytes)
         b_start = b.ir.select(packs, b.ir.inttoptr(at["scratch"], POINTER), b_chunk)
+        fetched = b.ir.select(b.ir.icmp_signed(">", k2, i64(1)), b.ir.mul(at["k1"], i64(size)), i64(0))
         rows = i64(tile().rows)
-        with b.loop(_ceil(b, at["m"], rows)) as block, b.loop(_ceil(b, at["n"], panel)) as p:
+        with b.loop(ceil(b, at["m"], rows)) as block, b.loop(ceil(b, at["n"], panel)) as p:
             row, column = b.ir.mul(block, rows), b.ir.mul(p, panel)
             width, height = least(b, panel, b.ir.sub(at["n"], column)), least(b, rows, b.ir.sub(at["m"], row))
             narrow = b.ir.icmp_signed("<=", width, i64(count // 2))
-            wide = b.ir.select(narrow, i64(0), _ceil(b, width, i64(count)))
+            wide = b.ir.select(narrow, i64(0), ceil(b, width, i64(count)))
             full = b.ir.select(narrow, i64(count // 2), b.ir.mul(wide, i64(count)))
             masked = b.ir.zext(b.ir.icmp_signed("!=", full, width), I64)
             cell = b.ir.add(b.ir.mul(b.ir.sub(height, i64(1)), i64(2 * (WIDE + 1))),
                             b.ir.add(b.ir.mul(wide, i64(2)), masked))
-            micro = b.ir.load(b.ir.gep(table, [i64(0), cell], source_etype=table.value_type), typ=I64, align=8)
+            code = b.ir.load(b.offset(b.ir.inttoptr(at["tiles"], POINTER), b.ir.mul(cell, i64(8))), typ=I64, align=8)
             args = [b.offset(a_chunk, b.ir.mul(row, at["a_m"])), b.offset(b_start, b.ir.mul(p, b_panel)),
                     b.offset(b.offset(here["c"], b.ir.mul(row, at["c_m"])), b.ir.mul(column, i64(size))),
-                    k2, at["k1"], at["a_m"], at["a_k2"], at["a_k1"], b_k2, b_k1, at["c_m"], again, width]
-            b.ir.call(b.ir.inttoptr(micro, ir.PointerType(MICRO)), args)
+                    k2, at["k1"], at["a_m"], at["a_k2"], at["a_k1"], b_k2, b_k1, at["c_m"], again, width,
+                    b.ir.mul(at["a_m"], b.ir.add(rows, b.ir.srem(p, rows))), fetched]
+            b.ir.call(b.ir.inttoptr(code, ir.PointerType(MICRO)), args)
 
 
-def _ceil(b: Builder, x: Any, y: Any) -> Any:
+def ceil(b: Builder, x: Any, y: Any) -> Any:
+    """The whole number of times that y goes into x, and once more where something is left."""
     return b.ir.sdiv(b.ir.add(x, b.ir.sub(y, i64(1))), y)
 
 
-def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
+PACK = ir.FunctionType(ir.VoidType(), [POINTER, POINTER] + [I64] * 7)
+
+
+def _make_pack(dtype: str, module: ir.Module, name: str) -> None:
     """Lay out columns of B as [k][panel], zeros after the last: by square blocks, turned round in registers.
 
     A column at a time would fetch a line of the cache for each number where columns lie far apart.
     """
-    b = Builder(module, name, ir.FunctionType(ir.VoidType(), [POINTER, POINTER] + [I64] * 7))
-    b.function.linkage = "internal"
+    b = Builder(module, name, PACK)
     source, goal, k2s, k1s, s_k2, s_k1, s_n, width, panel = b.function.args
     kind, size, side = FLOATS[dtype], BYTES[dtype], lanes(dtype)
     vector = ir.VectorType(kind, side)
     row_bytes = b.ir.mul(panel, i64(size))
     contiguous = b.ir.icmp_signed("==", s_k1, i64(size))
     blocks = b.ir.sdiv(panel, i64(side))
-    with b.loop(k2s) as k2, b.loop(_ceil(b, k1s, i64(side))) as high, b.loop(blocks) as wide:
+    with b.loop(k2s) as k2, b.loop(ceil(b, k1s, i64(side))) as high, b.loop(blocks) as wide:
         k1, n = b.ir.mul(high, i64(side)), b.ir.mul(wide, i64(side))
         start = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(k1, s_k1))
         rows = b.offset(goal, b.ir.mul(b.ir.add(b.ir.mul(k2, k1s), k1), row_bytes))
@@ -280,4 +291,4 @@ def _pack_panel(module: ir.Module, name: str, dtype: str) -> ir.Function:
                 value = b.ir.select(inside, value, ir.Constant(kind, 0.0))
                 out = b.offset(b.offset(rows, b.ir.mul(k, row_bytes)), b.ir.mul(c, i64(size)))
                 b.ir.store(value, out, align=size)
-    return b.finish()
+    b.finish()

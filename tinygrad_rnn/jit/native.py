@@ -20,7 +20,9 @@ from llvmlite import ir
 from .. import fusion
 from ..errors import BadFile
 from ..files import write_atomic
+from ..forks import held_over
 
+_TURN = held_over(threading.RLock())  # of threads; a child would otherwise find the compiler halfway
 SEAL = 16  # bytes before the code of a kept kernel, by which damage is seen
 
 
@@ -73,11 +75,10 @@ class _Machine:
             cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, jit=True)
         self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.target)
         self.loaded: dict[str, int] = {}
-        self.lock = threading.Lock()
 
     def address(self, key: str, make: Callable[[ir.Module, str], None]) -> int:
         """The address of the function for `key`; `make(module, name)` writes it where it was never compiled."""
-        with self.lock:
+        with _TURN:
             return self._address(key, make)
 
     def _address(self, key: str, make: Callable[[ir.Module, str], None]) -> int:
@@ -102,7 +103,7 @@ class _Machine:
         code = self._compiled(str(module))
         with contextlib.suppress(OSError, BadFile):  # without a folder to write in the next process compiles again
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, _seal(code) + code)
+            write_atomic(path, _seal(code) + code, lasting=False)
         return code
 
     def _compiled(self, text: str) -> bytes:
@@ -115,7 +116,6 @@ class _Machine:
         return bytes(self.target.emit_object(module))
 
 
-_TURN = threading.Lock()
 _machine = functools.lru_cache(maxsize=1)(_Machine)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..fusion.lift import Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
 from . import scatter
+from .axes import Axis, merged
+from .batched import by_example
 from .gemm import CHUNK, WIDE, lanes
 
 AXES = 6  # that a kernel can walk over: a row, a column, two of those that are summed, and two more of any kind
@@ -24,7 +25,7 @@ def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
     if order and strides[2][order[-1]] != out.array.itemsize:  # as it lies in memory, such as scores for one example
         order.sort(key=lambda x: -strides[2][x])
     if not order or (order[-1] in strides[0] and order[-1] in strides[1]):
-        return multiplied(out, a, b, (lo, la, lb), memory)
+        return by_example(out, a, b, order, strides, sizes) or multiplied(out, a, b, (lo, la, lb), memory)
     if order[-1] in strides[0]:
         a, la, b, lb, strides = b, lb, a, la, [strides[1], strides[0], strides[2]]
     if strides[2][order[-1]] != out.array.itemsize:
@@ -50,12 +51,12 @@ def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: li
              sizes: dict[str, int]) -> list[Instruction] | None:
     sa, sb, sc = strides
     summed = sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x]))
-    rows = _merged([x for x in order if x in sa and x not in sb], sizes, [sa, sc])
-    columns = _merged([x for x in order if x in sb and x not in sa], sizes, [sb, sc])
-    stack = _merged([x for x in order if x in sa and x in sb], sizes, [sa, sb, sc])
-    inner = _merged(summed, sizes, [sa, sb], CHUNK)
+    rows = merged([x for x in order if x in sa and x not in sb], sizes, [sa, sc])
+    columns = merged([x for x in order if x in sb and x not in sa], sizes, [sb, sc])
+    stack = merged([x for x in order if x in sa and x in sb], sizes, [sa, sb, sc])
+    inner = merged(summed, sizes, [sa, sb], CHUNK)
     if len(inner) + len(rows) + len(columns) + len(stack) > AXES:
-        inner = _merged(summed, sizes, [sa, sb])
+        inner = merged(summed, sizes, [sa, sb])
     row = max(rows, key=lambda axis: axis[0], default=(1, (0, 0)))
     rows = [r for r in rows if r is not row]
     *columns, column = columns
@@ -85,23 +86,6 @@ def _scratch(fields: dict[str, int], size: int) -> int:
     return max(fields["k1"], CHUNK) * -(-fields["n"] // panel) * panel
 
 
-Axis = tuple[int, tuple[int, ...]]
-
-
-def _merged(labels: list[str], sizes: dict[str, int], strides: list[dict[str, int]], most: float = math.inf
-            ) -> list[Axis]:
-    """Axes as (size, strides in each array), neighbours that are one run in all arrays made one of at most so many."""
-    found: list[Axis] = []
-    for x in labels:
-        n, own = sizes[x], tuple(s[x] for s in strides)
-        one_run = found and all(before == n * s for before, s in zip(found[-1][1], own, strict=True))
-        if one_run and found[-1][0] * n <= most:
-            found[-1] = (found[-1][0] * n, own)
-        else:
-            found.append((n, own))
-    return found
-
-
 def _sum_by_class(args: list[Any], memory: Memory) -> list[Instruction] | None:
     """sum_by_class(backend, out, at, rows): out[k, ...] = the sum of the rows at which `at` is k."""
     _, out, at, rows = args
@@ -129,7 +113,7 @@ def _run(shape: Sequence[int], strides: Sequence[Sequence[int]], count: int, las
     own = [{str(k): s for k, s in enumerate(each)} for each in strides]
     if last is not None:
         labels.sort(key=lambda x: -abs(own[last][x]))
-    found = _merged(labels, dict(zip(map(str, range(len(shape))), shape, strict=True)), own)
+    found = merged(labels, dict(zip(map(str, range(len(shape))), shape, strict=True)), own)
     if len(found) > count:
         return None
     return [(1, (0,) * len(strides))] * (count - len(found)) + found

@@ -25,7 +25,7 @@ from .native import machine
 # The cycle counter of other processors may not be read by a user's program; there the C library's clock is.
 CLOCK = "cycles" if platform.machine().lower() in ("x86_64", "amd64") else "nanoseconds"
 CALLABLE = hasattr(time, "clock_gettime")
-SIZES = ("m", "n", "k", "k1", "k2", "outer1", "outer2")  # fields of a product's record that are extents
+SIZES = ("m", "n", "each", "k", "k1", "k2", "outer1", "outer2")  # fields of a product's record that are extents
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +35,7 @@ def lowered(system: System, equations: Iterable[Equation], coded: frozenset[str]
     """
     equations = list(equations)
     scores = {node.args[0] for node in walk(eq.rhs for eq in equations) if anew and node.op == "softmax_cross_entropy"}
-    rules = {**RULES, **SHARED} if compiled else RULES
+    rules = {**RULES, **(SHARED if compiled else {}), "mean": lambda node: _mean(node, system.static)}
     masks = set() if training else {eq.name for eq in system.equations if eq.rhs.op == "dropout_mask"}
 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
@@ -82,10 +82,12 @@ def _one_hot(node: Node) -> Node:
     return node.args[0] if is_coded(node.args[0]) and node.args[0].shape == node.shape else node
 
 
-def _mean(node: Node) -> Node:
+def _mean(node: Node, static: Mapping[str, int]) -> Node:
+    """A sum over how many there are: as a number, where no example has a number of its own of them."""
     a, over, axis = node.args[0], node.attr("over"), node.attr("axis")
-    size = float(math.prod(a.shape[k] for k in axis))
-    return f.divide(_sum(f.sum(a, over=over, axis=axis)), counted(a, over) * size if over else size)
+    size = float(math.prod([*(a.shape[k] for k in axis), *(static[i] for i in over if i in static)]))
+    rest = tuple(i for i in over if i not in static)
+    return f.divide(_sum(f.sum(a, over=over, axis=axis)), counted(a, rest, static) * size if rest else size)
 
 
 def _multiply(node: Node) -> Node:
@@ -245,7 +247,7 @@ OF_SCORES = {"softmax": _softmax_of_scores, "softmax_cross_entropy": _entropy_of
 
 def _centred(z: Node, axis: int) -> Node:
     mean = f.mean(z, axis=(axis,), over=())
-    return z - keep(_mean(mean), z, axis)
+    return z - keep(_mean(mean, {}), z, axis)
 
 
 def _rstd(node: Node) -> Node:
@@ -264,6 +266,6 @@ def _layer_norm(node: Node) -> Node:
 
 SHARED: dict[str, Callable[[Node], Node]] = {"layer_norm": _layer_norm, "rstd": _rstd}
 RULES: dict[str, Callable[[Node], Node]] = {
-    "mean": _mean, "sum": _sum, "multiply": _multiply, "one_hot": _one_hot,
+    "sum": _sum, "multiply": _multiply, "one_hot": _one_hot,
     "matmul": _contract, "dot": _contract, "outer": _contract, "einsum": _contract, "embed": _contract,
 }

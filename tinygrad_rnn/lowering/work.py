@@ -53,6 +53,6 @@ class Work:
         elif node.op in TABLE and TABLE[node.op].kind == "elementwise":
             self.total += ELEMENT * self._extent(node.indices) * math.prod(node.shape)
 
-    def deserves(self, threads: int, compiled: bool) -> int:
-        """Into how many parts the batch should be cut."""
-        return threads if (self.total >= COMPILED if compiled else self.step >= CALLED) else 1
+    def is_worth_sharing(self, compiled: bool) -> bool:
+        """Is it so much that each thread should have a part of the batch?"""
+        return self.total >= COMPILED if compiled else self.step >= CALLED

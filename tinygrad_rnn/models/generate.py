@@ -14,6 +14,7 @@ from ..arguments import whole as whole_number
 from ..backends.places import entering
 from ..errors import BadName, BadValue, near
 from ..notation.declared import Pose, Sampling
+from ..ops.draws import law
 from ..plans.feeds import check_classes, dynamic_slots, is_coded, lengths_by_index, steps_by_index
 from ..system import System
 from .result import Result
@@ -206,8 +207,8 @@ def stop_classes(model: Model, stop: Any, data: Mapping[str, Any]) -> dict[str, 
 
 
 def kind_of(model: Model, name: str) -> str:
-    """"categorical", "bernoulli" or "normal"."""
-    return model.declarations[name].rhs.op
+    """"categorical", "pointer" (a categorical over an index), "bernoulli" or "normal"."""
+    return law(model.declarations[name].rhs)
 
 
 def _sizes(system: System, given: Mapping[str, Any], steps: Any) -> dict[str, int]:
@@ -268,6 +269,8 @@ def codes(model: Model, drawn: Iterable[str], out: Values) -> Values:
                            f"there (NaN, negative, or all zero)\n{eq.show()}")
         if kind_of(model, name) == "categorical":
             out[name] = value.argmax(-1)
+        elif kind_of(model, name) == "pointer":
+            out[name] = value.astype("int64")
     return out
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..above import viz
 from ..arguments import named
-from ..errors import BadFile, BadType, BadValue
+from ..errors import BadFile, BadType, BadValue, many
 from ..files import described, load_checkpoint, save_checkpoint
 from ..notation.declared import Pose, Sampling, observed, posed
 from ..notation.declaring import Declaring
@@ -152,7 +152,8 @@ class Model(Declaring):
 
     def __repr__(self) -> str:
         system = self.system
-        return f"<Model {self.name}: {len(system.equations)} equations, {len(system.of_role('weight'))} weights>"
+        counts = many(len(system.equations), "equation"), many(len(system.of_role("weight")), "weight")
+        return f"<Model {self.name}: {', '.join(counts)}>"
 
     def latex(self, *, want: str | Iterable[str] | None = None, notation: str = "superscript",
               width: float | None = WIDTH) -> str:
@@ -228,6 +229,9 @@ class Model(Declaring):
         if data is not None and not isinstance(data, Mapping):
             raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
         merged = {**(data or {}), **inputs}
+        if len(merged) < len(data or {}) + len(inputs):
+            twice = next(name for name in inputs if name in (data or {}))
+            raise BadValue(f"{twice} is given twice, in the data and as {twice}=")
         check_names(self.system, merged, self.declared)
         return merged
 
@@ -285,8 +289,9 @@ class Model(Declaring):
         lasting = [(key, replay) for key, replay in self._replays.items() if replay.lasts()]
         self._replays = dict(lasting[1 - MOST :])
         if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
-            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(derived._plans.holds, plan),
-                                           derived._plans.how)
+            plans = derived._plans
+            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(plans.holds, plan),
+                                          plans.how if plan.shares else plans.how_alone)
         return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
 
     def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
@@ -353,6 +358,7 @@ class Model(Declaring):
         """
         from .profile import profile
 
+        data, lengths = apart(self.system, data, lengths)
         data = self._inputs(data, inputs)
         return profile(self.observing(data), data, of=of, wrt=wrt, gradient=gradient, repeat=repeat,
                        lengths=lengths, steps=steps, training=training, seed=seed)

@@ -14,6 +14,7 @@ from typing import Any
 from .. import backends
 from ..config import Config
 from ..errors import Error, out_of_memory
+from ..forks import unlocked
 from ..plans.footprint import footprint
 from ..plans.plan import Plan
 from ..plans.segments import Segments
@@ -36,6 +37,7 @@ class PlanCache:
         self._back: deque[tuple[tuple[Any, ...], Any]] = deque()  # plans that were lent and are free again
         self.threads: int | None = None
         self.alone = threading.RLock()
+        unlocked(self)
 
     def get(self, system: System, config: Config, weights: Weights) -> Any:
         """The plan for config on the backend in use, or `Segments` in its place, made if it is not there."""
@@ -52,9 +54,12 @@ class PlanCache:
 
     def how(self) -> tuple[str, str, bool, int]:
         """How plans are made now: backend, precision of products, compiled or not, threads."""
+        return *self.how_alone(), backends.current().threads() if self.threads is None else self.threads
+
+    def how_alone(self) -> tuple[str, str, bool]:
+        """The same of plans that are for one thread."""
         backend = backends.current()
-        threads = backend.threads() if self.threads is None else self.threads
-        return backend.name, backends.precision(), backend.compiles(), threads
+        return backend.name, backends.precision(), backend.compiles()
 
     def _keep(self, key: tuple[Any, ...], plan: Any) -> None:
         self._plans[key] = plan

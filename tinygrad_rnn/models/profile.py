@@ -101,6 +101,9 @@ class Profile:
                 shares[of] = shares.get(of, 0.0) + share
         return self.model.draw(path, shares=shares, **options)
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         lines = [f"{'ms':>9}  {'share':>6}  {'calls':>6}  {'kind':<11}  {'GFLOP/s':>7}  {'of sgemm':>8}  for"]
         ordered = sorted(self.rows, key=lambda row: -row.seconds)

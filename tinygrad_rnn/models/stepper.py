@@ -13,13 +13,13 @@ from .. import backends
 from ..arguments import named, whole
 from ..backends.places import entering
 from ..config import Feed
-from ..errors import BadType, BadValue
+from ..errors import BadType, BadValue, many
 from ..node import walk
 from ..notation.declared import Pose, Sampling, computable_ahead
 from ..passes.demand import check_carried, computable, demand
 from ..passes.schedule import needed
 from ..plans.carried import position_key
-from ..plans.feeds import check_names
+from ..plans.feeds import are_classes, check_names
 from ..system import System
 from .generate import codes
 
@@ -79,7 +79,7 @@ class Stepper:
         return {**vars(self), "_state": self.state, "_live": None}
 
     def __repr__(self) -> str:
-        return f"<Stepper of {self.model.name}, {self.batch} examples at a time>"
+        return f"<Stepper of {self.model.name}, {many(self.batch, 'example')} at a time>"
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """One step: inputs (batch, features), or (batch,) integers for classes; results likewise."""
@@ -171,19 +171,22 @@ class Stepper:
         data, system = {}, self.model.system
         for name, value in inputs.items():
             q, array = system.quantities[name], entering(name, value)
-            self._check_step(q, array.shape)
+            self._check_step(q, array)
             data[name] = one_step(system, q, array, self.index)
         return data
 
-    def _check_step(self, q: Quantity, shape: tuple[int, ...]) -> None:
+    def _check_step(self, q: Quantity, array: Any) -> None:
         """Raise where one step of an input has another shape, or another number of examples."""
-        system, sizes = self.model.system, q.type.shape
+        system, sizes, shape = self.model.system, q.type.shape, tuple(array.shape)
         others = [i for i in q.slots if system.range_of(i) != system.range_of(self.index)]
         first = 1 + len(others)
-        if shape[:1] != (self.batch,) or (shape[first:] != sizes and (len(sizes) != 1 or len(shape) != first)):
+        classes = len(sizes) == 1 and sizes != (1,)
+        coded = classes and len(shape) == first and array.dtype.kind in "iu"
+        if shape[:1] != (self.batch,) or (shape[first:] != sizes and not coded):
             expected = (self.batch, *(system.static.get(i, i.upper()) for i in others), *sizes)
-            raise BadValue(f"{q.name} has shape {shape}; a step of this stepper takes ({', '.join(map(str, expected))})"
-                           f"{', or classes without the last axis' if len(sizes) == 1 else ''}")
+            dtype = f" and dtype {array.dtype}" if classes and len(shape) == first else ""
+            raise BadValue(f"{q.name} has shape {shape}{dtype}; a step of this stepper takes "
+                           f"({', '.join(map(str, expected))})" + ", or classes without the last axis" * classes)
 
 
 class _Live:
@@ -202,6 +205,7 @@ class _Live:
         self._inputs = [(name, self._here(part.interior(name), quantities[name])) for name in inputs
                         if name in part.layout.used]
         self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
+        self._classes = [(name, quantities[name].type.shape[0]) for name in inputs if name in plan.config.coded]
         self._rolls = [(part.by_step(name, axis)[:, :low], part.by_step(name, axis)[:, 1 : 1 + low])
                        for name, axis, low in part.carried]
         self._compiled, self._prelude = plan.compiled, part.prelude
@@ -225,7 +229,7 @@ class _Live:
         for name, value in inputs.items():
             if type(value) not in self._kinds or (value.shape, value.dtype) != shapes.get(name):
                 return False
-        return True
+        return all(are_classes(inputs[name], size) for name, size in self._classes)
 
     def state(self) -> dict[str, Any]:
         """What the next step goes on from."""

@@ -12,12 +12,12 @@ from .. import backends
 from ..above import viz
 from ..arguments import named
 from ..config import Config, Feed
-from ..errors import BadValue
+from ..errors import BadValue, many
 from ..node import At, Node, rebuild
 from ..notation.declared import Pose
 from ..passes.autodiff import check_scalar
 from ..passes.unroll import Unrolled, unrolled
-from ..plans.feeds import prepared, steps_by_index
+from ..plans.feeds import apart, prepared, steps_by_index
 from ..plans.plan import Plan
 from ..printing.printer import system_text
 from ..printing.rows import WIDTH, block_latex, chosen
@@ -67,7 +67,7 @@ class UnrolledModel:
         return system_text(self.system)
 
     def __repr__(self) -> str:
-        return f"<{self.model.name} unrolled: {len(self.system.equations)} equations>"
+        return f"<{self.model.name} unrolled: {many(len(self.system.equations), 'equation')}>"
 
     def latex(self, *, want: str | Iterable[str] | None = None, notation: str = "superscript",
               width: float | None = WIDTH) -> str:
@@ -86,13 +86,14 @@ class UnrolledModel:
         return block_latex(shown, base, notation, width)
 
     def run(self, data: Mapping[str, Any] | None = None, /, *, want: Iterable[str] | None = None, lengths: Any = None,
-            training: bool = False, seed: int = 0, **inputs: Any) -> dict[str, Any]:
-        """As `Model.run`, computed on the flat graph."""
+            training: bool = False, seed: int = 0, batch: int | None = None, **inputs: Any) -> dict[str, Any]:
+        """As `Model.run`, computed on the flat graph. batch: how many examples, where no input says so."""
+        data, lengths = apart(self.model.system, data, lengths)
         data = self.model._inputs(data, inputs)
         if self.model.declared:
-            return self._drawn(data, want, lengths=lengths, training=training, seed=seed)
+            return self._drawn(data, want, lengths=lengths, training=training, seed=seed, batch=batch)
         names = self.model.asked_for(want, data)
-        flat, config, feed = self._prepared(names, data, lengths, training, seed)
+        flat, config, feed = self._prepared(names, data, lengths, training, seed, batch)
         model = self._model(feed)
         with model._plans.alone:
             plan = self._ran(model, flat, self._flat_names(flat, names), config, feed)
@@ -102,6 +103,7 @@ class UnrolledModel:
                        wrt: Iterable[str] | None = None, lengths: Any = None, training: bool = False, seed: int = 0,
                        **inputs: Any) -> tuple[Any, dict[str, Any]]:
         """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted."""
+        data, lengths = apart(self.model.system, data, lengths)
         data = self.model._inputs(data, inputs)
         if self.model.declared:
             given = Pose(frozenset(n for n in self.model.declared if n in data))
@@ -168,9 +170,9 @@ class UnrolledModel:
     # -- arrays between the model and its flat form --------------------------------------------------
 
     def _prepared(self, want: tuple[str, ...], data: Mapping[str, Any], lengths: Any, training: bool,
-                  seed: int) -> tuple[Unrolled, Config, Feed]:
+                  seed: int, batch: int | None = None) -> tuple[Unrolled, Config, Feed]:
         config, feed = prepared(self.model.system, want, data, lengths=lengths, steps=self._steps(), training=training,
-                                seed=seed)
+                                seed=seed, batch=batch)
         return self._unrolled(frozenset(feed.lengths)), config, feed
 
     def _model(self, feed: Feed) -> Model:

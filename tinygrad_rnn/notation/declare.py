@@ -65,6 +65,9 @@ class Symbol(Operators):
     def __init__(self, model: Declaring, name: str, role: str):
         self.model, self.name, self.role = model, name, role
 
+    def __repr__(self) -> str:
+        return self.model.told(self.name)
+
     def as_node(self) -> Node:
         """The reference that the bare name stands for; an input needs its index."""
         if self.role == "input":

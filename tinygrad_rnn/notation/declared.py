@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from ..arguments import real, whole
 from ..errors import BadValue
 from ..node import BATCH, Node, Type, ordered, rebuild, ref, refs
-from ..ops.draws import DECLARED
+from ..ops.draws import DECLARED, law
 from ..ops.table import TABLE, f, make
+from ..passes.rewrite import filled
 from ..system import Equation, Quantity, System, fresh
 
 
@@ -70,12 +71,30 @@ def declarations(system: System) -> dict[str, Equation]:
     return {eq.name: eq for eq in system.equations if eq.rhs.op in DECLARED}
 
 
-def _categorical(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], how: Sampling) -> Node:
-    return f.draw_class(args[0], noise("uniform", ()), temperature=how.temperature, top_k=how.top_k, top_p=how.top_p)
+def _categorical(q: Quantity, rhs: Node, noise: Callable[..., Node], how: Sampling) -> Node:
+    p = rhs.args[0]
+    return f.draw_class(p, noise("uniform", ()), temperature=how.temperature, top_k=how.top_k, top_p=how.top_p)
 
 
-def _bernoulli(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], how: Sampling) -> Node:
-    p = _filled(args[0], q.type.shape)
+def _pointer(q: Quantity, rhs: Node, noise: Callable[..., Node], how: Sampling) -> Node:
+    """The first position at which the sum of probabilities is beyond a share of their total; no number where they are
+    no distribution."""
+    p, over = rhs.args[0], rhs.attr("over")
+    bad = f.sum(f.where(f.less(p, 0.0), 1.0, 0.0), over=over, axis=())
+    largest = f.max(p, over=over, axis=())
+    if how.temperature == 0:
+        before = f.cumsum(f.where(f.equal(p, largest), 1.0, 0.0), over=over)
+        found = 1.0 + f.sum(f.where(f.equal(before, 0.0), 1.0, 0.0), over=over, axis=())
+    else:
+        sums = f.cumsum(p if how.temperature == 1 else f.power(p / largest, 1.0 / how.temperature), over=over)
+        share = noise("uniform", ()) * f.max(sums, over=over, axis=())
+        found = 1.0 + f.sum(f.where(f.less_equal(sums, share), 1.0, 0.0), over=over, axis=())
+    whole = f.where(f.greater(bad, 0.0), 0.0, f.sum(p, over=over, axis=()))
+    return found * (whole / whole)
+
+
+def _bernoulli(q: Quantity, rhs: Node, noise: Callable[..., Node], how: Sampling) -> Node:
+    p = filled(rhs.args[0], q.type.shape)
     if how.temperature == 0:
         return f.where(f.greater(p, 0.5), 1.0, f.zeros_like(p))
     if how.temperature != 1.0:
@@ -84,34 +103,37 @@ def _bernoulli(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], 
     return f.where(f.less(noise("uniform", q.type.shape), p), 1.0, f.zeros_like(p))
 
 
-def _normal(q: Quantity, args: tuple[Node, ...], noise: Callable[..., Node], how: Sampling) -> Node:
-    mean, std = args
+def _normal(q: Quantity, rhs: Node, noise: Callable[..., Node], how: Sampling) -> Node:
+    mean, std = rhs.args
     return mean + std * how.temperature * noise("normal", q.type.shape)
 
 
-def _filled(z: Node, shape: tuple[int, ...]) -> Node:
-    """A number as an array of that shape."""
-    for axis in range(len(shape) if z.rank == 0 else 0):
-        z = f.expand(z, axis=axis, size=shape[axis])
-    return z
+def _of_classes(w: Node, rhs: Node) -> Node:
+    return f.cross_entropy(rhs.args[0], w)
 
 
-def _of_classes(w: Node, args: tuple[Node, ...]) -> Node:
-    return f.cross_entropy(args[0], w)
+def _of_positions(w: Node, rhs: Node) -> Node:
+    """That of a position that there is not is infinite."""
+    p, over = rhs.args[0], rhs.attr("over")
+    here = f.equal(f.position(index=over[0]), w)
+    met = f.sum(f.where(here, 1.0, 0.0), over=over, axis=())
+    return f.where(f.greater(met, 0.0), -f.sum(f.where(here, f.log(p), 0.0), over=over, axis=()), math.inf)
 
 
-def _of_truths(w: Node, args: tuple[Node, ...]) -> Node:
-    return f.binary_cross_entropy(args[0], w)
+def _of_truths(w: Node, rhs: Node) -> Node:
+    return f.binary_cross_entropy(rhs.args[0], w)
 
 
-def _of_numbers(w: Node, args: tuple[Node, ...]) -> Node:
-    mean, std = args
+def _of_numbers(w: Node, rhs: Node) -> Node:
+    mean, std = rhs.args
     return f.log(std) + 0.5 * f.power((w - mean) / std, 2.0) + 0.5 * math.log(2 * math.pi)
 
 
 # How each is drawn, and its negative log-likelihood.
-DRAWN: dict[str, Callable[..., Node]] = {"categorical": _categorical, "bernoulli": _bernoulli, "normal": _normal}
-SURPRISE: dict[str, Callable[..., Node]] = {"categorical": _of_classes, "bernoulli": _of_truths, "normal": _of_numbers}
+DRAWN: dict[str, Callable[..., Node]] = {
+    "categorical": _categorical, "pointer": _pointer, "bernoulli": _bernoulli, "normal": _normal}
+SURPRISE: dict[str, Callable[..., Node]] = {
+    "categorical": _of_classes, "pointer": _of_positions, "bernoulli": _of_truths, "normal": _of_numbers}
 
 
 def posed(system: System, pose: Pose) -> Posed:
@@ -170,7 +192,7 @@ class _Posing:
         if name in self.pose.given:
             self.quantities[name] = replace(q, role="input")
             here = ref(name, eq.slots, q.type)
-            surprise = SURPRISE[eq.rhs.op](here, eq.rhs.args)
+            surprise = SURPRISE[law(eq.rhs)](here, eq.rhs)
             if surprise.rank:
                 surprise = f.sum(surprise, over=(), axis=tuple(range(surprise.rank)))
             self.surprises.append(f.mean(surprise))
@@ -201,7 +223,7 @@ class _Posing:
             self.equations.append(Equation(name, eq.slots, leaf, eq.source))
             return ref(name, eq.slots, found)
 
-        return f.stop_gradient(DRAWN[eq.rhs.op](q, eq.rhs.args, noise, self.pose.sampling))
+        return f.stop_gradient(DRAWN[law(eq.rhs)](q, eq.rhs, noise, self.pose.sampling))
 
     def _new(self, wish: str, eq: Equation, type: Type | None) -> str:
         """A quantity beside that of an equation, under a fresh name."""

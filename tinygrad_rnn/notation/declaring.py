@@ -14,6 +14,7 @@ from ..inference.roles import Declarations
 from ..node import At, Node, refs, walk
 from ..ops.table import as_node
 from ..passes.schedule import needed, schedule
+from ..printing.printer import equation_text
 from ..system import Equation, System, sources
 from .declare import Symbol
 from .declared import declarations, observed
@@ -78,7 +79,10 @@ class Declaring:
         if known != role:
             raise BadValue(f"{name} is declared twice, as {ROLES[known]} and as {ROLES[role]}")
         if size is not None:
-            self._declared.sizes[name] = size_tuple(name, size)
+            shape = size_tuple(name, size)
+            before = self._declared.sizes.setdefault(name, shape)
+            if before != shape:
+                raise BadValue(f"{name} is declared twice, with the sizes {before} and {shape}")
             self._forget()
         return Symbol(self, name, role)
 
@@ -89,6 +93,14 @@ class Declaring:
         """m["loss"] = mean(...): an equation without an index. (m["h"][t] = ... has set its own already.)"""
         if not isinstance(value, Symbol):
             self.define(name, (), value)
+
+    def told(self, name: str) -> str:
+        """The equations of a name so far; of one that has none what it is: <input x>."""
+        own = [equation_text(eq) for eq in self._declared.equations if eq.name == name]
+        known = self._system.quantities.get(name) if self._system is not None else None
+        role = known.role if known is not None else self._roles.get(name, "defined")
+        what = f"{name}, which no equation defines yet" if role == "defined" else f"{role} {name}"
+        return "\n".join(own) or f"<{what}>"
 
     def define(self, name: str, slots: tuple[At, ...], value: Any) -> None:
         """Add the equation name[slots] = value."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arguments import whole
-from ..errors import BadType, BadValue, near
+from ..errors import BadType, BadValue, many, near
 from ..node import Node, Operators
 from ..ops import TABLE, Op, apply
 from ..ops.linear import split_spec
@@ -59,7 +59,7 @@ class Function:
 
 def operands_of(count: int) -> str:
     """1 operand, 2 operands."""
-    return f"{count} operand{'s' * (count != 1)}"
+    return many(count, "operand")
 
 
 def index_names(over: Any) -> tuple[str, ...]:

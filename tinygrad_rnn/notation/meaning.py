@@ -87,7 +87,8 @@ MEANING: dict[str, tuple[str, str]] = {
     "cross_entropy": ("p, k", "-sum of k log p over the last axis, for one-hot vectors or classes k, where 0 log 0 is "
                       "0; of p = softmax(z) it is computed from z."),
     "softmax_cross_entropy": ("z, k", "cross_entropy(softmax(z), k), computed as -sum of k log_softmax(z)."),
-    "categorical": ("p", "Declares w[t] = categorical(p[t]): data that are drawn from classes of these probabilities."),
+    "categorical": ("p, over=None", "Declares w[t] = categorical(p[t]): data that are drawn from classes of these "
+                    "probabilities, or, w[t] = categorical(a[t,s], over=s), from the positions 1, 2, ... of s."),
     "bernoulli": ("p", "Declares w[t] = bernoulli(p[t]): data that are 1 with this probability, else 0."),
     "normal": ("mean, deviation", "Declares w[t] = normal(m[t], s[t]): data that are drawn from this distribution."),
     "dropout_mask": ("rate", "In training 0 with probability `rate`, else 1 / (1 - rate); otherwise 1."),

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import Error, near
 from ..inference.brackets import wrong_name, wrong_read
 from ..node import BATCH, At, Node, ref
-from ..ops.table import apply, as_node
+from ..ops.table import KINDS, apply, as_node
 from .functions import IN_TEXT, operands_of
 from .syntax import Written
 
@@ -310,7 +310,8 @@ class Terms:
         if isinstance(node, ast.Constant):
             return self.number(node)
         an_index = isinstance(node, ast.Name) and node.id in self.indices
-        return self.fail(node, f"{key} takes a number{'; an index is named by over=' * an_index}")
+        what, _ = KINDS.get(key, ("a number", None))
+        return self.fail(node, f"{key} takes {what}{'; an index is named by over=' * an_index}")
 
 
 def _fold(name: str, parts: tuple[Node, ...]) -> Node:

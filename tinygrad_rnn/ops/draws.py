@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..node import Node
 from ..shapes import Cell, Solver, elementwise, scalar, signature
 from .positional import leaf
 from .table import Do, Op, register
 
 DECLARED = ("categorical", "bernoulli", "normal")
 DRAWS = "no gradient passes a draw"
+CLASSES = signature("(k)->(k)")
+
+
+def law(rhs: Node) -> str:
+    """What a right side declares: one of DECLARED, or "pointer", a categorical over an index."""
+    return "pointer" if rhs.op == "categorical" and rhs.attr("over") else rhs.op
+
+
+def _categorical(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    """A vector of probabilities gives a class; over an index, a probability at each position gives one of these."""
+    if attrs.get("over"):
+        u.rank(args[0], 0)
+        u.rank(out, 0)
+    else:
+        CLASSES(u, args, out, attrs)
 
 
 def _each(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
@@ -52,8 +68,8 @@ def _among_the_largest(xp: Any, p: Any, top_k: int | None, top_p: float | None) 
     if top_k is not None:
         kept &= xp.arange(p.shape[-1]) < top_k
     if top_p is not None:
-        before = xp.cumsum(ranked, -1) - ranked
-        kept &= before < top_p * ranked.sum(-1, keepdims=True)
+        whole = xp.cumsum(ranked, -1)
+        kept &= whole - ranked < top_p * whole[..., -1:]
     found = xp.zeros(p.shape, bool)
     xp.put_along_axis(found, order, kept, -1)
     return found
@@ -70,8 +86,8 @@ def _draw_into(p: Any, u: Any, out: Any, xp: Any, axis: int, temperature: float,
 
 
 register(
-    Op("categorical", "macro", signature("(k)->(k)"), (None,), None, symbol="categorical",
-       latex=r"\text{{Categorical}}{call}", no_gradient=DRAWS),
+    Op("categorical", "macro", _categorical, (None,), None, params={"over": None},
+       symbol="categorical", latex=r"\text{{Categorical}}{call}", no_gradient=DRAWS),
     Op("bernoulli", "macro", _each, (None,), None, symbol="bernoulli",
        latex=r"\text{{Bernoulli}}{call}", no_gradient=DRAWS),
     Op("normal", "macro", _each, (None, None), None, arity=2, symbol="normal",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..errors import BadValue
@@ -19,8 +19,10 @@ def _reduce_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None) ->
     (a,) = args
     if over is None and axis is None:
         return {"over": a.indices, "axis": tuple(range(a.rank))}
-    axis = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return {"over": ordered(over or ()), "axis": tuple(sorted({normal_axis(k, a.rank) for k in axis}))}
+    axes = [normal_axis(k, a.rank) for k in (() if axis is None else axis if isinstance(axis, tuple) else (axis,))]
+    if len(set(axes)) < len(axes):
+        raise BadValue(f"axis={axis} names an axis twice", a)
+    return {"over": ordered(over or ()), "axis": tuple(sorted(axes))}
 
 
 def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **rest: Any) -> dict[str, Any]:
@@ -52,9 +54,10 @@ def _of_some(canon: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, An
     return checked
 
 
-def counted(a: Node, over: tuple[str, ...]) -> Node:
-    """How many valid positions a mean of a has: over the batch, at each position the examples that reach it."""
-    own = [i for i in ordered({*a.indices, *over}) if i != BATCH]
+def counted(a: Node, over: tuple[str, ...], static: Collection[str] = ()) -> Node:
+    """How many valid positions a mean of a has: over the batch, at each position the examples that reach it. static:
+    indices whose positions every example reaches."""
+    own = [i for i in ordered({*a.indices, *over}) if i != BATCH and i not in static]
     if BATCH not in over or set(own) <= set(over):
         return f.count(over=over)
     reached = [f.where(f.less_equal(f.position(index=i), f.last(index=i)), 1.0, 0.0) for i in own]

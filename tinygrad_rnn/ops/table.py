@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import shapes
-from ..errors import BadType, BadValue, Error, near
+from ..errors import BadType, BadValue, Error, many, near
 from ..node import Node, Type, const, ordered
 
 
@@ -121,7 +121,7 @@ KINDS: dict[str, Kind] = {
     "step": ("a whole number other than 0", lambda v: v is None or (_whole(v) and v != 0)),
     **dict.fromkeys(("low", "high"), ("a number", lambda v: _number(v) and not math.isnan(v))),
     "eps": ("a number from 0 on", lambda v: _number(v) and 0 <= v < math.inf),
-    **dict.fromkeys(("codes", "reverse"), ("true or false", lambda v: isinstance(v, bool))),
+    **dict.fromkeys(("codes", "reverse"), ("True or False", lambda v: isinstance(v, bool))),
 }
 
 
@@ -139,7 +139,7 @@ def apply(name: str, *args: Any, **attrs: Any) -> Node:
         raise BadValue(f"unknown function {name!r}{near(name, TABLE)}")
     nodes = tuple(as_node(a, name) for a in args)
     if row.arity is not None and len(nodes) != row.arity:
-        raise BadType(f"{name} takes {row.arity} argument{'s' * (row.arity != 1)}, not {len(nodes)}")
+        raise BadType(f"{name} takes {many(row.arity, 'argument')}, not {len(nodes)}")
     if row.arity is None and not nodes:
         raise BadType(f"{name} needs at least one argument")
     for key, default in row.params.items():

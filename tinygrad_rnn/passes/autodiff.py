@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from ..errors import BadValue
@@ -18,6 +18,7 @@ from ..node import BATCH, At, Node, Type, free, ordered, rebuild, ref, refs, wal
 from ..ops import TABLE, f
 from ..shapes import reduction
 from ..system import Equation, Quantity, System, fresh, least, sources
+from .adjoints import backward, fitted, spread
 from .rewrite import ONE, ZERO, position_of, remade, stabilised, substituted
 from .simplify import simplified
 
@@ -34,68 +35,6 @@ def gradient(system: System, of: str, wrt: Iterable[str] | None = None) -> tuple
     """
     names = system.of_role("weight") if wrt is None else list(wrt)
     return _Gradient(stabilised(system, kept=names), of, names).system()
-
-
-def vjp(node: Node, y: Node, g: Node) -> Iterator[tuple[Node, Node]]:
-    """(argument, adjoint) for each argument of node that has one; y stands for node's value."""
-    row = TABLE[node.op]
-    attrs = dict(node.attrs)
-    if attrs.get("over") and not set(attrs["over"]) <= set(g.indices) and row.name not in ("sum", "mean", "max"):
-        g = g * f.ones_like(node)
-    lines = row.vjp
-    if row.arity is None and len(lines) == 1 and lines[0] is not None:
-        yield from zip(node.args, lines[0](g, y, *node.args, **attrs), strict=True)
-        return
-    for arg, line in zip(node.args, lines, strict=False):
-        if line is not None:
-            adjoint = line(g, y, *node.args, **attrs)
-            if adjoint is not None:
-                yield arg, adjoint
-
-
-def fitted(g: Node, result: Node, arg: Node, ragged: Collection[str] = ()) -> Node:
-    """g, an adjoint over result's indices and shape, summed to the argument's. ragged: indices that end by example."""
-    over = tuple(i for i in result.indices if i not in arg.indices)
-    stretched = TABLE[result.op].kind == "elementwise"
-    axis = tuple(range(result.rank if stretched else g.rank)) if arg.shape == () else ()
-    if not set(over) <= set(g.indices) or g.rank < len(axis):
-        g = g * f.ones_like(result)
-    ends = [i for i in over if i in ragged]
-    if ends and BATCH not in g.indices:
-        g, over = _shared_out(g, ends), ordered([*over, BATCH])
-    return f.sum(g, over=over, axis=axis) if over or axis else g
-
-
-def _shared_out(g: Node, ends: Iterable[str]) -> Node:
-    """g, the same for all examples, in equal parts among those that reach a position: a sum over positions is one over
-    each example's own."""
-    reached = [f.less_equal(f.position(index=i), f.last(index=i)) for i in ends]
-    for more in reached[1:]:
-        reached[0] = f.logical_and(reached[0], more)
-    return f.where(reached[0], g / f.sum(f.where(reached[0], 1.0, 0.0), over=(BATCH,), axis=()), 0.0)
-
-
-def spread(g: Node, like: Node) -> Node:
-    """g with like's feature shape; elementwise formulas take a scalar as it is, others need the shape."""
-    return g * f.ones_like(like) if g.shape != like.shape else g
-
-
-def backward(root: Node, seed: Node, active: set[Node], value: Node | None = None,
-             ragged: Collection[str] = ()) -> dict[Node, Node]:
-    """The adjoints of every active node under root, given root's; `value` stands for root in the formulas."""
-    adjoint = {root: seed}
-    for node in reversed(list(walk([root]))):
-        g = adjoint.get(node)
-        if g is None or not node.args:
-            continue
-        y = value if node is root and value is not None else node
-        if TABLE[node.op].kind != "elementwise":
-            g = spread(g, node)
-        for arg, part in vjp(node, y, g):
-            if arg in active:
-                part = fitted(part, node, arg, ragged)
-                adjoint[arg] = adjoint[arg] + part if arg in adjoint else part
-    return adjoint
 
 
 @dataclass
@@ -116,8 +55,9 @@ def check_scalar(system: System, of: str, wrt: Iterable[str]) -> None:
         raise BadValue(f"{of!r} is not defined by an equation; a gradient is of a scalar such as loss = ...")
     if q.type.indices or q.type.shape:
         left = of + (f"[{','.join(q.slots)}]" if q.slots else "")
-        raise BadValue(f"a gradient is of a single number, but {left} has shape {q.type.shape} and varies over "
-                       f"{', '.join(q.type.indices) or 'nothing'}; take a sum or mean of it")
+        varies = f" and varies over {', '.join(q.type.indices)}" if q.type.indices else ""
+        raise BadValue(f"a gradient is of a single number, but {left} has shape {q.type.shape}{varies}; take a sum or "
+                       "mean of it")
 
 
 class _Gradient:
@@ -129,7 +69,7 @@ class _Gradient:
         self.taken = set(system.quantities) | set(system.ranges)
         self.names = {}
         for name in system.quantities:
-            if name in self.active or name in wrt:
+            if name in self.active or name in wrt or name == of:
                 self.names[name] = fresh(f"d_{name}", self.taken)
                 self.taken.add(self.names[name])
         self.forward = {adjoint: name for name, adjoint in self.names.items()}
@@ -271,11 +211,18 @@ class _Gradient:
                 anchor = At("last", slot.index, goal.offset) if goal.anchor == "last" else goal
                 moves[slot.index] = anchor.moved(-slot.offset)
             elif goal.anchor == "free" or goal.anchor != slot.anchor:
-                conditions.append(f.equal(position_of(goal), position_of(slot)))
+                conditions.append(f.equal(self._number(goal), self._number(slot)))
         value = self._moved(arrow, moves)
         for condition in conditions:
             value = f.where(condition, value, 0.0)
         return value
+
+    def _number(self, at: At) -> Node:
+        """That of a position; of a static index it is the same for all examples."""
+        number = position_of(at)
+        if at.index not in self.base.static:
+            return number
+        return rebuild([number], lambda node, args: retyped(node, args, self.quantities, self.base.static))[number]
 
     def _moved(self, arrow: _Arrow, moves: dict[str, At]) -> Node:
         value = arrow.adjoint

@@ -6,16 +6,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ..errors import BadValue
-from ..node import Node, refs, walk
+from ..node import Node, refs
 from ..system import Equation, System, sources
 from .schedule import needed
-
-CLASS_LOSSES = ("cross_entropy", "softmax_cross_entropy")
 
 
 @dataclass(frozen=True)
 class Demand:
-    """equations: those that are needed; inputs: what they read; targets: inputs that must be classes in range.
+    """equations: those that are needed; inputs: what they read.
 
     ranges: how far they run, each with its index and a term that does, such as h[t].
     fixed: where they read a position counted from the beginning, such as h[1], and along which range.
@@ -24,7 +22,6 @@ class Demand:
 
     equations: list[Equation]
     inputs: list[str]
-    targets: frozenset[str]
     ranges: dict[str, tuple[str, str]]
     fixed: list[tuple[str, Equation, Node]]
     back: dict[str, dict[str, tuple[Equation, Node]]]
@@ -35,13 +32,10 @@ def demand(system: System, want: Iterable[str]) -> Demand:
     key = tuple(want)
     if key not in system.demands:
         equations = needed(system, key)
-        nodes = list(walk(eq.rhs for eq in equations))
-        read = {node.attr("name") for node in nodes if node.op == "ref"}
-        targets = {node.args[1].attr("name") for node in nodes
-                   if node.op in CLASS_LOSSES and node.args[1].op == "ref"}
+        read = {node.attr("name") for node in refs(eq.rhs for eq in equations)}
         inputs = [name for name in system.of_role("input") if name in read or name in key]
-        system.demands[key] = Demand(equations, inputs, frozenset(targets & set(inputs)), _ranges(system, equations),
-                                     _fixed(system, equations), _back(system, equations))
+        system.demands[key] = Demand(equations, inputs, _ranges(system, equations), _fixed(system, equations),
+                                     _back(system, equations))
     found = system.demands[key]
     assert isinstance(found, Demand)
     return found

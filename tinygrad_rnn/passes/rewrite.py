@@ -33,6 +33,24 @@ def _is_like(a: Node, b: Node) -> bool:
     return a is b or (a.type == b.type and a.type is not None and a.op != "const" and b.op != "const")
 
 
+def filled(z: Node, shape: tuple[int, ...]) -> Node:
+    """z with that shape: one number as an array of it."""
+    for axis in range(len(shape) if z.rank == 0 else 0):
+        z = f.expand(z, axis=axis, size=shape[axis])
+    return z
+
+
+def numbered(system: System) -> System:
+    """The system with a number for the last position of each static index, which its text goes on calling L."""
+
+    def change(node: Node, args: tuple[Node, ...]) -> Node:
+        size = system.static.get(node.attr("index")) if node.op == "last" else None
+        return remade(node, args) if size is None else const(float(size), node.type)
+
+    new = rebuild((eq.rhs for eq in system.equations), change)
+    return replace(system, equations=tuple(replace(eq, rhs=new[eq.rhs]) for eq in system.equations))
+
+
 # -- substitution of an index ----------------------------------------------------------------------
 
 
@@ -63,7 +81,9 @@ def position_of(at: At) -> Node:
     if at.anchor == "first":
         return const(float(at.offset), Type((), (), "weak"))
     base = f.position(index=at.index) if at.anchor == "free" else f.last(index=at.index)
-    return base if at.offset == 0 else f.add(base, float(at.offset))
+    if at.offset < 0:
+        return f.subtract(base, float(-at.offset))
+    return f.add(base, float(at.offset)) if at.offset else base
 
 
 def bound(expr: Node) -> set[str]:
@@ -73,10 +93,11 @@ def bound(expr: Node) -> set[str]:
 
 # -- losses computed from what goes into softmax and sigmoid ---------------------------------------
 
-STABLE: dict[tuple[str, str], Callable[..., Node]] = {
-    ("cross_entropy", "softmax"): lambda z, k: f.softmax_cross_entropy(z, k),
+STABLE: dict[tuple[str, str], Callable[..., Node | None]] = {
+    ("cross_entropy", "softmax"): lambda z, k, over, axis: (
+        None if over or axis != z.rank - 1 else f.softmax_cross_entropy(z, k)),
     ("binary_cross_entropy", "sigmoid"): lambda z, k: f.sigmoid_cross_entropy(z, k),
-    ("log", "softmax"): lambda z: f.log_softmax(z),
+    ("log", "softmax"): lambda z, over, axis: f.log_softmax(z, over=over or None, axis=axis),
     ("log", "sigmoid"): lambda z: -f.softplus(-z),
 }
 
@@ -97,7 +118,7 @@ def stable(roots: Iterable[Node], kept: Collection[Node] = ()) -> dict[Node, Nod
 def from_inside(op: str, inner: Node, rest: tuple[Node, ...]) -> Node | None:
     """op(inner, *rest), a loss, from what goes into the softmax or sigmoid `inner`; None where it is no such loss."""
     rule = STABLE.get((op, inner.op))
-    return rule(inner.args[0], *rest) if rule is not None and _last_axis(inner) else None
+    return None if rule is None else rule(inner.args[0], *rest, **dict(inner.attrs))
 
 
 def stabilised(system: System, kept: Collection[str] = ()) -> System:
@@ -115,10 +136,6 @@ def stabilised(system: System, kept: Collection[str] = ()) -> System:
     return replace(system, equations=tuple(replace(eq, rhs=new[eq.rhs]) for eq in system.equations))
 
 
-def _last_axis(node: Node) -> bool:
-    return node.op != "softmax" or (not node.attr("over") and node.attr("axis") == node.rank - 1)
-
-
 def _seen_through(node: Node, mains: Mapping[str, Equation]) -> Node:
     """What the name stands for at the referred position, where that is inside the range; else the node."""
     for _ in range(len(mains)):
@@ -129,8 +146,8 @@ def _seen_through(node: Node, mains: Mapping[str, Equation]) -> Node:
         inside = all((s.anchor == "free" and s.offset == 0) or s[::2] in (("last", 0), ("first", 1)) for s in slots)
         if not inside or eq.rhs.type is None:
             return node
-        moves = {own.index: s for own, s in zip(eq.slots, slots, strict=True)}
-        clash = bound(eq.rhs) & {s.index for s in slots}
+        moves = {own.index: s for own, s in zip(eq.slots, slots, strict=True) if s != own}
+        clash = bound(eq.rhs) & {*moves, *(s.index for s in moves.values())}
         if clash or eq.rhs.op not in ("ref", "softmax", "sigmoid"):
             return node
         node = substituted(eq.rhs, moves)

@@ -98,17 +98,17 @@ def _loop(part: Graph) -> Loop:
     arrows = [(node, eq) for node, used in part.items() if isinstance(node, Node)
               for eq in used if isinstance(eq, Equation)]
     equations = [v for v in part if isinstance(v, Equation)]
-    reasons: dict[str, str] = {}
+    reasons: dict[str, tuple[str, Vertex | None]] = {}
     candidates = dict.fromkeys(s.index for eq in equations for s in eq.slots if s.anchor == "free")
     for index in candidates:
         shifts = _shifts(index, arrows, equations, part)
-        if isinstance(shifts, str):
+        if isinstance(shifts, tuple):
             reasons[index] = shifts
             continue
         signs = {(s > 0) - (s < 0) for s in shifts} - {0}
         if len(signs) != 1:
             reasons[index] = ("its shifts point to the past and to the future" if signs else
-                              f"it is not shifted, as in {index}-1")
+                              f"it is not shifted, as in {index}-1"), None
             continue
         kept = {u: [v for v in used if not _shifted(u, v, index)] for u, used in part.items()}
         return Loop(index, -signs.pop(), _ordered(kept))
@@ -116,21 +116,21 @@ def _loop(part: Graph) -> Loop:
 
 
 def _shifts(index: str, arrows: list[tuple[Node, Equation]], equations: list[Equation],
-            part: Graph) -> list[int] | str:
-    """The shifts in index along the arrows, or why the component cannot loop over it."""
+            part: Graph) -> list[int] | tuple[str, Vertex]:
+    """The shifts in index along the arrows, or why the component cannot loop over it and what stands in the way."""
     for eq in equations:
         if not any(s.anchor == "free" and s.index == index for s in eq.slots):
-            return f"{eq.left} does not carry {index}"
+            return f"{eq.left} does not carry {index}", eq
     for node in part:
         if isinstance(node, Node) and index in (dict(node.attrs).get("over") or ()):
-            return f"over={index} needs all of it at once"
+            return f"over={index} needs all of it at once", node
     shifts = []
     for node, eq in arrows:
         slot = next(s for s, g in zip(node.attr("slots"), eq.slots, strict=True) if g.index == index)
         if slot.anchor != "free":
-            return f"{eq.name} is read at position {slot} inside it"
+            return f"{eq.name} is read at position {slot} inside it", node
         if slot.index != index:
-            return f"{eq.name} is read with {index} relabelled as {slot.index} inside it"
+            return f"{eq.name} is read with {index} relabelled as {slot.index} inside it", node
         shifts.append(slot.offset)
     return shifts
 
@@ -143,18 +143,29 @@ def _shifted(user: Vertex, used: Vertex, index: str) -> bool:
 
 
 def _explained(part: Graph, equations: list[Equation], arrows: list[tuple[Node, Equation]],
-               reasons: dict[str, str]) -> str:
-    """The shortest cycle through the component, by name, and what stands in the way for each index."""
-    graph = nx.DiGraph(part)
-    cycle = min((nx.find_cycle(graph, eq) for eq in equations), key=len)
+               reasons: dict[str, tuple[str, Vertex | None]]) -> str:
+    """A short cycle through the component, by name, and what stands in the way for each index."""
+    cycle = _cycle(part, equations, next((v for _, v in reasons.values() if v is not None), None))
     names = [f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" if n.attr("slots") else n.attr("name")
-             for n, _ in cycle if isinstance(n, Node) and n.op == "ref"]
-    if any("past and to the future" in r for r in reasons.values()):
+             for n in cycle if isinstance(n, Node) and n.op == "ref"]
+    along = [v for v in cycle if isinstance(v, Equation)]
+    if any("past and to the future" in reason for reason, _ in reasons.values()):
         names = list(dict.fromkeys(f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" for n, _ in arrows))
-    first = equations[0].left
-    why = "; ".join(f"{i}: {r}" for i, r in reasons.items()) or "no index is shifted along it"
-    shown = "\n".join(eq.show() for eq in equations[:4])
-    return f"{first} depends on itself through {' and '.join(names)}, and cannot be ordered ({why})\n{shown}"
+        along = equations
+    why = "; ".join(f"{i}: {reason}" for i, (reason, _) in reasons.items()) or "no index is shifted along it"
+    shown = "\n".join(eq.show() for eq in along[:4])
+    return f"{along[0].left} depends on itself through {' and '.join(names)}, and cannot be ordered ({why})\n{shown}"
+
+
+def _cycle(part: Graph, equations: list[Equation], through: Vertex | None) -> list[Vertex]:
+    """A short cycle, from an equation on; through what stands in the way, where that is one vertex."""
+    graph = nx.DiGraph(part)
+    if through is None:
+        cycle = [v for v, _ in min((nx.find_cycle(graph, eq) for eq in equations), key=len)]
+    else:
+        cycle = min((nx.shortest_path(graph, used, through) for used in graph[through]), key=len)
+    start = next(k for k, v in enumerate(cycle) if isinstance(v, Equation))
+    return cycle[start:] + cycle[:start]
 
 
 def loops(items: Iterable[Item]) -> list[Loop]:

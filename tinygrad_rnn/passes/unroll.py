@@ -10,7 +10,7 @@ from ..node import BATCH, At, Node, Type, const, ref
 from ..ops import TABLE, f
 from ..ops.table import make
 from ..system import Equation, Quantity, System, fresh, grouped
-from .rewrite import ZERO, remade
+from .rewrite import ZERO, filled, remade
 
 Positions = tuple[int, ...]
 
@@ -92,7 +92,7 @@ class _Unroller:
         return ref(flat, (), q.type, batch=q.role == "input")
 
     def _define(self, eq: Equation, where: Positions, env: dict[str, int]) -> None:
-        rhs = self._instance(eq.rhs, env)
+        rhs = filled(self._instance(eq.rhs, env), self.base.quantities[eq.name].type.shape)
         self.equations.append(Equation(self._flat(eq.name, where), (), rhs, eq.source))
 
     # -- terms at positions ------------------------------------------------------------------------
@@ -248,10 +248,7 @@ class _Unroller:
         return value
 
     def _zero(self, q: Quantity) -> Node:
-        zero: Node = ZERO
-        for size in reversed(q.type.shape):
-            zero = f.expand(zero, axis=0, size=size)
-        return zero
+        return filled(ZERO, q.type.shape)
 
     def _value(self, name: str, where: Positions) -> Node:
         """A named quantity at positions: inside, at a boundary, or zero; padding is zero."""
@@ -277,13 +274,16 @@ class _Unroller:
         conditions = []
         position = list(where)
         for k, (slot, p, own) in enumerate(zip(eq.slots, where, q.slots, strict=True)):
+            ends = q.batched and self.base.range_of(own) in self.ragged
             if slot.anchor == "free" and not 1 <= p <= self.size(own):
                 return value
+            if slot.anchor == "free" and ends:
+                conditions.append(f.less_equal(float(p), self._last(own)))
             if slot.anchor == "first" and slot.offset != p:
                 return value
             if slot.anchor == "last":
                 position[k] = self.size(own) + slot.offset
-                if q.batched and self.base.range_of(own) in self.ragged:
+                if ends:
                     conditions.append(f.equal(self._last(own) + float(slot.offset), float(p)))
                 elif position[k] != p:
                     return value

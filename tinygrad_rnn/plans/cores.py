@@ -166,6 +166,9 @@ def at_once(calls: Sequence[Native]) -> None:
 def _shared(works: Sequence[Work], give: Callable[[_Worker, Work], None],
             wait: Callable[[_Worker], BaseException | None]) -> None:
     first, *others = works
+    if not others:
+        first()
+        return
     workers = _workers(len(others))
     for worker, work in zip(workers, others, strict=True):
         give(worker, work)

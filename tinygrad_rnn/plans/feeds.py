@@ -84,7 +84,7 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
              batch: int | None = None, classes: bool = True) -> tuple[Config, Feed]:
     """The plan's key and its feed. Raises `Error` for anything that cannot be right.
 
-    classes: look for targets out of range; not needed for parts of data in which none was found.
+    classes: look for classes out of range; not needed for parts of data in which none was found.
     """
     check_memory(memory, check)
     seed, state, lengths = whole("seed", seed, at_least=0), _entered(state), on_host(lengths)
@@ -94,14 +94,16 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     key = (want, alike, lasting, training, check, memory)
     config = system.configs.get(key) if alike else None
     if config is None:
-        config = _config(system, want, data, lengths, steps, state, training, check, memory, batch)
-        if alike:
-            _keep(system.configs, key, config)
+        _check_given(system, want, data)
     what = demand(system, want)
     arrays = {name: numbers(name, data[name]) for name in what.inputs}
+    if config is None:
+        config = _config(system, want, data, arrays, lengths, steps, state, training, check, memory, batch)
+        if alike:
+            _keep(system.configs, key, config)
     by_range = _lengths(system, lengths, dict(config.sizes), config.batch)
     if classes:
-        check_classes(system, what.targets & config.coded, arrays, by_range)
+        check_classes(system, config.coded, arrays, by_range)
     if check:
         for name, array in arrays.items():
             _check_finite(system.quantities[name], array, system, by_range)
@@ -112,26 +114,30 @@ def prepared(system: System, want: tuple[str, ...], data: Mapping[str, Any], *, 
     return config, Feed(arrays, {r: at(values) for r, values in by_range.items()}, state, seed, step, behind=behind)
 
 
-def _config(system: System, want: tuple[str, ...], data: Mapping[str, Any], lengths: Any, steps: Any,
-            state: Mapping[str, Any] | None, training: bool, check: bool, memory: str | None, batch: int | None
-            ) -> Config:
-    """What the plan is made for: it follows from names, shapes and dtypes alone."""
+def _check_given(system: System, want: tuple[str, ...], data: Mapping[str, Any]) -> None:
+    """Raise where what is wanted is none of the system's, or where an input for it is missing or unknown."""
     system.require(want)
-    what = demand(system, want)
     check_names(system, data)
-    missing = [n for n in what.inputs if n not in data]
+    missing = [n for n in demand(system, want).inputs if n not in data]
     if missing:
-        raise BadValue(f"{', '.join(want[:3])} needs the input {missing[0]}; give {missing[0]}=...")
-    arrays = {name: numbers(name, data[name]) for name in what.inputs}
+        needy = next(name for name in want if missing[0] in demand(system, [name]).inputs)
+        raise BadValue(f"{needy} needs the input {missing[0]}; give {missing[0]}=...")
+
+
+def _config(system: System, want: tuple[str, ...], data: Mapping[str, Any], arrays: Mapping[str, Any], lengths: Any,
+            steps: Any, state: Mapping[str, Any] | None, training: bool, check: bool, memory: str | None,
+            batch: int | None) -> Config:
+    """What the plan is made for: it follows from names, shapes and dtypes alone. arrays: those of data that are read.
+    """
     coded = frozenset(n for n, array in arrays.items() if is_coded(system, system.quantities[n], array))
     beside = {name: value for name, value in data.items() if name not in arrays and name in system.quantities}
     batch, sizes = _sizes(system, arrays, beside, steps, state, lengths, batch)
-    for r, (index, term) in what.ranges.items():
+    for r, (index, term) in demand(system, want).ranges.items():
         if r not in sizes:
             raise BadValue(f"no input says how far {index} runs in {term}; give steps=")
     carried = frozenset() if state is None else along(system, want, state)
-    return Config(want, batch, tuple(sorted(sizes.items())), frozenset(_lengths(system, lengths, sizes, batch)), coded,
-                  training, carried, check, memory)
+    ragged = frozenset(r for r, *_ in _of_ranges(system, lengths, sizes))
+    return Config(want, batch, tuple(sorted(sizes.items())), ragged, coded, training, carried, check, memory)
 
 
 def _keep(configs: dict[tuple[Any, ...], Any], key: tuple[Any, ...], config: Config) -> None:
@@ -180,6 +186,9 @@ def is_coded(system: System, q: Quantity, array: Any) -> bool:
             raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
         return False
     if array.ndim == full - 1 and len(q.type.shape) == 1:
+        if q.type.shape == (1,):  # numbers, of which 1 would be no class, but 0 the vector [1]
+            raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}; give it its "
+                           f"last axis: {q.name}[..., None]")
         if array.dtype.kind in "iu":
             return True
         raise BadValue(f"{q.name} has shape {tuple(array.shape)} and dtype {array.dtype}; expected "
@@ -264,15 +273,19 @@ def only_index(system: System, what: str) -> str:
     return dynamic[0]
 
 
-def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for index, array in lengths_by_index(system, lengths).items():
+def _of_ranges(system: System, lengths: Any, sizes: Mapping[str, int]) -> list[tuple[str, str, Any]]:
+    """(range, index, array) of the ranges over which something runs that was asked for."""
+    given = lengths_by_index(system, lengths)
+    for index in given:
         _index(system, index, "lengths")
-        r = system.range_of(index)
         if index in system.static:
             raise BadValue(f"lengths of {index}: its range is fixed")
-        if r not in sizes:
-            continue  # nothing that was asked for runs over it
+    return [(r, index, array) for index, array in given.items() if (r := system.range_of(index)) in sizes]
+
+
+def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for r, index, array in _of_ranges(system, lengths, sizes):
         if array.dtype.kind not in "iu" or array.shape != (batch,):
             raise BadValue(f"lengths of {index} are {batch} whole numbers, one per example, not "
                            f"{array.dtype} of shape {array.shape}")
@@ -280,6 +293,9 @@ def _lengths(system: System, lengths: Any, sizes: Mapping[str, int], batch: int)
         if len(bad):
             raise BadValue(f"lengths of {index}: example {bad[0]} has length {array[bad[0]]}; a length lies between 1 "
                            f"and {sizes[r]}")
+        if r in found and (found[r] != array).any():
+            raise BadValue(f"lengths of {index} are others than those of an index whose range it shares; give one of "
+                           "them")
         found[r] = array.astype("int64")
     return found
 
@@ -296,16 +312,21 @@ def _valid(q: Quantity, system: System, lengths: Mapping[str, Any], array: Any) 
     return valid
 
 
-def check_classes(system: System, targets: Iterable[str], arrays: Mapping[str, Any],
+def check_classes(system: System, coded: Iterable[str], arrays: Mapping[str, Any],
                   lengths: Mapping[str, Any]) -> None:
-    """A class out of range is an error where it is the target of a loss."""
-    for name in targets:
+    """A class out of range is an error, but in padding."""
+    for name in coded:
         q, array = system.quantities[name], arrays[name]
-        if array.min() >= 0 and array.max() < q.type.shape[0]:
+        if are_classes(array, q.type.shape[0]):
             continue
         at = first_true(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
         if at is not None:
             raise BadValue(f"{name} is class {array[at]} at {q.place(at)}; the classes are 0 to {q.type.shape[0] - 1}")
+
+
+def are_classes(array: Any, size: int) -> bool:
+    """Are all of them numbers from 0 to size - 1?"""
+    return bool(array.min() >= 0 and array.max() < size)
 
 
 def _check_finite(q: Quantity, array: Any, system: System, lengths: Mapping[str, Any]) -> None:

@@ -48,9 +48,9 @@ class Part:
         public += [array for level in self.sums for array in level]
         return self.backend.program(segments, {id(self.backend.owner(b)) for b in public})
 
-    def start(self, feed: Feed) -> None:
-        """Fill the buffers from the feed of the whole batch, and compute level 0."""
-        self.fill(feed)
+    def start(self, fill: Callable[[Any], object], given: Any) -> None:
+        """Fill the buffers, by `fill` from what is given of the whole batch, and compute level 0."""
+        fill(given)
         self.run(0)
 
     def fill(self, feed: Feed) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ..arguments import first_true
 from ..config import Config, Feed
@@ -20,13 +20,15 @@ from ..lowering.merge import merged
 from ..lowering.sink import sunk
 from ..lowering.work import Work, extents
 from ..node import BATCH, Node, walk
-from ..passes.rewrite import stabilised
+from ..passes.rewrite import numbered, stabilised
 from ..passes.schedule import Item, Loop, needed, schedule
 from ..system import Equation, System
 from . import cores
 from .part import Part
 
-LONGEST = 4000  # terms of a program that is worth compiling; an unrolled graph may have many more
+Given = TypeVar("Given")
+
+LONGEST = 10_000  # terms that are worth compiling: seconds of waiting, which some hundred runs make up for
 FEW = 2**18  # numbers of inputs, up to which one thread takes no longer to fill them in than to wake another
 SMALL = 2**24  # multiplications of a product in a loop, below which one thread is enough
 
@@ -35,12 +37,12 @@ class Plan:
     """Compiled once; `run(feed)` fills the buffers and computes, `result(name)` copies one out.
 
     parts: into how many parts the batch is cut, each with a thread of its own; fewer where it cannot be. By default
-    as many as the work is worth, at most `threads`.
+    `threads`, where it shares: where the work is worth it.
     """
 
     def __init__(self, system: System, config: Config, weights: Mapping[str, Any], backend: Any,
                  parts: int | None = None, threads: int = 1):
-        self.config, self.backend, self.xp, self.system = config, backend, backend.xp, stabilised(system)
+        self.config, self.backend, self.xp, self.system = config, backend, backend.xp, numbered(stabilised(system))
         equations = needed(self.system, config.want)
         if config.carried:
             equations = [eq for eq in equations if not _is_initial(self.system, eq, config.carried)]
@@ -58,7 +60,8 @@ class Plan:
         cut = levels(items, equations)
         self.levels = [Level(list(items))] if cut is None else cut
         work = Work(items, self.system, config)
-        parts = work.deserves(threads, self.compiled) if parts is None else parts
+        self.shares = work.is_worth_sharing(self.compiled)
+        parts = (threads if self.shares else 1) if parts is None else parts
         parts = 1 if cut is None else min(parts, config.batch)
         cuts = [config.batch * k // parts for k in range(parts + 1)]
         self.parts = [Part(self.system, replace(config, batch=end - first), equations, self.levels, found.chains,
@@ -89,7 +92,7 @@ class Plan:
     def run(self, feed: Feed) -> None:
         """Fill the inputs and replay the programs."""
         with self.one_thread():
-            self.replay([partial(part.fill, feed) for part in self.parts])
+            self.replay([part.fill for part in self.parts], feed)
 
     def one_thread(self) -> contextlib.AbstractContextManager[Any]:
         """Within it products take one thread, where the parts have threads of their own or the work is small."""
@@ -105,15 +108,15 @@ class Plan:
         """The quantities that need sums over the batch: those sums, where the parts meet at the end."""
         return frozenset(item.name for level in self.levels[1:] for item in level.items if isinstance(item, Equation))
 
-    def replay(self, fills: Sequence[cores.Task]) -> None:
-        """Do what fills the parts, then level 0, then the other levels."""
+    def replay(self, fills: Sequence[Callable[[Given], object]], given: Given) -> None:
+        """Fill each part with what is given, then do level 0, then the other levels."""
         calls = self.calls()
         if calls:
             for fill in fills:
-                fill()
+                fill(given)
             cores.at_once(calls)
         else:
-            cores.together([partial(_filled, fill, part) for fill, part in zip(fills, self.parts, strict=True)])
+            cores.together([partial(part.start, fill, given) for part, fill in zip(self.parts, fills, strict=True)])
         self._join(0)
         for k in range(1, len(self.levels)):
             tasks = [partial(part.run, k) for part in self.parts if part.program.segments[k]]
@@ -188,11 +191,6 @@ class Plan:
         if len(arrays) == 1 or (name in self.system.quantities and not self.system.quantities[name].batched):
             return arrays[0]
         return self.xp.concatenate(arrays)
-
-
-def _filled(fill: cores.Task, part: Part) -> None:
-    fill()
-    part.run(0)
 
 
 def _is_initial(system: System, eq: Equation, carried: Collection[str]) -> bool:

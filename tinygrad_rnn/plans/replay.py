@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..passes.demand import demand
 from .feeds import check_classes
 from .part import Part
 from .plan import Plan
@@ -23,11 +22,9 @@ class Replay:
                  how: Callable[[], object]):
         self.lasts, self.plan, self.weights, self._how = lasts, plan, plan.parts[0].weights, how
         self._made = how()
-        self._arrays: dict[str, Any] = {}  # what is given, while it runs
         used = [name for name in inputs if name in plan.parts[0].layout.used]
-        self._fills = [partial(_fill, self._arrays, part, [(name, part.loader(name)) for name in used])
-                       for part in plan.parts]
-        self._targets = demand(plan.system, plan.config.want).targets & plan.config.coded
+        self._fills = [partial(_fill, part, [(name, part.loader(name)) for name in used]) for part in plan.parts]
+        self._coded = plan.config.coded
         self._results = {name: plan.interior(wanted) for name, wanted in results.items()}
 
     def holds(self, weights: Mapping[str, Any]) -> bool:
@@ -43,14 +40,12 @@ class Replay:
 
     def __call__(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The results by name; those that have no batch, as they are."""
-        if self._targets:
-            check_classes(self.plan.system, self._targets, arrays, {})
-        self._arrays.update(arrays)
-        self.plan.replay(self._fills)
-        self._arrays.clear()
+        if self._coded:
+            check_classes(self.plan.system, self._coded, arrays, {})
+        self.plan.replay(self._fills, arrays)
         return self.plan.backend.copies(self._results)
 
 
-def _fill(arrays: Mapping[str, Any], part: Part, loaders: Sequence[tuple[str, Callable[[Any], None]]]) -> None:
+def _fill(part: Part, loaders: Sequence[tuple[str, Callable[[Any], None]]], arrays: Mapping[str, Any]) -> None:
     for name, load in loaders:
         load(arrays[name][part.first : part.last])

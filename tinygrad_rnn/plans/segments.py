@@ -85,7 +85,8 @@ class Segments:
         def pieces(found: Mapping[int, Plan], k: int) -> Pieces:
             if not alone:
                 return {size: Piece(plan.parts, plan.run) for size, plan in found.items()}
-            return {size: Piece([plan.parts[k]], plan.parts[k].start) for size, plan in found.items()}
+            return {size: Piece([part], partial(part.start, part.fill)) for size, plan in found.items()
+                    for part in [plan.parts[k]]}
 
         return [Shard(self.system, self.config, self.stages, self.range, pieces(forward, k), pieces(backward, k),
                       self._give) for k in range(count if alone else 1)]

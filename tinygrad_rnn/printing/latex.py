@@ -301,8 +301,14 @@ def _embed(node: Node, args: list[Term], held: list[str]) -> Term | None:
     return Term(rf"{table}_{{{held[1]}}}")  # TeX knows no second subscript
 
 
+def _categorical(node: Node, args: list[Term], held: list[str]) -> Term | None:
+    """A position has its index below."""
+    over = node.attr("over")
+    return Term(rf"\text{{Categorical}}_{{{over[0]}}}{bracketed(held[0])}") if over else None
+
+
 SPECIAL = {"add": _add, "matmul": _matmul, "multiply": _multiply, "where": _where, "exp": _exp, "abs": _enclosed,
-           "floor": _enclosed, "expand": _expand, "power": _power, "embed": _embed}
+           "floor": _enclosed, "expand": _expand, "power": _power, "embed": _embed, "categorical": _categorical}
 
 
 # -- reductions, and what runs along an axis ---------------------------------------------------------------

@@ -10,7 +10,8 @@ from ..node import At
 from .symbols import ACCENTS, GREEK, GREEK_BELOW, NAME_OF, Names, Symbol, symbol
 
 LETTERS_APART = 2  # xf is x and f, out is a word
-ACCENTED = tuple(rf"\{accent}{{" for accent in ACCENTS)
+WIDE = {"hat": "widehat", "tilde": "widetilde", "bar": "overline"}  # accents of words
+ACCENTED = tuple(rf"\{accent}{{" for accent in (*ACCENTS, *WIDE.values()))
 LOOKS_LIKE = str.maketrans("οΑΒΕΖΗΙΚΜΝΟΡΤΧ", "oABEZHIKMNOPTX")  # Greek letters for which TeX has no others
 ADJOINT = r"\delta "
 
@@ -32,7 +33,8 @@ class Letters:
         alike = name in self._alike
         s = Symbol(name) if alike else s
         base = _upright(name) if alike else _word(s.base)
-        base = rf"\{s.accent}{{{base}}}" if s.accent else base
+        accent = WIDE.get(s.accent, s.accent) if base.startswith(r"\text{") else s.accent
+        base = rf"\{accent}{{{base}}}" if accent else base
         positions = ",".join(map(str, slots))
         below = [_below(part) for part in s.subscript.split(",") if part]
         below += [positions] if positions and self.notation == "subscript" else []
@@ -82,7 +84,10 @@ def _kind(c: str) -> str:
 
 
 def _below(part: str) -> str:
-    """A part of a subscript: a Greek letter, letters that each mean something, or a word."""
+    """A part of a subscript: a Greek letter, letters that each mean something, or a word; an accent on what it is."""
+    part, _, accent = part.partition("_")
+    if accent:
+        return rf"\{accent}{{{_below(part)}}}"
     if part in GREEK_BELOW:
         return rf"\{part}"
     if part in GREEK or (part.isascii() and sum(map(str.isalpha, part)) <= LETTERS_APART):

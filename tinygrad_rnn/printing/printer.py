@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from ..node import At, Node, walk
+from ..node import At, Node, ref, walk
 from ..ops import TABLE
 from ..system import Equation, System
 
 INFIX = {"add": (" + ", 10), "subtract": (" - ", 10), "multiply": (" * ", 20), "divide": (" / ", 20),
          "matmul": (" @ ", 20), "less": (" < ", 5), "less_equal": (" <= ", 5), "greater": (" > ", 5),
-         "greater_equal": (" >= ", 5), "equal": (" == ", 5), "not_equal": (" != ", 5)}
-ATOM = 100
+         "greater_equal": (" >= ", 5), "equal": (" == ", 5), "not_equal": (" != ", 5),
+         "logical_and": (" and ", 3), "logical_or": (" or ", 2)}
+NOT, ATOM = 4, 100
 NEGATIVE, POWER = 25, 30
+DEEP = 6  # operations within each other that `brief` shows
 
 
 def text(root: Node, bare: bool = False) -> str:
@@ -26,6 +28,24 @@ def text(root: Node, bare: bool = False) -> str:
     for node in walk([root]):
         done[node] = _term(node, [done[a] for a in node.args], bare)
     return done[root][0]
+
+
+def brief(root: Node) -> str:
+    """The text of what is outermost, dots for what lies deeper; of any node, also of those that no equation has."""
+    return text(_outline(root, DEEP))
+
+
+def _outline(node: Node, depth: int) -> Node:
+    if node.op == "data":
+        return ref(repr(node.attr("name")), type=node.type)
+    if not node.args:
+        return node
+    if not depth:
+        return ref("...", type=node.type)
+    args = tuple(_outline(a, depth - 1) for a in node.args)
+    if node.op not in TABLE:
+        return ref(f"{node.op}({', '.join(map(text, args))})", type=node.type)
+    return Node(node.op, args, node.attrs, node.type)
 
 
 def _term(node: Node, args: list[tuple[str, int]], bare: bool) -> tuple[str, int]:
@@ -47,6 +67,8 @@ def _term(node: Node, args: list[tuple[str, int]], bare: bool) -> tuple[str, int
         return f"{_held(left, a, tight + (tight == 5))}{sign}{_held(right, b, tight + 1)}", tight
     if op == "negative" and node.args[0].op != "const":  # -2 is read as a number
         return f"-{_held(*args[0], POWER)}", NEGATIVE
+    if op == "logical_not":
+        return f"not {_held(*args[0], NOT)}", NOT
     if op == "power":
         return f"{_held(*args[0], POWER + 1)} ** {_held(*args[1], POWER)}", POWER
     if op in ("slice", "pick") and attrs["axis"] == 0 and not (op == "pick" and _is_plain(node.args[0])):
@@ -124,7 +146,6 @@ def _short(node: Node, options: dict[str, Any], bare: bool) -> dict[str, Any]:
     elif node.op == "transpose" and node.attr("axes") == tuple(reversed(range(a.rank))):
         return {}
     return options
-
 
 
 def _option(value: Any) -> str:

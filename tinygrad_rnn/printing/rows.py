@@ -5,13 +5,14 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise, zip_longest
 
 from ..arguments import named, one_of, real
 from ..errors import BadType, BadValue
+from ..ops import TABLE
 from ..ops.draws import DECLARED
 from ..system import Equation, System
-from .latex import expression_latex
+from .latex import bracketed, expression_latex
 from .letters import Letters
 from .measure import measure
 from .symbols import NOTATIONS, Names
@@ -23,9 +24,13 @@ SURE = 0.97  # of a width is filled, for what is measured is an estimate
 EQUALS = 1.34  # the width of = with its spaces
 INDENT = {False: r"\quad ", True: r"\qquad "}  # of a line that goes on, outside brackets and inside
 DEEPEST = 2.0  # the width of the larger of them
-# Where a line may end: after a comma, before a sign; the less it binds the better.
-_BREAK = re.compile(r"(?P<comma>(?<!\\)[,;] )|(?P<sum> [+-] )|(?P<product> \\odot )")
-_RANK = {"comma": 0, "sum": 1, "product": 2}
+# Where a line may end: after a comma, before a sign; the less it binds the better, and last where factors touch.
+_BREAK = re.compile(r"(?P<comma>(?<!\\)[,;] )|(?P<logic> \\(?:wedge|vee) )|(?P<relation> (?:[<>=]|\\[lg]e|\\neq?) )"
+                    r"|(?P<sum> [+-] )|(?P<product> \\odot )"
+                    r"|(?P<factors>(?:(?<=\))|(?<=\\rangle\})|(?<=\\top\})) \\, )")
+_RANK = {name: rank for rank, name in enumerate(_BREAK.groupindex)}
+_SIGN = re.compile(r"[+<>=-] |\\(?:odot|wedge|vee|[lg]e|neq?) ")
+_CASES = re.compile(r"\\begin\{cases\} ((?:(?!\\begin\{cases\}).)*?) \\end\{cases\}")
 _GROUP = re.compile(r"\\begin\{\w+\}|\\end\{\w+\}|\\left\b.|\\right\b.|\\.|[{}()\[\]]")
 _GROWING = re.compile(r"\\(left|right)\b(.)")
 _DEEPER = {"(": 1, "[": 1, r"\left(": 1, ")": -1, "]": -1, r"\right)": -1}
@@ -76,20 +81,60 @@ def _sides(eq: Equation, letters: Letters) -> tuple[str, str, str]:
     """Left side, sign and right side."""
     sign = r"\sim" if eq.rhs.op in DRAWN else "="
     right = expression_latex(typeset(eq).rhs, letters, bare=not eq.slots)
-    return letters(eq.name, eq.slots), sign, right
+    condition = TABLE[eq.rhs.op].dtype == "bool"  # m = (a = b)
+    return letters(eq.name, eq.slots), sign, bracketed(right) if condition else right
 
 
 def _lines(left: str, sign: str, right: str, room: float | None) -> Iterator[str]:
     """The lines of one equation, aligned at its sign."""
     depth = 0
     for k, piece in enumerate([right] if room is None else cut(right, room)):
+        if room is not None:
+            piece = _narrower(piece, room - (DEEPEST if k else 0.0))
         piece = _of_one_line(piece.strip())
-        if k:
-            leading = "{}" if piece.startswith(("+ ", "- ", r"\odot ")) else ""
-            yield f"&{INDENT[depth > 0]}{leading}{piece}"
-        else:
-            yield f"{left} &{sign} {piece}"
+        yield f"&{INDENT[depth > 0]}{_going_on(piece)}" if k else f"{left} &{sign} {piece}"
         depth += _brackets(piece)
+
+
+def _going_on(piece: str) -> str:
+    """The piece as it begins a line: signs keep their spaces, and factors that touched get one."""
+    if piece.startswith(r"\, "):
+        piece = r"\cdot" + piece[2:]
+    return ("{}" if _SIGN.match(piece) or piece.startswith(r"\cdot ") else "") + piece
+
+
+def _narrower(piece: str, room: float) -> str:
+    """The piece, with cases in more rows where it is too wide: values or conditions go on in the next row, or each
+    condition stands below its value."""
+    for found in _CASES.finditer(piece) if measure(piece) > room else ():
+        rows = [row.split(" & ") for row in found[1].split(r" \\ ")]
+        if any(len(row) != 2 for row in rows):
+            continue
+        widest = [max(measure(row[k]) for row in rows) for k in (0, 1)]
+        inner = room - (measure(piece) - sum(widest))  # for both columns
+        first = inner - widest[1] if widest[1] < inner / 2 else min(widest[0], inner / 2)
+        cells = [[_pieces(value, first), _pieces(condition, inner - first)] for value, condition in rows]
+        if sum(max(map(measure, chain(*column))) for column in zip(*cells, strict=True)) <= inner:
+            lines = [" & ".join(row) for cell in cells for row in zip_longest(*cell, fillvalue="")]
+        else:
+            lines = [line for value, condition in rows for line in _below(value, condition, inner)]
+        return piece[: found.start(1)] + r" \\ ".join(lines) + piece[found.end(1) :]
+    return piece
+
+
+def _below(value: str, condition: str, room: float) -> list[str]:
+    """A case in one column."""
+    beside = rf"{value} \quad {condition}"
+    if measure(beside) <= room:
+        return [beside]
+    under = _pieces(condition, room - measure(INDENT[False]))
+    return [*_pieces(value, room), *(INDENT[False] + line for line in under)]
+
+
+def _pieces(cell: str, room: float) -> list[str]:
+    """The lines of a cell: it goes on a little to the right."""
+    first, *more = [_of_one_line(piece.strip()) for piece in cut(cell, room)]
+    return [first, *(INDENT[False] + _going_on(piece) for piece in more)]
 
 
 def cut(text: str, room: float) -> list[str]:

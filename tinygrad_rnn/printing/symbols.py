@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..node import refs
 from ..system import System
 
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
@@ -19,14 +20,14 @@ NOTATIONS = ("superscript", "subscript")  # where positions stand: h⟨t⟩, rai
 ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "dot": "\u0307"}  # Unicode's combining characters
 SHORT = range(-3, 6)  # powers of ten of numbers that are written out
 MOST_DIGITS = 5  # of numbers that are not
-LONGEST = 12  # letters below the line; of a name with more, the whole is a word
+LONGEST, LONGEST_OF_LETTER = 12, 16  # letters below the line, of a word and of a letter; with more, all is a word
 _NUMBERED = re.compile(r"([^\W\d_]+)(\d+)")
-_NUMBER = re.compile(r"_\d+$")
 
 
 class Symbol(NamedTuple):
-    """base: a letter or a word; accent: one of ACCENTS; adjoint: a sign for each time that it is the gradient with
-    respect to that, from left to right: "", or the number of one of its terms."""
+    """base: a letter or a word; accent: one of ACCENTS, which a part of the subscript may have too, sigma_hat; adjoint:
+    a sign for each time that it is the gradient with respect to that, from left to right: "", or the number of one of
+    its terms."""
 
     base: str
     subscript: str = ""
@@ -44,29 +45,52 @@ def symbol(name: str) -> Symbol:
 
 
 class Names:
-    """The names of a system, which say what is an adjoint: d_x, if it has an equation and there is an x; and d_a_x and
-    d_x_1, as the derivation names what it needs of these more than once. A weight or an input d_x is none."""
+    """The names of a system, which say what is an adjoint.
+
+    A derivation begins with its seed, d_loss = 1. With one, an adjoint is a d_x beside an x that has an equation, and
+    so are d_a_x and d_x_1, as the derivation names what it needs more than once; but not what the loss follows from.
+    Without one there is none: a d_x of one's own is d with x below it.
+    """
 
     def __init__(self, system: System):
         self.known = system.quantities
+        self._reads: dict[str, set[str]] = {}
+        for eq in system.equations:
+            self._reads.setdefault(eq.name, set()).update(node.attr("name") for node in refs([eq.rhs]))
+        self._adjoints = set[str]()
+        for seed in (eq for eq in system.equations if eq.rhs.op == "const" and eq.rhs.attr("value") == 1):
+            owner = self._owner(seed.name)[0]
+            if owner in self._reads and not self.known[owner].slots:
+                self._adjoints |= {name for name in self._reads if self._owner(name)[0]} - self._above(owner)
+
+    def _above(self, name: str) -> set[str]:
+        """A name, and all that it follows from."""
+        found, todo = set[str](), [name]
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found.add(name)
+                todo += self._reads.get(name, ())
+        return found
+
+    def _owner(self, name: str) -> tuple[str, str | None]:
+        """The x of d_x, d_x_1 and d_a_x, and the number: "" of d_x, None of d_a_x. "" where there is no x."""
+        rest = name.removeprefix("d_")
+        for x in (rest, rest.removeprefix("a_")) if rest != name else ():
+            whole, _, number = (x, "", "") if x in self.known else x.rpartition("_")
+            if whole in self.known and (x in self.known or number.isdigit()):
+                return whole, number if x is rest else None
+        return "", ""
 
     def symbol(self, name: str) -> Symbol:
         """The symbol of one of them, or of another name."""
-        rest = name.removeprefix("d_")
-        if not self._is_adjoint(name, rest):
+        if name not in self._adjoints:
             return plain(name)
-        owner, _, number = rest.rpartition("_")
-        if rest in self.known:
-            owner, number = rest, ""
-        elif not (number.isdigit() and owner in self.known):
-            return plain(rest)._replace(adjoint=("",))
+        owner, number = self._owner(name)
+        if number is None:  # of what a sigmoid or tanh reads
+            return plain(name.removeprefix("d_"))._replace(adjoint=("",))
         inner = self.symbol(owner)
         return inner._replace(adjoint=(number, *inner.adjoint))
-
-    def _is_adjoint(self, name: str, rest: str) -> bool:
-        if rest == name or name not in self.known or self.known[name].role != "defined":
-            return False
-        return any(_NUMBER.sub("", x) in self.known or x in self.known for x in (rest, rest.removeprefix("a_")))
 
 
 def plain(name: str) -> Symbol:
@@ -76,8 +100,20 @@ def plain(name: str) -> Symbol:
     numbered = _NUMBERED.fullmatch(head)
     if numbered and (len(numbered[1]) == 1 or numbered[1] in GREEK):
         head, rest = numbered[1], [numbered[2], *rest]
-    below = ",".join(x for x in rest if x)
-    return Symbol(NAME_OF.get(head, head), below, accent) if head and len(below) <= LONGEST else Symbol(name)
+    below = ",".join(_parts(rest))
+    longest = LONGEST_OF_LETTER if len(head) == 1 or head in GREEK else LONGEST
+    return Symbol(NAME_OF.get(head, head), below, accent) if head and len(below) <= longest else Symbol(name)
+
+
+def _parts(words: list[str]) -> list[str]:
+    """What stands below the line, accents with the letters before them."""
+    found = list[str]()
+    for word in filter(None, words):
+        if word in ACCENTS and found and (len(found[-1]) == 1 or found[-1] in GREEK_BELOW):
+            found[-1] += f"_{word}"
+        else:
+            found.append(word)
+    return found
 
 
 def scientific(value: float) -> tuple[str, int]:

@@ -39,12 +39,12 @@ def to_numpy(data: Any) -> np.ndarray:
 
 
 def zeros(shape: Any, dtype: Any = "float32") -> Tensor:
-    """A tensor of zeros. shape: a tuple of sizes, or one size."""
+    """A tensor of zeros. shape: a tuple of sizes, or one size. Raises BadType and BadValue for what is none."""
     return Tensor(backends.current().xp.zeros(_sizes(shape), "float32"), dtype=dtype)
 
 
 def ones(shape: Any, dtype: Any = "float32") -> Tensor:
-    """A tensor of ones. shape: a tuple of sizes, or one size."""
+    """A tensor of ones. shape: a tuple of sizes, or one size. Raises BadType and BadValue for what is none."""
     return Tensor(backends.current().xp.ones(_sizes(shape), "float32"), dtype=dtype)
 
 
@@ -54,19 +54,22 @@ def _sizes(shape: Any) -> tuple[int, ...]:
 
 
 def permute_dims(x: Any, axes: Sequence[int]) -> Any:
-    """x, a tensor or an array, with its axes in another order."""
+    """x, a tensor or an array, with its axes in another order: axis k of the result is axis axes[k] of x.
+
+    Raises BadValue where `axes` are no order of all of them.
+    """
     x = as_operand(x)
     return x._apply("transpose", x, axes=axes)
 
 
 def expand_dims(x: Any, axis: int = 0) -> Any:
-    """x with a new axis of size 1."""
+    """x with a new axis of size 1, which is then the axis of that number. Raises BadValue where there is none such."""
     x = as_operand(x)
     return x._apply("expand", x, axis=axis, size=1)
 
 
 def squeeze(x: Any, axis: int | tuple[int, ...]) -> Any:
-    """x without an axis of size 1, or without several."""
+    """x without an axis of size 1, or without several. Raises BadValue for an axis of another size, or none."""
     x = as_operand(x)
     gone = {normal_axis(k, len(x.shape)) for k in (axis if isinstance(axis, tuple) else (axis,))}
     for k in sorted(gone, reverse=True):
@@ -77,7 +80,7 @@ def squeeze(x: Any, axis: int | tuple[int, ...]) -> Any:
 
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Tensor:
-    """x stretched to shape."""
+    """x stretched to shape: new axes in front, and those of size 1 repeated. Raises BadValue where others differ."""
     check_operands("broadcast_to", [x])
     x, goal = as_operand(x), _sizes(shape)
     if joint([x.shape, goal]) != goal:

@@ -21,7 +21,7 @@ def broadcast(op: str, nodes: list[Node]) -> list[Node]:
 
 
 def joint(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape to which all of them broadcast."""
+    """The shape to which all of them broadcast. Raises BadValue where there is none."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections import defaultdict
@@ -22,7 +23,7 @@ from ..ops import apply
 from ..ops.draws import DECLARED
 from ..ops.positional import check_rate
 from ..ops.table import as_node, floating
-from ..passes.autodiff import backward
+from ..passes.adjoints import backward
 from ..passes.rewrite import ONE, stable
 from .broadcast import broadcast
 from .evaluate import evaluate
@@ -82,7 +83,10 @@ class Tensor(Operators):
 
     @classmethod
     def build(cls, op: str, *args: Any, **attrs: Any) -> Tensor:
-        """op applied to tensors, arrays and numbers, with the array API's broadcasting."""
+        """op applied to tensors, arrays and numbers, with the array API's broadcasting.
+
+        Raises `Error` for operands that do not fit, or that lie elsewhere than the backend in use computes.
+        """
         if op == "dropout":
             return _dropout(*args, **attrs)
         if op in DECLARED:
@@ -125,7 +129,7 @@ class Tensor(Operators):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> str:
@@ -170,7 +174,7 @@ class Tensor(Operators):
         return np.array(backends.load(self.backend).to_host(self._value()))
 
     def item(self) -> Any:
-        """The value of a tensor with one element, as a Python number."""
+        """The value of a tensor with one element, as a Python number. Raises BadValue for any other."""
         if self.size != 1:
             raise BadValue(f"item() is for a tensor with one element, this one has shape {self.shape}")
         return self._value().reshape(()).item()
@@ -183,6 +187,10 @@ class Tensor(Operators):
 
     def __bool__(self) -> bool:
         return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """As a number where a format is given, as in f"{loss:.3f}"."""
+        return format(self.item(), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self.backend != "numpy":
@@ -216,7 +224,8 @@ class Tensor(Operators):
     def backward(self, gradient: Any = None) -> None:
         """Add d(self)/d(leaf) to `.grad` of every leaf with requires_grad.
 
-        gradient: the adjoint of self, 1 by default; needed where self is not a scalar.
+        gradient: the adjoint of self, 1 by default; needed where self is not a scalar. Raises BadValue where it lacks
+        or has another shape, and where no leaf has requires_grad.
         """
         _check_scalar(self, gradient)
         leaves = [t for node in walk([self.node]) if node.op == "data"
@@ -230,23 +239,23 @@ class Tensor(Operators):
     # -- methods of the array API --------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape."""
+        """The same elements in another shape, of which one size may be -1. Raises BadValue where they do not fit."""
         return self._apply("reshape", self, shape=_listed(shape))
 
     def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order, reversed by default."""
+        """The axes in another order, reversed by default. Raises BadValue for what is no order of them."""
         return self._apply("transpose", self, axes=_listed(axes) or None)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The sum over axes."""
+        """The sum over an axis, several as a tuple, or all; keepdims leaves size 1 there. Raises BadValue."""
         return _reduced("sum", self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The mean over axes."""
+        """The mean over axes, as `sum` takes them."""
         return _reduced("mean", self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The maximum over axes; ties share the gradient."""
+        """The maximum over axes, as `sum` takes them; ties share the gradient."""
         return _reduced("max", self, axis, keepdims)
 
     def tanh(self) -> Tensor:
@@ -294,7 +303,8 @@ def grad(of: Tensor, wrt: Sequence[Tensor], gradient: Any = None) -> list[Tensor
 def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> Tensor | list[Tensor]:
     """d(of)/d(each of wrt), as tensors that can be differentiated again; of one tensor, one.
 
-    Raises where `of` is not a scalar and no `gradient`, its adjoint, is given.
+    Raises BadValue where `of` is not a scalar and no `gradient`, its adjoint, is given, or one of another shape;
+    BadType for what is no tensor, or one of whole numbers or truth values.
     """
     if isinstance(wrt, Tensor):
         return grad(of, [wrt], gradient)[0]
@@ -353,8 +363,10 @@ def _to_array(data: Any, dtype: Any) -> Any:
         data = data._value()
     array = entering("the data of a tensor", data)
     goal = taken(array.dtype, hasattr(data, "dtype")) if dtype is None else named(dtype)
-    if array.dtype.kind not in "biuf" or goal not in DTYPES:
-        raise BadType(f"a tensor holds {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, not {goal}")
+    are_numbers = array.dtype.kind in "biuf"
+    if not are_numbers or goal not in DTYPES:
+        given = goal if are_numbers else array.dtype.name
+        raise BadType(f"a tensor holds {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, not {given}")
     if array.dtype.kind == "u" and array.size and goal in WHOLE and int(array.max()) > np.iinfo(goal).max:
         raise BadValue(f"{int(array.max())} is too large for {goal}")
     return backends.current().xp.array(array, goal)

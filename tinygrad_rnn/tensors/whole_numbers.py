@@ -14,6 +14,7 @@ from ..ops.table import REQUIRED
 from ..shapes import normal_axis
 
 Call = tuple[str, list[Any], dict[str, Any]]  # an operation, its operands, its other arguments
+NUMBERS = (bool, int, float)  # NumPy's float64 too, which has a dtype as tensors do
 
 
 def checked(op: str, operands: list[Any], attrs: dict[str, Any]) -> Call:
@@ -27,7 +28,10 @@ def checked(op: str, operands: list[Any], attrs: dict[str, Any]) -> Call:
 
 
 def positions(at: Any, size: int) -> Any:
-    """The values of a tensor of positions on an axis of that size, counted from the front."""
+    """The values of a tensor of positions on an axis of that size, counted from the front.
+
+    Raises BadType where they are no whole numbers, BadValue where one is out of range.
+    """
     values = at._value()
     if values.dtype.kind not in "iu":
         raise BadType(f"positions are whole numbers, not {at.dtype}")
@@ -86,14 +90,15 @@ def _power(op: str, operands: list[Any], attrs: dict[str, Any]) -> Call:
     dtypes = [getattr(a, "dtype", "") for a in operands]
     if not any(d in WHOLE for d in dtypes) or not all(map(_is_whole, operands)):
         return op, operands, attrs
-    exponent = operands[1]._value() if dtypes[1] else backends.current().asarray(operands[1])
+    exponent = operands[1]
+    exponent = backends.current().asarray(exponent) if isinstance(exponent, NUMBERS) else exponent._value()
     if (exponent < 0).any():
         raise BadValue("a whole number has no whole power with an exponent below 0; make it a floating-point tensor")
     return op, operands, attrs
 
 
 def _is_whole(a: Any) -> bool:
-    return float(a).is_integer() if isinstance(a, (bool, int, float)) else a.dtype in (*WHOLE, "bool")
+    return float(a).is_integer() if isinstance(a, NUMBERS) else a.dtype in (*WHOLE, "bool")
 
 
 RULES: dict[str, Callable[..., Call]] = {

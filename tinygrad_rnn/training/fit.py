@@ -146,7 +146,7 @@ class _Trainer:
         self.waiting: list[tuple[tuple[int, int], Any, int, dict[str, float]]] = []
         self.latest: tuple[Batch, dict[str, Any]] = {}, {}  # what the latest update was made of
         self.counted = counted(self.seen.system, of)
-        self.checked = False  # are the targets of all batches known to be classes?
+        self.checked = False  # are the integers of all batches known to be classes?
         # Epochs finished, batches of this one done, segments of the next batch done, updates.
         self.epoch, self.done, self.part, self.step = 0, 0, 0, 0
         self.state: dict[str, Any] | None = None

@@ -18,7 +18,7 @@ from ..template import Place, Template, simple
 from ..text import COLUMN, ROW, Label, Span, plain, quantity, shortened, string
 from .alike import collapsed
 from .breaks import broken
-from .cell import SINGLE, TWIN, Pitch, arrange
+from .cell import CLOSE, SINGLE, TWIN, Pitch, arrange
 from .inside import Inside, block_mark, block_position, by_operations, by_quantities, port_key, ports_of
 
 PANELS = {"attention": "panel_attention", "cell": "panel"}
@@ -28,6 +28,7 @@ DETAILS = ("closed", "gates", "ops")
 LONGEST, MOST_LINES, MOST_PIECES = 380.0, 12, 4  # of the equations inside a folded cell, and of each of them
 MOST_NAMES = 4  # in a cell's title
 WIDEST, FLATTEST = 900.0, 3.0  # of a cell of a readable shape: points, or how often as wide as high
+WIDEST_BACK = 660.0  # of one with gradients, whose steps stand farther apart
 
 
 def passed(block: Block, roles: Roles) -> list[str]:
@@ -47,9 +48,10 @@ def fill(block: Block, roles: Roles) -> str:
 
 
 def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None = None,
-           numbered: bool = True) -> Template:
+           numbered: bool = True, pitch: Pitch | None = None) -> Template:
     """One step of the block with its inside at a level of detail. live: the quantities with a gradient, whose wires
-    inside get twins; operations have none; numbered: does the title say which step?"""
+    inside get twins; operations have none; numbered: does the title say which step? pitch: of the inside, by default
+    one with room for what is drawn there."""
     if block.kind == "single" or detail == "closed":
         return closed(block, roles)
     inside: Inside
@@ -61,7 +63,7 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
         return closed(block, roles)
     states = {key: port.name for key, port in inside.ports.items() if port.state}
     inside = collapsed(inside, [*states.values(), *passed(block, roles)])
-    pitch: Pitch = SINGLE if live is None else TWIN
+    pitch = pitch or (SINGLE if live is None else TWIN)
     panel = PANELS[block.kind] + ("_backward" if block.direction < 0 else "")
     t = arrange(inside, states, passed(block, roles), title(block, roles) if numbered else carried(block, roles), panel,
                 pitch)
@@ -70,14 +72,18 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
     return t.mirrored() if block.direction < 0 else t
 
 
-def usual(block: Block, roles: Roles) -> Template:
+def usual(block: Block, roles: Roles, ranges: int = 1, live: frozenset[str] | None = None) -> Template:
     """One step of the block with its operations inside, or where these stand in a chain too long to be read, with its
-    quantities."""
-    t = opened(block, roles, "ops")
-    if t.w <= max(WIDEST, FLATTEST * t.h):
-        return t
-    shorter = opened(block, roles, "gates")
-    return shorter if shorter.panels and shorter.w < t.w else t
+    quantities. With gradients, which are those of quantities, they move closer together, or are left out.
+
+    ranges: how many of positions stand side by side; live: as of `opened`.
+    """
+    if live is None:
+        t = opened(block, roles, "ops")
+        shorter = opened(block, roles, "gates") if t.w > max(WIDEST, FLATTEST * t.h) else t
+        return shorter if shorter.panels and shorter.w < t.w else t
+    forms = (opened(block, roles, "gates", live, pitch=pitch) for pitch in (TWIN, CLOSE))
+    return next((t for t in forms if t.w * ranges <= WIDEST_BACK), closed(block, roles))
 
 
 def carried_names(block: Block, roles: Roles) -> list[str]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ..text import Label, formula, width
 
-PLACES = re.compile(r"(?<!^) (?=([+\-*/]) )|(?<=(,)) ")  # before an operator, after a comma
+PLACES = re.compile(r"(?<!^) (?=([+\-*/]|and|or) )|(?<=(,)) ")  # before an operator, after a comma
 PRODUCTS = ("*", "/")
 
 

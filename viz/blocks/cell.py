@@ -31,6 +31,7 @@ class Pitch:
 
 SINGLE = Pitch()
 TWIN = Pitch(row=50.0, track=17.0, port=17.0, channel=38.0, text=TEXT, circle=30.0)
+CLOSE = Pitch(row=50.0, track=14.0, port=14.0, channel=30.0)
 
 
 def arrange(inside: Inside, states: dict[str, str], passed: list[str], title: Label, panel: str,

@@ -12,6 +12,7 @@ N = TypeVar("N", bound=Hashable)
 FIRM = 1000  # crossings as which it counts that two wires run on each other
 CLOSE = 24  # how many of the nets that began last are looked at, where very many overlap
 LATEST = 24  # how many of the stretches of a track that came last, since nets come from left to right, mostly
+MOST_EXCHANGED = 400  # nets of a channel of which single ones change places
 REACH, SWEEPS = 60, 8  # how many tracks away a track is put at most, and how often all are looked at
 
 
@@ -49,8 +50,12 @@ def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
             tracks.append([])
         tracks[k].append((low, high))
         done[net] = k
-    place = _sorted(_costs(spans, done, order, len(tracks)))
-    done = {net: place[k] for net, k in done.items()}
+    cost = _costs(spans, order) if len(tracks) > 1 else {}
+    for _ in range(SWEEPS):
+        place = _sorted(_of_tracks(cost, done, len(tracks)))
+        done = {net: place[k] for net, k in done.items()}
+        if len(spans) > MOST_EXCHANGED or not _exchange(spans, done, cost, near):
+            break
     return done, sum(done[b] >= done[net] for net, below in order for b in below)
 
 
@@ -71,22 +76,32 @@ def _within(places: tuple[float, ...], span: Span) -> int:
     return max(0, bisect_left(places, span.high - 0.5) - bisect_right(places, span.low + 0.5))
 
 
-def _costs(spans: dict[N, Span], at: dict[N, int], order: list[tuple[N, list[N]]], count: int) -> list[dict[int, int]]:
-    """[a][b]: how many crossings more there are where track a is lower than track b than where it is not."""
-    cost: list[dict[int, int]] = [{} for _ in range(count)]
+def _costs(spans: dict[N, Span], order: list[tuple[N, list[N]]]) -> dict[N, dict[N, int]]:
+    """[a][b]: how many crossings more there are where net a is lower than net b than where it is not."""
+    cost: dict[N, dict[N, int]] = {net: {} for net in spans}
 
-    def add(a: int, b: int, more: int) -> None:
-        if a != b and more:
+    def add(a: N, b: N, more: int) -> None:
+        if more:
             cost[a][b] = cost[a].get(b, 0) + more
             cost[b][a] = cost[b].get(a, 0) - more
 
     for net, below in order:
         for lower in below:
-            add(at[net], at[lower], FIRM)
-    for one, other in _overlapping(spans) if count > 1 else ():
-        a, b = spans[one], spans[other]
-        add(at[one], at[other], a.crossed(b) - b.crossed(a))
+            add(net, lower, FIRM)
+    for a, b in _overlapping(spans):
+        add(a, b, spans[a].crossed(spans[b]) - spans[b].crossed(spans[a]))
     return cost
+
+
+def _of_tracks(cost: dict[N, dict[N, int]], at: dict[N, int], count: int) -> list[dict[int, int]]:
+    """The same of tracks, with all that is in them."""
+    found: list[dict[int, int]] = [{} for _ in range(count)]
+    for net, own in cost.items():
+        row = found[at[net]]
+        for other, more in own.items():
+            if at[other] != at[net]:
+                row[at[other]] = row.get(at[other], 0) + more
+    return found
 
 
 def _overlapping(spans: dict[N, Span]) -> Iterator[tuple[N, N]]:
@@ -127,6 +142,38 @@ def _sorted(cost: list[dict[int, int]]) -> list[int]:
     for k, track in enumerate(order):
         place[track] = k
     return place
+
+
+def _exchange(spans: dict[N, Span], at: dict[N, int], cost: dict[N, dict[N, int]], near: float) -> bool:
+    """Let two nets change tracks where fewer cross so and nothing else is in their way, since a track was put with all
+    that is in it. Did any?"""
+    members: dict[int, set[N]] = {}
+    for net, k in at.items():
+        members.setdefault(k, set()).add(net)
+
+    def worth(net: N, k: int, without: N) -> int:
+        return sum(more for other, more in cost[net].items() if other != without and k < at[other])
+
+    def fits(net: N, k: int, without: N) -> bool:
+        low, high = spans[net].low - 2 * near, spans[net].high + 2 * near
+        return all(m == without or spans[m].high <= low or high <= spans[m].low for m in members[k])
+
+    pairs = list(_overlapping(spans)) if cost else []
+    any_moved = False
+    for _ in range(SWEEPS):
+        moved = False
+        for a, b in pairs:
+            i, j = at[a], at[b]
+            own = cost[a].get(b, 0) * (1 if i < j else -1)
+            gain = own + worth(a, i, b) + worth(b, j, a) - worth(a, j, b) - worth(b, i, a)
+            if i != j and gain > 0 and fits(a, j, b) and fits(b, i, a):
+                at[a], at[b] = j, i
+                members[i] ^= {a, b}
+                members[j] ^= {a, b}
+                moved = any_moved = True
+        if not moved:
+            break
+    return any_moved
 
 
 def _ordered(spans: dict[N, Span], near: float) -> list[tuple[N, list[N]]]:

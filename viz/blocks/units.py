@@ -61,31 +61,37 @@ class Units:
                 initial = bool(a.boundary) and not at_row
                 if (target.block.boundary and not at_row) or (initial and self._is_row_boundary(a, target.block)):
                     continue
-                source = self._source(a, target, by_quantity[a.source])
-                if source is not None:
+                for source in self._sources(a, target, by_quantity[a.source]):
                     yield Reading(a, source, target, self._column_slot(a, source, target), initial)
 
     def _is_row_boundary(self, a: Arrow, block: Block) -> bool:
         own = self.system.quantities[a.target].slots
         return any(o == block.row and s.anchor != "free" for s, o in zip(a.boundary, own, strict=True))
 
-    def _source(self, a: Arrow, target: Unit, found: list[Unit]) -> Unit | None:
-        """The unit that an arrow reads: by layer where the source has layers."""
-        main = next((u.block for u in found if not u.block.boundary), None)
-        if main is None or not main.row:
-            return next((u for u in found if not u.block.boundary), None)
-        slot = a.slots[self.system.quantities[a.source].slots.index(main.row)]
-        steps = self.layers[main.row]
-        if slot.anchor == "free":
-            if target.block.row != slot.index or target.layer is None:
-                position = None if target.block.row == slot.index and not slot.offset else steps.total
-            else:
-                position = target.layer + slot.offset
-        else:
+    def _sources(self, a: Arrow, target: Unit, found: list[Unit]) -> list[Unit]:
+        """The units that an arrow reads: by layer where the source has layers, all where it goes over them."""
+        main = next((u for u in found if not u.block.boundary), None)
+        if main is None or not main.block.row:
+            return [main] if main else []
+        along = self.system.quantities[a.source].slots.index(main.block.row)
+        if a.slots[along].anchor == "free" and target.block.row != a.slots[along].index:
+            return [u for u in found if not u.block.boundary]
+        source = self._of_layer(a.slots[along], along, target, found, self.layers[main.block.row])
+        return [source] if source else []
+
+    @staticmethod
+    def _of_layer(slot: At, along: int, target: Unit, found: list[Unit], steps: Steps) -> Unit | None:
+        """The unit that is read at the slot along the layers."""
+        position: int | None
+        if slot.anchor != "free":
             position = slot.offset if slot.anchor == "first" else steps.total + slot.offset
+        elif target.layer is None:
+            position = steps.total if slot.offset else None
+        else:
+            position = target.layer + slot.offset
         for unit in found:
             if unit.block.boundary and position is not None:
-                at = unit.block.boundary[self.system.quantities[a.source].slots.index(main.row)]
+                at = unit.block.boundary[along]
                 if position == (at.offset if at.anchor == "first" else steps.total + at.offset):
                     return unit
         if target.layer is None and slot.anchor == "free" and slot.offset and target.block.row:
@@ -135,9 +141,9 @@ class Units:
         rows: dict[tuple[int, int, int, int], list[Unit]] = {}
         for unit in self.all:
             at, reader = (depth[unit], 0, 0, 0), self._reader(unit)
-            if not unit.block.column:
+            if not unit.block.column and self.order:
                 at = (depth[unit], 3, 0, 0)
-            elif unit.block.kind != "single":
+            elif unit.block.column and unit.block.kind != "single":
                 at = (depth[unit], 1, own[place[unit]].index(unit), 1)
             elif reader is not None and (len(own[place[reader]]) > 1 or depth[reader] > depth[unit] + 1):
                 at = (depth[reader], 1, own[place[reader]].index(reader), 0)  # else other layers would be between

@@ -7,8 +7,9 @@ what is a gate and where lines join is told from the graph alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from tinygrad_rnn.errors import BadValue
 
@@ -30,27 +31,49 @@ BETWEEN = 26.0  # cells one above another
 TRIES = 8  # with more and more room
 PATIENCE = 1_000_000  # states that are looked at in all tries; several times what the largest cells need
 OFF_MIDDLE = 2.5  # of a line that meets a box a cell beside its middle
+TALLEST = 2.0  # of a page of cells, in widths
 BRIDGE = 4.5  # half the gap of a line that another crosses
 
 
 def cell_scene(roles: Roles) -> Scene:
-    """The inside of every recurrent cell of a model, one above another, the first at the bottom as layers are.
+    """The inside of every recurrent cell of a model, one above another, the first at the bottom as layers are; in
+    columns from left to right where that would be much higher than wide.
 
     Raises `BadValue` for a model without a recurrence.
     """
     cells = [b for b in roles.blocks if b.kind == "cell" and b.direction]
     if not cells:
-        raise BadValue("view='cell' shows the inside of a recurrent cell, and this model has none: no quantity is read "
-                       "at another step, such as h[t-1]")
+        raise BadValue(f"view='cell' shows the inside of a recurrent cell, and this model has none: {_why_none(roles)}")
     known = Known()
     drawn = [_Cell(block, roles, known).scene() for block in reversed(cells)]
-    page = Scene(max(s.width for s in drawn), sum(s.height for s in drawn) + BETWEEN * (len(drawn) - 1),
-                 title=roles.system.name)
-    top = 0.0
-    for scene in drawn:
-        put(page, moved(scene, (page.width - scene.width) / 2, top))
-        top += scene.height + BETWEEN
+    pages = (_page(drawn, math.ceil(len(drawn) / columns)) for columns in range(1, len(drawn) + 1))
+    page = next((page for page in pages if page.height <= TALLEST * page.width), _page(drawn, 1))
+    page.title = roles.system.name
     return page
+
+
+def _page(drawn: Sequence[Scene], each: int) -> Scene:
+    """Columns of at most so many scenes, the last one at the lower left and the first one at the right."""
+    columns = [drawn[max(0, end - each) : end] for end in range(len(drawn), 0, -each)]
+    heights = [sum(s.height for s in column) + BETWEEN * (len(column) - 1) for column in columns]
+    widths = [max(s.width for s in column) for column in columns]
+    page = Scene(sum(widths), max(heights))
+    for column, height, wide, left in zip(columns, heights, widths, accumulate(widths, initial=0.0), strict=False):
+        top = page.height - height
+        for scene in column:
+            put(page, moved(scene, left + (wide - scene.width) / 2, top))
+            top += scene.height + BETWEEN
+    return page
+
+
+def _why_none(roles: Roles) -> str:
+    """Why a model has no cell: nothing goes along the steps, or only through a boundary, which has a box of its own."""
+    through = next((a for a in roles.arrows if a.boundary and a.source == a.target and a.shifts.keys() -
+                    roles.system.static.keys()), None)
+    if through is None:
+        return "no quantity follows from itself at another step, as h[t] does from h[t-1]"
+    left, read = (f"{through.target}[{','.join(map(str, slots))}]" for slots in (through.boundary, through.slots))
+    return f"its steps go through the boundary {left}, which reads {read}; view='folded' shows how"
 
 
 class _Cell:

@@ -27,6 +27,7 @@ LEVELS = 32  # of the colours
 DARK = LinearSegmentedColormap.from_list(
     "fading_dark", [DARK_PAPER, "#42203F", "#7E2F72", "#C153AF", "#F09BE0", "#FFDDF7"])
 DARK_STRONG = 0.62
+LEAST = 0.6  # of its size, at which the picture can still be read; on a smaller screen it scrolls
 
 SHEET = """
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
@@ -201,7 +202,7 @@ def _level(place: float) -> int:
 
 def _levels(picture: Picture) -> Iterable[str]:
     """A class for each level of the colours: of a cell, the text on it, and the arrow to it."""
-    yield f":root{{--strong:{to_hex(COLOURS(0.8))};--least:{_n(picture.width * 0.8)}px}}"
+    yield f":root{{--strong:{to_hex(COLOURS(0.8))};--least:{_n(picture.width * LEAST)}px}}"
     yield from (_class(k, COLOURS, PAPER if k / LEVELS >= STRONG else INK) for k in range(LEVELS + 1))
     yield f"@media screen and (prefers-color-scheme:dark){{:root{{--strong:{to_hex(DARK(0.7))}}}"
     yield from (_class(k, DARK, DARK_PAPER if k / LEVELS >= DARK_STRONG else DARK_INK)

@@ -223,8 +223,9 @@ def _column(name: str, row: str, cells: list[Block], system: System) -> str:
 
 
 def _at_row(slots: tuple[At, ...], block: Block, system: System) -> bool:
-    own = system.quantities[block.name].slots
-    return any(o == block.row and s.anchor != "free" for s, o in zip(slots, own, strict=True))
+    """Is a boundary a row of its own below or above the layers? A corner, r[0,0], is a place beside such a row."""
+    fixed = {o for s, o in zip(slots, system.quantities[block.name].slots, strict=True) if s.anchor != "free"}
+    return block.row in fixed and block.column not in fixed
 
 
 def _within(groups: list[tuple[str, ...]], found: list[Arrow]) -> list[list[Arrow]]:

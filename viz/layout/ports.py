@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..style import SMALL
 from ..template import Place, Template
+from ..text import width
 from ..view import Link, View
 
 LEAST, EDGE = 17.0, 7.0  # distances of ports from each other and of the last from a corner; alike for all boxes, so
 #                          that what leaves one box in order enters the next without a turn
+BESIDE = 12.0  # around a label between wires
 ROUND = 0.8  # how far from its middle, of its radius, a circle is met
 
 Ways = Callable[[Link], tuple[float, float]]
@@ -23,6 +26,7 @@ def arranged(view: View, ways: Ways, gap: float) -> View:
     """
     simple = {id(b.template): b.template for b in view.boxes.values()
               if not b.template.panels and len(b.template.shapes) == 1}
+    gaps = _gaps(view, max(gap, LEAST))
     into: dict[int, dict[str, list[float]]] = {}
     out_of: dict[int, dict[str, list[float]]] = {}
     for link in view.links:
@@ -35,7 +39,7 @@ def arranged(view: View, ways: Ways, gap: float) -> View:
                 into.setdefault(id(b), {}).setdefault(link.port, []).append(came)
             if above:
                 out_of.setdefault(id(a), {}).setdefault(link.out, []).append(goes)
-    done = {key: _arranged(t, into.get(key, {}), out_of.get(key, {}), max(gap, LEAST)) for key, t in simple.items()
+    done = {key: _arranged(t, into.get(key, {}), out_of.get(key, {}), gaps[key]) for key, t in simple.items()
             if len(into.get(key, ())) > 1 or len(out_of.get(key, ())) > 1 or len(t.rails) > 1}
     done |= {id(b.template): _in_order(b.template, into[id(b.template)]) for b in view.boxes.values()
              if id(b.template) in into and id(b.template) not in simple}
@@ -43,6 +47,20 @@ def arranged(view: View, ways: Ways, gap: float) -> View:
         return view
     boxes = {key: replace(b, template=done.get(id(b.template), b.template)) for key, b in view.boxes.items()}
     return replace(view, boxes=boxes)
+
+
+def _gaps(view: View, least: float) -> dict[int, float]:
+    """By template, how far its ports are apart: as far as labels are wide that say which of the wires from one box to
+    another is which, or else these would stand beside their common way; a circle stays as small as it is."""
+    labels: dict[tuple[str, str], list[float]] = {}
+    for link in view.links:
+        labels.setdefault((link.source, link.target), []).append(width(link.label, SMALL))
+    gaps = {id(b.template): least for b in view.boxes.values()}
+    for (_, target), wide in labels.items():
+        t = view.boxes[target].template
+        if sum(map(bool, wide)) > 1 and t.shapes[0].kind != "circle":
+            gaps[id(t)] = max(gaps[id(t)], max(wide) + BESIDE)
+    return gaps
 
 
 def _arranged(t: Template, into: dict[str, list[float]], out_of: dict[str, list[float]], gap: float) -> Template:

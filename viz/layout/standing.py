@@ -24,7 +24,8 @@ class Standing:
     reach_left, reach_right: how far a column does; end_width: what stands before the first column and after the last;
     arc: how far a box's arcs and their labels reach from its right border; cells: the boxes by row and spot; wide: rows
     with boxes in the middle of several columns; facing: of a column of initial values, +1 before their steps, -1 after;
-    given: boxes that read nothing; aside: see `ways_past`; turn: what a box is -> its turn among those beside it.
+    given: boxes that read nothing at any step; aside: see `ways_past`; turn: what a box is -> its turn among those
+    beside it.
     """
 
     def __init__(self, view: View):
@@ -41,8 +42,8 @@ class Standing:
         """Go over to a view, which may differ in its boxes."""
         self.view, self.boxes = view, list(view.boxes.values())
         self.facing = {FIRST: 1, LAST: -1, **view.ends}
-        fed = {link.target for link in view.links} | view.fed
-        self.given = {key for key in view.boxes if key not in fed}
+        fed = {self.kind(view.boxes[key]) for key in {link.target for link in view.links} | view.fed}
+        self.given = {key for key, box in view.boxes.items() if self.kind(box) not in fed}
         self.aside = self.ways_past()
         self.leads: dict[str, float] = {}  # what is given -> where it enters a cell whose ports have their places
         for link in view.links:

@@ -100,11 +100,11 @@ def op_dot(roots: Sequence[Node], title: str | None = None, most: int | None = N
     small = arrow_count(found) <= MOST_SQUARE
     lines = SQUARE if small and not _has_cycle(found) else CURVED if small else QUICK
     way = ACROSS if any(is_step(box.scope) for box in found) else DOWN
-    out = ["digraph ops {", f'  {way} nodesep="0.25"; ranksep="0.35"; {lines}',
+    out = ["digraph ops {", f'  {way} nodesep="0.25"; ranksep="0.35"; {lines} fontname={quoted(FONT)};',
            f'  node [shape=box, style="rounded,filled", fontname={quoted(FONT)}, fontsize=11];',
            f'  edge [color="#444444", arrowsize=0.7, fontname={quoted(FONT)}];']
     if captions:
-        out.append(f'  label={_lines(captions)}; labelloc="t"; fontname={quoted(FONT)};')
+        out.append(f'  label={_lines(captions)}; labelloc="t";')
     out += _frames(found)
     for k, box in enumerate(found):
         for arg, same in groupby(sorted(box.args), key=lambda entry: entry[0]):

@@ -20,6 +20,8 @@ def ordered(node: Node) -> bool:
 
 def style(node: Node) -> str:
     """The row of the table of fills."""
+    if node.op == "ref" and node.type is not None and not node.type.indices:  # the same for every example
+        return "weight"
     if node.op in LEAVES:
         return LEAVES[node.op]
     if node.op == "sigmoid":

@@ -20,6 +20,7 @@ from ..template import Template, simple
 from ..text import COLUMN, ROW, Label, Span, quantity, string
 from ..view import Box, Link, View
 
+MOST_LOSSES = 3  # whose names say what L is
 FEW = 64  # wires from all steps to all steps that are all drawn
 LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 
@@ -31,8 +32,9 @@ def unrolled(roles: Roles, steps: Totals, elide: bool, detail: str | None = None
 
 
 def backward(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
-    """The same with the gradient's arrows; the cells' inside are by default their quantities, which have gradients."""
-    return _Unrolled(roles, steps, elide, detail or "gates", twins=True).view
+    """The same with the gradient's arrows; the cells' inside are by default their quantities, which have gradients, or
+    nothing where that would be too wide to be read."""
+    return _Unrolled(roles, steps, elide, detail, twins=True).view
 
 
 class _Unrolled:
@@ -43,8 +45,10 @@ class _Unrolled:
         self.units = Units(roles, steps, elide, list(self.segments.steps))
         self.live = self._live()
         live = self.live if twins else None
-        self.templates = {b: panel(b, roles) if b.kind == "results" else blocks.usual(b, roles) if detail is None
-                          else blocks.opened(b, roles, detail, live) for b in roles.blocks}
+        ranges = len(self.segments.steps)
+        self.templates = {
+            b: panel(b, roles) if b.kind == "results" else blocks.usual(b, roles, ranges, live) if detail is None
+            else blocks.opened(b, roles, detail, live) for b in roles.blocks}
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
         self.ports = {b: ports(b, roles) for b in roles.blocks}
         self.multiplied = {b: self.multiplied_by(b) for b in roles.blocks}
@@ -53,7 +57,8 @@ class _Unrolled:
         if twins:
             read = {a.source for a in roles.arrows}
             losses = [n for n, r in roles.role.items() if r == "loss" and (n == "loss" or n not in read)]
-            self.view.legend = (*LEGEND, ("", f"L = {losses[0]}")) if len(losses) == 1 else LEGEND
+            total = " + ".join(losses) if len(losses) <= MOST_LOSSES else "the sum of all losses"
+            self.view.legend = (*LEGEND, ("", f"L = {total or 'any loss'}"))
         self.links: dict[tuple[str, ...], Link] = {}
         for unit in self.units.all:
             for k in self.slots(unit.block):
@@ -128,6 +133,8 @@ class _Unrolled:
             yield None, own
             return
         if r.slot is None:
+            if not r.target.block.row:  # of all layers at once
+                own = f"{r.source.block.name}:{r.arrow.source}"
             for seen in self.all_over(r, slot):
                 yield seen, f"{own}>{r.target.key if r.target.block.column else ''}"
             return
