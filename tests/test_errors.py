@@ -81,6 +81,8 @@ WRONG_CALLS = [
     (lambda m: tr.equations("h[t] = x[t]", x=-1), ValueError, ["at least 1", "-1"]),
     (lambda m: tr.equations("h[t] = x[t]", x="3"), TypeError, ["whole number", "'3'"]),
     (lambda m: tr.equations("h[t] = x[t]", x=3, dtype="float16"), ValueError, ["float32", "float16"]),
+    (lambda m: tr.equations("h[t] = x[t]", x=3, dtype=np.int64), ValueError, ["float64", "'int64'"]),
+    (lambda m: m.fit({"x": ZEROS}, optimizer="adam"), TypeError, ["tr.Adam(1e-3)", "'adam'"]),
     (lambda m: tr.equations(""), ValueError, ["at least one equation"]),
     (lambda m: tr.equations(3), ValueError, ["text, not int"]),
     (lambda m: m.run(x=ZEROS, want=["q"]), KeyError, ["no quantity 'q'"]),

@@ -208,3 +208,8 @@ b     weight            (40,)     40
 E     weight            (40, 3)   120
 6,560 weights in all, float64"""
     assert repr(model.summary()) == str(model.summary())  # so a prompt shows it as it is printed
+
+
+def test_a_dtype_may_be_numpys():
+    for dtype in (np.float64, np.dtype("float64")):
+        assert tr.equations("h[t] = x[t]", x=3, dtype=dtype).dtype == "float64"

@@ -189,6 +189,8 @@ def test_schedules() -> None:
         (lambda: Adam().start({"i": np.ones(3, int)}), TypeError, "weight i is not a floating-point array"),
         (lambda: Adam().update({"w": np.ones(3)}, {"v": np.ones(3)}), ValueError, r"differ in \['v', 'w'\]"),
         (lambda: Adam().update({"w": np.ones(3)}, {"w": np.ones(1)}), ValueError, r"w started with shape \(3,\)"),
+        (lambda: Adam().update({"w": np.broadcast_to(0.0, (3,))}, {"w": np.ones(3)}), ValueError,
+         "w is read-only, .* give model.weights itself"),
         (lambda: SGD(lambda step: -1.0).update({}, {}), ValueError, "the learning rate at step 0 must be at least 0"),
         (lambda: SGD(lambda step: None).update({}, {}), TypeError, "returned None at step 0"),
     ],

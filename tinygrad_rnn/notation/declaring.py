@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Container
 from typing import Any
 
+import numpy as np
+
 from ..errors import BadType, BadValue
 from ..inference.brackets import wrong_name
 from ..inference.infer import resolve
@@ -40,7 +42,8 @@ class Declaring:
 
     _warns = True  # of what is likely a slip; not again of a model that was made before
 
-    def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
+    def __init__(self, name: str = "model", dtype: Any = "float32", **sizes: Any):
+        dtype = np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype  # np.float64 is "float64"
         self._roles: dict[str, str] = {}  # of the names that were declared in Python
         self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
         self._forget()

@@ -73,7 +73,8 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
-        raise BadType(f"optimizer is one of SGD, RMSProp, Adam, AdamW, not {optimizer!r}")
+        raise BadType(f"optimizer is one of tr.SGD, tr.RMSProp, tr.Adam and tr.AdamW with its rate, such as "
+                      f"tr.Adam(1e-3), not {optimizer!r}")
     epochs = whole("epochs", epochs, at_least=0)
     for name, value in (("shuffle", shuffle), ("carry_state", carry_state), ("resume", resume), ("progress", progress)):
         flag(name, value)

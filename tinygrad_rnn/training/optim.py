@@ -88,7 +88,7 @@ class Optimizer:
             loss, grads = model.value_and_grad(data)
             optimizer.update(model.weights, grads)
 
-        Raises BadValue where names or shapes differ.
+        Raises BadValue where names or shapes differ, or a weight cannot be written.
         """
         weights = _written(weights, grads)
         if self._slots is None:
@@ -192,7 +192,13 @@ def _through(xp: Any, piece: Piece, make: Make) -> None:
 def _written(weights: Arrays, names: Container[str]) -> Arrays:
     """The arrays to write in: of a model's weights those of these names, where what is read is read-only."""
     arrays = getattr(weights, "arrays", None)
-    return weights if arrays is None else {name: arrays[name] for name in arrays if name in names}
+    if arrays is not None:
+        return {name: arrays[name] for name in arrays if name in names}
+    for name, array in weights.items():
+        if not getattr(array.flags, "writeable", True):
+            raise BadValue(f"{name} is read-only, as a model's weight is when it is read; give model.weights itself, "
+                           "not a dict made of it")
+    return weights
 
 
 def _views_of_one_buffer(weights: Arrays, xp: Any) -> dict[str, Any]:
