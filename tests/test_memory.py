@@ -409,3 +409,18 @@ def test_a_long_sequence_takes_less_than_a_third_of_the_memory():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[0] < peaks[1] / 3
+
+
+def test_what_is_beyond_the_end_of_an_index_that_is_not_cut(monkeypatch):
+    """Its adjoint has no equation in the last stage, and is there from the one before."""
+    cut_into(3, monkeypatch)
+    model = tr.equations("""
+        q[s] = mean(q[s+1], over=n) + s / S
+        q[S+2] = W
+        q[S+1] = img[n]
+        h[t] = w
+        r[s] = V @ sum(q[s+1], over=n)
+        loss = sum(h[t-1] * h[t-1]) + sum(r[s] * r[s]) + mean(q[s]**2)""", img=2, q=2, r=2, w=(), dtype="float64")
+    model.initialise(1, {"*": tr.Normal(0.5)})
+    ranges = {"lengths": {"t": [5, 2], "s": [1, 1]}, "steps": {"t": 5, "s": 1}}
+    assert_same(model, {"img": np.random.default_rng(1).standard_normal((2, 2))}, **ranges)

@@ -38,7 +38,7 @@ def emit_gather(e: Emitter, node: Node, env: Env) -> None:
     """The value of a reference such as h[T]."""
     out, labels = e.view(node, env)
     system, name = e.layout.system, node.attr("name")
-    if system.quantities[name].role == "defined" and not sources(system.by_name[name], node):
+    if name in system.by_name and not sources(system.by_name[name], node):
         e.do(e.xp.copyto, out, 0.0)  # beyond the range, where no equation sets it
         return
     view, positions, order = _front(e.layout, name, node.attr("slots"), env)
