@@ -20,3 +20,21 @@ def merged(labels: Sequence[str], sizes: dict[str, int], strides: Sequence[dict[
         else:
             found.append((n, own))
     return found
+
+
+def by_operand(order: Sequence[str], sizes: dict[str, int], strides: Sequence[dict[str, int]]
+               ) -> tuple[list[Axis], list[Axis], list[Axis]]:
+    """The axes of a product's result: rows, which a has, columns, which b has, and those that both have.
+
+    strides: of a, b and the result, by axis. Each axis comes with the strides of the operands that have it, then those
+    of the result.
+    """
+    a, b, out = strides
+    return (merged([x for x in order if x not in b], sizes, [a, out]),
+            merged([x for x in order if x not in a], sizes, [b, out]),
+            merged([x for x in order if x in a and x in b], sizes, [a, b, out]))
+
+
+def of_all(rows: Sequence[Axis], columns: Sequence[Axis], both: Sequence[Axis]) -> list[Axis]:
+    """These axes with the strides of a, b and the result."""
+    return [*((n, (x, 0, z)) for n, (x, z) in rows), *((n, (0, y, z)) for n, (y, z) in columns), *both]

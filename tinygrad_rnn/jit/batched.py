@@ -3,8 +3,8 @@
 C[m, n, e] = sum of A[m, k, e] B[k, n, e], where all three are contiguous along e. A tile is some rows times some
 columns, one vector of examples each: a step of k loads a vector for each row and each column and multiplies all with
 all. The last tile of a line overlaps the one before it, so that all are of one size, and leaves alone what that one has
-done. Where an example's number is followed by others of its vector's neighbours, vectors lie too far apart for the
-cache, so those of a chunk of k are laid out one after the other first.
+done. Where there are more examples than a vector has numbers, the vectors of one tile lie too far apart for the cache,
+so those of a chunk of k are laid out one after the other first.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 from llvmlite import ir
 
 from ..fusion.lift import Instruction, Operand, Product
-from .axes import merged
+from .axes import by_operand, merged, of_all
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, ceil, lanes, least, tile
+from .walks import Places, moved, opened
 
 DEEP = 4  # terms of a sum, below which a pass that multiplies and adds up is as good
 CHUNK = 64  # terms that are done before the next tile, so that a tile's rows stay in the nearest cache
@@ -25,7 +26,6 @@ BLOCK = 2**18  # bytes of columns that go through all rows together, from the ca
 FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "n", "each", "k2", "k1", "a_m", "a_k2", "a_k1", "b_k2",
           "b_k1", "b_n", "c_m", "c_n", "packs", "scratch", "outer1", "outer2", "a_outer1", "b_outer1", "c_outer1",
           "a_outer2", "b_outer2", "c_outer2")
-Places = dict[str, Any]  # pointers into a, b and c
 
 
 def by_example(out: Operand, a: Operand, b: Operand, order: Sequence[str], strides: Sequence[dict[str, int]],
@@ -36,14 +36,12 @@ def by_example(out: Operand, a: Operand, b: Operand, order: Sequence[str], strid
     """
     sa, sb, sc = strides
     size = out.array.itemsize
-    rows = merged([x for x in order if x not in sb], sizes, [sa, sc])
-    columns = merged([x for x in order if x not in sa], sizes, [sb, sc])
-    stack = merged([x for x in order if x in sa and x in sb], sizes, [sa, sb, sc])
+    rows, columns, stack = by_operand(order, sizes, strides)
     summed = merged(sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x])), sizes, [sa, sb])
     if not (rows and columns and summed and stack) or stack[-1][1] != (size, size, size):
         return None
     (*rows, row), (*columns, column), (*stack, (each, _)) = rows, columns, stack
-    outer = [(n, (x, 0, z)) for n, (x, z) in rows] + [(n, (0, y, z)) for n, (y, z) in columns] + stack
+    outer = of_all(rows, columns, stack)
     terms = [(1, (0, 0))] * (2 - len(summed)) + summed
     if len(outer) > 2 or len(terms) > 2 or terms[0][0] * terms[1][0] < DEEP:
         return None
@@ -84,10 +82,7 @@ class _Batched(Builder):
     def __init__(self, dtype: str, width: int, height: int, breadth: int, module: ir.Module, name: str):
         super().__init__(module, name)
         self.height, self.breadth, self.size = height, breadth, BYTES[dtype]
-        record, step = self.function.args
-        self.at = {field: self.load_i64(record, k) for k, field in enumerate(FIELDS)}
-        self.start = {x: self.ir.inttoptr(self.ir.add(self.at[x], self.ir.mul(step, self.at[f"{x}_step"])), POINTER)
-                      for x in "abc"}
+        self.at, self.start = opened(self, FIELDS)
         self.vector = ir.VectorType(FLOATS[dtype], width)
         self.sums = [[self.ir.alloca(self.vector) for _ in range(breadth)] for _ in range(height)]  # registers
         self.whole = self.ir.mul(self.ir.sdiv(self.at["each"], i64(width)), i64(width))
@@ -102,8 +97,7 @@ class _Batched(Builder):
 
     def moved(self, here: Places, axis: str, by: Any) -> Places:
         """The places so many positions further along an axis."""
-        return {x: self.offset(p, self.ir.mul(by, self.at[f"{x}_{axis}"])) if f"{x}_{axis}" in self.at else p
-                for x, p in here.items()}
+        return moved(self, here, self.at, axis, by)
 
     def examples(self, here: Places, first: Any) -> Places:
         """The places of an example and those after it."""

@@ -16,8 +16,9 @@ from ..fusion.lift import FLOATS as KINDS
 from ..fusion.lift import Instruction, Memory, Product, Rule, fits
 from .build import FLOATS, I1, I32, I64, POINTER, Builder, i64
 from .scalar import Value, libm
-from .scans import AXES, Places, fields_of, moved, nested, opened
+from .scans import AXES, fields_of
 from .scans import FIELDS as WALK
+from .walks import Places, moved, nested, opened
 
 FIELDS = (*WALK, "scratch", "power", "top_k", "top_p")
 DOUBLE = FLOATS["float64"]

@@ -20,6 +20,7 @@ from ..backends.numpy import LINE_BYTES
 from .build import FLOATS, I64, POINTER, Builder, i64
 from .native import features, machine
 from .shuffles import transposed
+from .walks import moved, opened
 
 BYTES = {"float32": 4, "float64": 8}
 CHUNK = 256  # positions of k that are done before the next rows of C, so that what B needs stays in the cache
@@ -53,9 +54,7 @@ ROW_FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "k", "a_m", "c_m
 def make_rows(dtype: str, module: ir.Module, name: str) -> None:
     """Write the kernel of a matrix of contiguous rows times a vector: C[m] = sum of A[m, k] B[k]."""
     b = Builder(module, name)
-    record, step = b.function.args
-    at = {field: b.load_i64(record, k) for k, field in enumerate(ROW_FIELDS)}
-    start = {x: b.ir.inttoptr(b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])), POINTER) for x in "abc"}
+    at, start = opened(b, ROW_FIELDS)
     count, size, height = lanes(dtype), BYTES[dtype], 8
     vector = ir.VectorType(FLOATS[dtype], count)
     whole = b.ir.mul(b.ir.sdiv(at["k"], i64(count)), i64(count))
@@ -180,12 +179,9 @@ def pieces(dtype: str, m: int, n: int, packs: bool) -> dict[str, int]:
 def make_gemm(dtype: str, module: ir.Module, name: str) -> None:
     """Write the kernel whose record has FIELDS."""
     b = Builder(module, name)
-    record, step = b.function.args
-    at = {field: b.load_i64(record, k) for k, field in enumerate(FIELDS)}
-    start = {x: b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])) for x in "abc"}
+    at, start = opened(b, FIELDS)
     with b.loop(at["outer2"]) as two, b.loop(at["outer1"]) as one:
-        moved = {x: b.ir.add(b.ir.mul(two, at[f"{x}_outer2"]), b.ir.mul(one, at[f"{x}_outer1"])) for x in "abc"}
-        here = {x: b.ir.inttoptr(b.ir.add(start[x], moved[x]), POINTER) for x in "abc"}
+        here = moved(b, moved(b, start, at, "outer2", two), at, "outer1", one)
         again = b.ir.add(b.ir.mul(two, at["add_outer2"]), b.ir.mul(one, at["add_outer1"]))
         add = b.ir.or_(at["add"], again)
         _chunks(b, at, here, add, dtype)

@@ -16,6 +16,7 @@ from ..fusion.lift import Product
 from .build import FLOATS, I64, POINTER, Builder, i64
 from .gemm import BYTES, lanes, tile
 from .shuffles import interleaved
+from .walks import moved, opened
 
 FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "k2", "k1", "a_k2", "a_k1", "b_k2", "b_k1", "b_n", "add",
           "outer1", "outer2", "a_outer1", "b_outer1", "c_outer1", "a_outer2", "b_outer2", "c_outer2")
@@ -64,12 +65,10 @@ def make_narrow(dtype: str, columns: int, module: ir.Module, name: str) -> None:
     micros = {v: _micro(module, f"{name}_{v}", v, columns, dtype) for v in heights}
     rest = _micro(module, f"{name}_rest", 1, columns, dtype, masked=True)
     b = Builder(module, name)
-    record, step = b.function.args
-    at = _fields(b, record, *(f for f in FIELDS if "k" not in f))
-    start = {x: b.ir.inttoptr(b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])), POINTER) for x in "abc"}
+    record, _ = b.function.args
+    at, start = opened(b, FIELDS)
     with b.loop(at["outer2"]) as two, b.loop(at["outer1"]) as one:
-        here = {x: b.offset(b.offset(start[x], b.ir.mul(two, at[f"{x}_outer2"])), b.ir.mul(one, at[f"{x}_outer1"]))
-                for x in "abc"}
+        here = moved(b, moved(b, start, at, "outer2", two), at, "outer1", one)
 
         def call(micro: ir.Function, row: Any) -> None:
             bytes_down = b.ir.mul(row, i64(BYTES[dtype]))

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..fusion.lift import Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
 from . import scatter
-from .axes import Axis, merged
+from .axes import Axis, by_operand, merged, of_all
 from .batched import by_example
-from .gemm import CHUNK, WIDE, lanes
+from .gemm import CHUNK, FEW, WIDE, lanes
 
 AXES = 6  # that a kernel can walk over: a row, a column, two of those that are summed, and two more of any kind
 
@@ -51,9 +51,7 @@ def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: li
              sizes: dict[str, int]) -> list[Instruction] | None:
     sa, sb, sc = strides
     summed = sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x]))
-    rows = merged([x for x in order if x in sa and x not in sb], sizes, [sa, sc])
-    columns = merged([x for x in order if x in sb and x not in sa], sizes, [sb, sc])
-    stack = merged([x for x in order if x in sa and x in sb], sizes, [sa, sb, sc])
+    rows, columns, stack = by_operand(order, sizes, strides)
     inner = merged(summed, sizes, [sa, sb], CHUNK)
     if len(inner) + len(rows) + len(columns) + len(stack) > AXES:
         inner = merged(summed, sizes, [sa, sb])
@@ -62,8 +60,7 @@ def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: li
     *columns, column = columns
     k1 = inner.pop() if inner else (1, (0, 0))
     k2 = inner.pop() if inner else (1, (0, 0))
-    outer = [(n, (x, 0, z), 0) for n, (x, z) in rows] + [(n, (0, y, z), 0) for n, (y, z) in columns]
-    outer += [(n, (x, y, z), 0) for n, (x, y, z) in stack]
+    outer = [(n, moves, 0) for n, moves in of_all(rows, columns, stack)]
     outer += [(n, (x, y, 0), 1) for n, (x, y) in inner]
     if len(outer) > 2:
         return None
@@ -82,7 +79,7 @@ def _scratch(fields: dict[str, int], size: int) -> int:
     """How many numbers the kernel needs to lay out the part of B that it works on."""
     if fields["b_n"] == size:
         return 0
-    panel = lanes("float32" if size == 4 else "float64") * (WIDE if fields["m"] <= 2 else 2)
+    panel = lanes("float32" if size == 4 else "float64") * (WIDE if fields["m"] <= FEW else 2)
     return max(fields["k1"], CHUNK) * -(-fields["n"] // panel) * panel
 
 

@@ -1,27 +1,26 @@
-"""Sums of all up to each, C[k, ...] = A[0, ...] + ... + A[k, ...], and walks along an axis for each place of others."""
+"""Sums of all up to each, C[k, ...] = A[0, ...] + ... + A[k, ...]."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from ..fusion.lift import FLOATS as KINDS
 from ..fusion.lift import Instruction, Memory, Operand, Product, Rule, fits
-from .build import FLOATS, POINTER, Builder, i64
+from .build import FLOATS, Builder, i64
 from .gemm import lanes
+from .walks import Places, moved, nested, opened
 
 AXES = 3  # that a kernel walks over, beside the one that it adds up along
 OUTER = tuple(f"{x}{k}" for k in range(AXES) for x in ("o", "a_o", "b_o", "c_o"))
 FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "count", "a_count", "c_count", *OUTER)
-Places = dict[str, Any]  # pointers into a, b and c
 
 
 def make_sums(dtype: str, contiguous: int, module: ir.Module, name: str) -> None:
     """Write the kernel of sums up to each. contiguous: do the numbers along the last axis lie next to each other?"""
     b = Builder(module, name)
-    at, start = opened(b)
+    at, start = opened(b, FIELDS)
     last, width = f"o{AXES - 1}", lanes(dtype) if contiguous else 1
     sums = {count: b.ir.alloca(ir.VectorType(FLOATS[dtype], count)) for count in (width, 1)}
 
@@ -42,27 +41,6 @@ def make_sums(dtype: str, contiguous: int, module: ir.Module, name: str) -> None
 
     nested(b, start, at, [f"o{k}" for k in range(AXES - 1)], lines)
     b.finish()
-
-
-def opened(b: Builder, fields: Sequence[str] = FIELDS) -> tuple[dict[str, Any], Places]:
-    """The fields of the record, and where the arrays begin."""
-    record, step = b.function.args
-    at = {x: b.load_i64(record, k) for k, x in enumerate(fields)}
-    return at, {x: b.ir.inttoptr(b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])), POINTER) for x in "abc"}
-
-
-def nested(b: Builder, here: Places, at: dict[str, Any], axes: Sequence[str], body: Callable[[Places], None]) -> None:
-    """The body for all positions along some axes."""
-    if not axes:
-        body(here)
-        return
-    with b.loop(at[axes[0]]) as k:
-        nested(b, moved(b, here, at, axes[0], k), at, axes[1:], body)
-
-
-def moved(b: Builder, here: Places, at: dict[str, Any], axis: str, k: Any) -> Places:
-    """The pointers k positions further along an axis."""
-    return {x: b.offset(p, b.ir.mul(k, at[f"{x}_{axis}"])) if f"{x}_{axis}" in at else p for x, p in here.items()}
 
 
 # -- which calls these are --------------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ positions are gone through in order, so that the sums have one order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
-from .build import FLOATS, I1, I64, POINTER, Builder, i64
+from .build import FLOATS, I1, I64, Builder, i64
 from .gemm import lanes
+from .walks import Places, moved, nested, opened
 
 POSITIONS, FEATURES = 3, 2  # axes that a kernel walks over
 FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "far", "count",
@@ -26,51 +27,34 @@ def make_scatter(dtype: str, contiguous: int, module: ir.Module, name: str) -> N
     Then whole rows are added one after the other; else all numbers of a feature, so that its sums stay in the cache.
     """
     b = Builder(module, name)
-    record, step = b.function.args
-    at = {x: b.load_i64(record, k) for k, x in enumerate(FIELDS)}
-    start = {x: b.ir.inttoptr(b.ir.add(at[x], b.ir.mul(step, at[f"{x}_step"])), POINTER) for x in "abc"}
+    at, start = opened(b, FIELDS)
     last = f"f{FEATURES - 1}"
     positions, features = ([f"{x}{k}" for k in range(n)] for x, n in (("p", POSITIONS), ("f", FEATURES)))
 
-    def by_class(here: dict[str, Any], body: Callable[[dict[str, Any]], None]) -> None:
+    def by_class(here: Places, body: Callable[[Places], None]) -> None:
         place = b.load_i64(here["b"], 0)
         with b.ir.if_then(b.ir.icmp_unsigned("<", place, at["count"])):  # below 0 is beyond all
             body(here | {"c": b.offset(here["c"], b.ir.mul(place, at["far"]))})
 
-    def row(here: dict[str, Any]) -> None:
+    def row(here: Places) -> None:
         count = lanes(dtype)
         whole = b.ir.mul(b.ir.sdiv(at[last], i64(count)), i64(count))
         for first, end, width in ((i64(0), whole, count), (whole, at[last], 1)):
             with b.loop(end, first, width) as i:
-                _add(dtype, b, width, _moved(b, here, at, last, i), at[f"a_{last}"])
+                _add(dtype, b, width, moved(b, here, at, last, i), at[f"a_{last}"])
 
-    def rows(here: dict[str, Any]) -> None:
-        _nested(b, here, at, features[:-1], row)
+    def rows(here: Places) -> None:
+        nested(b, here, at, features[:-1], row)
 
     if contiguous:
-        _nested(b, start, at, positions, lambda here: by_class(here, rows))
+        nested(b, start, at, positions, lambda here: by_class(here, rows))
     else:
-        _nested(b, start, at, [*features, *positions], lambda here: by_class(
+        nested(b, start, at, [*features, *positions], lambda here: by_class(
             here, lambda found: _add(dtype, b, 1, found, i64(0))))
     b.finish()
 
 
-def _nested(b: Builder, here: dict[str, Any], at: dict[str, Any], axes: Sequence[str],
-            body: Callable[[dict[str, Any]], None]) -> None:
-    """The body for all positions along some axes."""
-    if not axes:
-        body(here)
-        return
-    with b.loop(at[axes[0]]) as i:
-        _nested(b, _moved(b, here, at, axes[0], i), at, axes[1:], body)
-
-
-def _moved(b: Builder, here: dict[str, Any], at: dict[str, Any], axis: str, i: Any) -> dict[str, Any]:
-    """The pointers i positions further along an axis."""
-    return {x: b.offset(p, b.ir.mul(i, at[f"{x}_{axis}"])) if f"{x}_{axis}" in at else p for x, p in here.items()}
-
-
-def _add(dtype: str, b: Builder, width: int, here: dict[str, Any], stride: Any) -> None:
+def _add(dtype: str, b: Builder, width: int, here: Places, stride: Any) -> None:
     """So many numbers, a stride apart, to those that lie next to each other."""
     kind = ir.VectorType(FLOATS[dtype], width)
     far, start = b.splat(stride, width), b.splat(b.ir.ptrtoint(here["a"], I64), width)
