@@ -11,6 +11,7 @@ The way of tiling is that of Goto and van de Geijn, "Anatomy of high-performance
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -273,14 +274,20 @@ def _make_pack(dtype: str, module: ir.Module, name: str) -> None:
             inside = b.ir.icmp_signed("<", at, width)
             return inside, b.offset(start, b.ir.mul(b.ir.select(inside, at, i64(0)), s_n))
 
-        whole = b.ir.and_(contiguous, b.ir.icmp_signed("==", height, i64(side)))
-        with b.ir.if_else(whole) as (turned, one_by_one):
-            with turned:
-                columns = [column(i64(c)) for c in range(side)]
-                block = [b.ir.select(inside, b.load(where, vector), ir.Constant(vector, None))
-                         for inside, where in columns]
-                for k, row in enumerate(transposed(b, block)):
+        def turn(mask: Any = None) -> None:
+            columns = [column(i64(c)) for c in range(side)]
+            block = [b.ir.select(inside, b.load(where, vector, mask), ir.Constant(vector, None))
+                     for inside, where in columns]
+            for k, row in enumerate(transposed(b, block)):
+                with b.ir.if_then(b.ir.icmp_signed("<", i64(k), height)) if mask is not None else nullcontext():
                     b.store(row, b.offset(rows, b.ir.mul(row_bytes, i64(k))))
+
+        with b.ir.if_else(contiguous) as (turned, one_by_one):
+            with turned, b.ir.if_else(b.ir.icmp_signed("==", height, i64(side))) as (whole, part):
+                with whole:
+                    turn()
+                with part:
+                    turn(b.mask(height, side))
             with one_by_one, b.loop(height) as k, b.loop(i64(side)) as c:
                 inside, where = column(c)
                 value = b.ir.load(b.offset(where, b.ir.mul(k, s_k1)), typ=kind, align=size)
