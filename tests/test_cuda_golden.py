@@ -20,6 +20,7 @@ from zoo import LSTM
 import tinygrad_rnn as tr
 from tinygrad_rnn.cuda.program import Program
 from tinygrad_rnn.fusion.program import Recorder
+from tinygrad_rnn.plans.contract import contraction
 
 FOLDER = Path(__file__).parent / "golden" / "cuda"
 
@@ -92,9 +93,16 @@ def mixed(do: Any) -> list[np.ndarray]:
     return [out, mask]
 
 
+def scores(do: Any) -> list[np.ndarray]:
+    """What every query of an example has to do with each of its keys, of two heads: a matrix times another."""
+    q, k, e = np.zeros((2, 64, 16, 6), "f"), np.zeros((2, 96, 16, 6), "f"), np.zeros((2, 64, 96, 6), "f")
+    do(contraction, e, q, k, (tuple("htsn"), tuple("htdn"), tuple("hsdn")))
+    return [e]
+
+
 MADE: dict[str, Callable[[], Paper]] = {"lstm": lstm, **{
     record.__name__: lambda record=record: recorded(record)  # type: ignore[misc]
-    for record in (sums_by_block, sums_by_lanes, sum_in_parts, layer_norm, mixed)}}
+    for record in (sums_by_block, sums_by_lanes, sum_in_parts, layer_norm, mixed, scores)}}
 
 
 def text(name: str) -> str:
@@ -109,7 +117,7 @@ def test_the_text_is_the_one_that_was_looked_at(name: str) -> None:
 
 def test_the_text_has_all_kinds() -> None:
     kinds = {found.split("_")[0] for name in MADE for found in MADE[name]().sources}
-    assert kinds == {"pass", "finish", "chain", "loop", "clear"}
+    assert kinds == {"pass", "finish", "chain", "loop", "clear", "batched"}
 
 
 def test_the_text_is_the_same_in_every_process() -> None:

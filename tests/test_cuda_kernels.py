@@ -335,6 +335,18 @@ def test_sums_of_many_numbers_are_cut_into_parts(sizes, axes, device, monkeypatc
     np.testing.assert_array_equal(found[1], host.max(axes))
 
 
+@pytest.mark.parametrize(("beside", "block"), [(2, (2, 256)), (5, (8, 64)), (8, (8, 64)), (33, (32, 16))])
+def test_few_sums_beside_each_other_leave_no_thread_idle(beside, block, device, monkeypatch):
+    """The threads of a block that have no sum of their own have a part of another's."""
+    host = np.random.default_rng(0).normal(size=(1500, beside)).astype("float32")
+    a, out, xp = on_device(host), on_device(host[0] * 0), backends.current().xp
+    program = recorded(lambda do: do(xp.sum, a, (0,), None, out), [out])
+    (launch,) = program.launches
+    assert launch.block[:2] == block
+    (found,) = in_any_order(monkeypatch, [out], lambda: program.run(0))
+    np.testing.assert_allclose(found, host.sum(0, dtype="float64"), rtol=1e-5, atol=1e-6)
+
+
 def test_nothing_is_done_over_nothing(device):
     xp = backends.current().xp
     empty, out, top = xp.zeros((0, 3), "float32"), xp.ones(3, "float32"), xp.ones(3, "float32")

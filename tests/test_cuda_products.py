@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 from cuda_loops import expected, made, results
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from on_standin import compiled_together
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.cuda import cublas
 from tinygrad_rnn.cuda.products import RULES
 from tinygrad_rnn.fusion.lift import Operand
 
@@ -87,3 +90,9 @@ def test_products_of_nothing_are_zero(device):
         do(xp.matmul, none[:, :0], b, none)
 
     assert results(made(record, host), host)[2].tolist() == [[0, 0]] * 3
+
+
+def test_a_full_device_is_told(device, monkeypatch):
+    monkeypatch.setattr(cublas, "library", lambda: types.SimpleNamespace(cublasCreate_v2=lambda handle: 3))
+    with pytest.raises(tr.Error, match=r"cublasCreate .* status 3 \(ALLOC_FAILED\); .* too little memory left"):
+        cublas.Blas(device)

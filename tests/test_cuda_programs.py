@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import architectures
 import numpy as np
@@ -15,6 +19,7 @@ from on_standin import settings as with_settings
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
 from tinygrad_rnn.cuda import program as programs
+from tinygrad_rnn.cuda import upload
 from tinygrad_rnn.cuda.cublas import Blas
 from tinygrad_rnn.cuda.launch import Launch
 
@@ -296,3 +301,106 @@ def test_what_a_capture_does_not_suffer_ends_it_and_is_said(device, host, monkey
         monkeypatch.undo()
         again, program = run(device, plain, host)  # and the next capture is not in its way
     assert program.uncaptured == [] and found[1].tobytes() == again[1].tobytes()
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+LOOKING = """
+import architectures, cuda_sources
+from tinygrad_rnn.cuda import batched
+
+batched.WORTH = 1
+for name in ("lstm", "layernorm", "mlstm", "luong", "ctc"):
+    model = architectures.build(name, dtype="float32")
+    data = architectures.data(model, 8, architectures.steps_of(model, 9))
+    with cuda_sources.on_paper(cuda_sources.Nowhere()) as paper:
+        derived = model.observing().grad("loss", list(model.weights))
+        cuda_sources.planned(derived, data, ("loss", *(derived.adjoints[w] for w in model.weights)))
+    print(*{launch.name.split("_")[0] for program in paper.programs for launch in program.launches}, flush=True)
+if {more}:
+    print(cuda_sources.Nowhere().empty((2,), "f").sum())
+"""
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_program_is_made_without_a_look_into_the_devices_memory(more):
+    """It is another process that would die of it; in the end one does."""
+    env = {**os.environ, "TINYGRAD_RNN_BACKEND": "numpy"}
+    done = subprocess.run([sys.executable, "-c", LOOKING.replace("{more}", str(more))], cwd=Path(__file__).parent,
+                          env=env, capture_output=True, text=True, check=False)
+    assert set(done.stdout.split()) == {"pass", "chain", "loop", "clear", "batched"}, done.stderr
+    assert (done.returncode != 0) == more
+
+
+# -- streams ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("captures", [False, True])
+def test_models_on_two_streams_take_turns(captures, device, monkeypatch):
+    """They have one workspace of cuBLAS: work on a stream waits for what is under way on the one before, and once."""
+    waits, stream_of = [], device.xp.cuda.Stream
+    wait_event = stream_of.wait_event
+    monkeypatch.setattr(stream_of, "wait_event", lambda self, event: (
+        waits.append((self.ptr, event.stream.ptr)), wait_event(self, event))[-1])
+    one, two = (stream_of(non_blocking=True) for _ in range(2))
+    with with_settings(device, captures=captures, loops="launched"):
+        models = [model_and_data("lstm", hidden=k) for k in (4, 5)]
+        for stream in (one, two, one, one, two):
+            for model, (data, _) in models:
+                with stream:
+                    answer(model, data)
+    turns = [pair for pair in waits if set(pair) == {one.ptr, two.ptr}]
+    assert turns == [(two.ptr, one.ptr), (one.ptr, two.ptr), (two.ptr, one.ptr)]
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_data_wait_for_a_run_on_another_stream(on_device, device, monkeypatch):
+    """The run may still be reading what was loaded for it."""
+    model, (data, _) = model_and_data("lstm")
+    data = {name: device.xp.asarray(a) for name, a in data.items()} if on_device else data
+    answer(model, data)
+    done, backend, stream_of = [], backends.current(), device.xp.cuda.Stream
+    rearrange, wait_event, stream = backend.rearrange, stream_of.wait_event, stream_of(non_blocking=True)
+    monkeypatch.setattr(backend, "rearrange", lambda *a: (done.append("loaded"), rearrange(*a))[-1])
+    monkeypatch.setattr(stream_of, "wait_event", lambda self, event: (
+        done.append("waited") if (self.ptr, event.stream.ptr) == (stream.ptr, 0) else None,
+        wait_event(self, event))[-1])
+    with stream:
+        answer(model, data)
+    assert done[:2] == ["waited", "loaded"] and done.count("waited") == 1
+
+
+def test_places_for_data_are_given_back(device, monkeypatch):
+    """As many kinds are kept as there is room for; the last one is, whatever it takes."""
+    monkeypatch.setattr(upload, "KINDS", 3)
+    places, data = upload.Uploads(device.xp), np.arange(12.0).reshape(3, 4)
+
+    def sent(kind):
+        place = places(kind, data)
+        assert place.array.get().tolist() == data.tolist()
+        place.release()
+        return [key[0] for key in places._rings]
+
+    assert [sent(k) for k in "abcdb"][2:] == [["a", "b", "c"], ["b", "c", "d"], ["c", "d", "b"]]
+    places._room = 2 * data.nbytes
+    assert sent("e") == ["b", "e"]
+    places._room = 0
+    assert sent("f") == ["f"] and sent("f") == ["f"]
+
+
+def test_without_page_locked_memory_data_come_all_the_same(device, monkeypatch, caplog):
+    def refused(size):
+        raise device.errors[0](2, "cudaErrorMemoryAllocation: out of memory")
+
+    model, (data, other) = model_and_data("lstm", batch=4, steps=6)  # of a shape for which there is no place yet
+    with backends.using("numpy"):
+        expected = [answer(model, each) for each in (data, other)]
+    monkeypatch.setattr(device.xp.cuda, "alloc_pinned_memory", refused)
+    with caplog.at_level("INFO"):
+        found = [answer(model, each) for each in (data, other, data)]
+    assert "not page-locked: cudaErrorMemoryAllocation" in caplog.text
+    assert same_bits(found[2], found[0])
+    for x, y in zip(found[:2], expected, strict=True):
+        for name in y:
+            np.testing.assert_allclose(x[name], y[name], rtol=1e-4, atol=1e-6)

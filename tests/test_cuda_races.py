@@ -118,6 +118,16 @@ def test_a_fault_is_found(fault: str, by_hand: Any, device: Any, monkeypatch: py
             run("wrong")
 
 
+def test_the_count_of_barriers_may_run_over(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "a[i] = i; all_blocks(n, 0u); const float x = __ldcg(&a[63 - i]); all_blocks(n, 2u); a[i] = x;"
+    kernel = function(device, BARRIER + KERNEL.format(name="run_over", body=body), "run_over", True)
+    for seed in SEEDS:
+        monkeypatch.setenv("TINYGRAD_RNN_STANDIN_SEED", seed)
+        numbers, counter = device.xp.zeros(64, "float32"), device.xp.full(1, 2**32 - 2, "uint32")
+        kernel((2,), (32,), (numbers, counter), shared_mem=128)
+        assert numbers.tolist() == list(range(63, -1, -1)) and counter.tolist() == [2]
+
+
 FREED = """extern "C" __global__ void by_number(const unsigned long long address) {
     ((float *)address)[threadIdx.x] = 1;
 }

@@ -73,6 +73,21 @@ def test_the_gradient_of_a_table_is_that_of_the_cpu(gpu: Any, monkeypatch: pytes
         np.testing.assert_allclose(found, gradient(), rtol=1e-12, atol=1e-15)
 
 
+@watching
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_gradient_of_chosen_elements_of_a_tensor_is_added_in_that_order(gpu: Any, axis: int) -> None:
+    rng = np.random.default_rng(1)
+    at, shape = rng.integers(0, 6, (5, 8)), (6, 3) if axis == 0 else (3, 6)
+    x = tr.Tensor(rng.normal(size=shape).astype("float32"), requires_grad=True)
+    y = x[at.tolist()] if axis == 0 else x[:, at.tolist()]
+    weight = rng.normal(size=y.shape).astype("float32")
+    (y * tr.Tensor(weight)).sum().backward()
+    rows = np.moveaxis(weight, (axis, axis + 1), (0, 1)).reshape(-1, 3)
+    np.testing.assert_array_equal(x.grad.numpy(), np.moveaxis(in_order(6, at.reshape(-1), rows), 0, axis))
+    counts = tr.scatter(tr.Tensor(np.ones((5, 8), "int64")), at.tolist(), axis=0, size=6)
+    np.testing.assert_array_equal(counts.numpy(), np.bincount(at.reshape(-1), minlength=6))
+
+
 @pytest.mark.skipif(not nvrtc.found(), reason="NVIDIA's compiler is not installed: pip install nvidia-cuda-nvrtc")
 @pytest.mark.parametrize("kind", ["float", "double"])
 def test_the_kernel_compiles(kind: str) -> None:

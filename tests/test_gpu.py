@@ -11,10 +11,11 @@ import sys
 import architectures
 import numpy as np
 import pytest
-from on_standin import settings, standin
+from on_standin import recorded, settings, standin
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends, jit
+from tinygrad_rnn.plans.contract import contraction
 
 # The norm of the difference from float64 on the CPU, over the norm: of each array in float32; of all gradients together
 # where the operands of products keep 10 bits behind the point (tf32) or 7, since an array that is nearly zero because
@@ -125,6 +126,51 @@ def test_loops_of_many_sizes(name, hidden, batch, ragged, loops):
     with on("gpu") as device, settings(device, loops=loops):
         found = errors(ask("float32"), exact)
     assert max(found.values()) <= BOUNDS["float32"], found
+
+
+PAIRS = [("mpe,mke,kpe", (130, 120, 64, 5)), ("mpe,mke,kpe", (33, 65, 70, 1)), ("mpe,kme,pke", (21, 38, 2000, 11)),
+         ("imjpe,imjke,ikpe", (200, 300, 64, 16)), ("mpe,jmke,kjpe", (100, 100, 33, 33)),
+         ("pme,mke,kpe", (5, 700, 50, 9))]
+PRODUCTS = [pytest.param("gpu", *pair, marks=pytest.mark.gpu) for pair in PAIRS] + [("standin", *PAIRS[0])]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("where", "form", "sizes"), PRODUCTS)
+def test_products_of_each_examples_own_matrices(where, form, sizes, dtype):
+    """By cuBLAS, in small tiles and in large ones, with sums in parts, ragged at all ends; a graph does the same."""
+    extent = {**dict(zip("mpke", sizes, strict=True)), "i": 2, "j": 3}
+    rng, labels = np.random.default_rng(0), form.split(",")
+    host = [rng.normal(size=[extent[x] for x in each]).astype(dtype) for each in labels]
+    exact = np.einsum(f"{labels[1]},{labels[2]}->{labels[0]}", *(a.astype("float64") for a in host[1:]))
+    with on(where) as device:
+        out, a, b = (device.xp.asarray(x) for x in host)
+        program = recorded(lambda do: do(contraction, out, a, b, tuple(map(tuple, labels))), [out])
+        found = []
+        for _ in range(3):
+            out[...] = 0
+            program.run(0)
+            found.append(tr.to_numpy(out).copy())
+    assert np.linalg.norm(found[0] - exact) <= (1e-6 if dtype == "float32" else 1e-14) * np.linalg.norm(exact)
+    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes() and not program.uncaptured
+
+
+@everywhere
+def test_models_on_two_streams_do_not_disturb_each_other(where):
+    """They have one workspace of cuBLAS, whose products of long sums and few results lie there in parts."""
+    sizes = {"hidden": 256, "batch": 2, "steps": 64} if where == "gpu" else {"hidden": 8}
+    with on(where) as device, settings(device, loops="launched"):
+        pairs = [made(name, "float32", **sizes) for name in ("lstm", "gru")]
+        streams = [device.xp.cuda.Stream(non_blocking=True) for _ in pairs]
+        alone = [answer(*pair) for pair in pairs]
+        for _ in range(20 if where == "gpu" else 2):
+            found = []
+            for (model, data), stream in zip(pairs, streams, strict=True):
+                with stream:
+                    found.append(model.value_and_grad(data))
+            device.xp.cuda.runtime.deviceSynchronize()
+            for (loss, gradients), exact in zip(found, alone, strict=True):
+                there = {"loss": loss, **gradients}
+                assert same_bits({name: tr.to_numpy(a) for name, a in there.items()}, exact)
 
 
 @everywhere

@@ -190,6 +190,7 @@ def loader(target: Any) -> Callable[[Any], None]:
 
 def _load(target: Any, array: Any) -> None:
     """target = array; what comes from the host comes ahead of use."""
+    device().stream()  # whose turn it is to write what a run on another may still be reading
     if isinstance(array, xp.ndarray):
         rearrange(target, xp.moveaxis(array, 0, -1))
         return

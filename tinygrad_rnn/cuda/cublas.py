@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import threading
 from typing import Any
 
 from ..errors import Error
@@ -20,6 +19,9 @@ DEFAULT_ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
 COMPUTE = {"float32": 68, "tf32": 77, "bfloat16": 75}
 COMPUTE_FLOAT64 = 70
 SCALAR = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+STATUS = {1: "NOT_INITIALIZED", 3: "ALLOC_FAILED", 7: "INVALID_VALUE", 8: "ARCH_MISMATCH", 11: "MAPPING_ERROR",
+          13: "EXECUTION_FAILED", 14: "INTERNAL_ERROR", 15: "NOT_SUPPORTED"}
+FULL = (1, 3)  # what it says where the device has no memory left for it
 TYPE = {"float32": FLOAT32, "float64": FLOAT64}
 
 
@@ -48,7 +50,6 @@ class Blas:
         self._checked(library().cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
         self._workspace = device.xp.empty(WORKSPACE, "uint8")
         self._stream: int | None = None
-        self._turn = threading.Lock()  # of threads, whose streams may differ
         self._numbers = {dtype: (ctypes.byref(kind(1)), ctypes.byref(kind(0))) for dtype, kind in SCALAR.items()}
 
     def gemm(self, dtype: str, precision: str, a: int, b: int, c: int, fields: dict[str, int]) -> None:
@@ -61,7 +62,7 @@ class Blas:
         turns = (self._handle, f["turn_a"], f["turn_b"], f["m"], f["n"], f["k"], one)
         a_, b_, c_ = (ctypes.c_void_p(p) for p in (a, b, c))
         far = [ctypes.c_longlong(f[name]) for name in ("far_a", "far_b", "far_c")]
-        with self._turn:
+        with self._device.turn:
             self._on_stream()
             if f["count"] == 1:
                 status = library().cublasGemmEx(*turns, a_, kind, f["lda"], b_, kind, f["ldb"], zero, c_, kind,
@@ -86,4 +87,5 @@ class Blas:
     @staticmethod
     def _checked(status: int, what: str) -> None:
         if status != 0:
-            raise BlasError(f"{what} failed with status {status}")
+            why = "; the GPU has too little memory left, or none: see nvidia-smi" if status in FULL else ""
+            raise BlasError(f"{what} failed with status {status} ({STATUS.get(status, 'unknown')}){why}")

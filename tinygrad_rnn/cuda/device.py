@@ -46,7 +46,9 @@ class Device:
         self._functions: dict[str, Any] = {}
         self.choices: dict[str, bool] = {}  # of loops: is it faster when they stay?
         self.alone = True  # does a program make graphs of its own, or is it part of a larger one?
-        self._turn = threading.RLock()  # a stream captures for one thread at a time
+        self.turn = threading.RLock()  # a stream captures, and streams follow each other, for one thread at a time
+        self._last: Any = None  # the stream that has had work of ours last
+        self._capturing = False
 
     # -- arrays ------------------------------------------------------------------------------------
 
@@ -120,8 +122,17 @@ class Device:
     # -- streams and graphs ------------------------------------------------------------------------
 
     def stream(self) -> int:
-        """The current stream."""
-        return int(self.xp.cuda.get_current_stream().ptr)
+        """The current stream, as one whose turn it is: it waits for the work of the one before.
+
+        All programs have one workspace of cuBLAS, so that two of them cannot be under way on two streams.
+        """
+        stream = self.xp.cuda.get_current_stream()
+        with self.turn:
+            if not self._capturing and (self._last is None or self._last.ptr != stream.ptr):
+                if self._last is not None:
+                    stream.wait_event(self._last.record(self.xp.cuda.Event(disable_timing=True)))
+                self._last = stream
+        return int(stream.ptr)
 
     @functools.cached_property
     def _side(self) -> Any:
@@ -136,7 +147,7 @@ class Device:
     @contextlib.contextmanager
     def one_by_one(self) -> Iterator[None]:
         """Within it programs launch what they have to, and make no graphs; one thread is there at a time."""
-        with self._turn:
+        with self.turn:
             before, self.alone = self.alone, False
             try:
                 yield
@@ -147,9 +158,15 @@ class Device:
         """What `issue` launches, as one graph; calling it does all of that, on the stream that is then current."""
         with self.one_by_one(), self._side as stream:
             stream.begin_capture(self.xp.cuda.runtime.streamCaptureModeRelaxed)
+            self._capturing = True
             try:
                 issue()
             finally:
+                self._capturing = False
                 graph = stream.end_capture()
-        launch: Callable[[], None] = graph.launch
-        return launch
+        return functools.partial(self._replay, graph)
+
+    def _replay(self, graph: Any) -> None:
+        with self.turn:
+            self.stream()
+            graph.launch()

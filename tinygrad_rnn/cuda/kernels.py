@@ -1,7 +1,7 @@
 """A pass as a kernel in CUDA C. What is compiled knows the structure, not the sizes: extents and strides are arguments.
 
 A pass without folds has a thread for each element. One with folds has, where the innermost axis is summed, a block
-for each sum, else a block for each 32 sums that lie next to each other; the threads of a block add in a fixed order, so
+for each sum, else a block for up to 32 sums that lie next to each other; its threads add in a fixed order, so
 that a run repeats its bits. Sums of many numbers are cut into parts by the grid's second axis, which `finish` adds up.
 """
 
@@ -17,7 +17,7 @@ from .element import Kernel, Writer
 from .values import Code, Value, literal
 
 THREADS = 256  # of a block
-LANES = 32  # sums beside each other in one block
+LANES = 32  # sums beside each other in one block at most
 AHEAD = 4  # positions for which a thread loads before it goes on, at most
 LOADED = 48  # bytes that it loads for them, about
 WIDE = "double"  # what sums are kept in
@@ -178,20 +178,20 @@ def _by_block(kernel: Kernel, code: Code) -> None:
 
 
 def _by_lanes(kernel: Kernel, code: Code) -> None:
-    """A block for each LANES sums along the innermost axis; its rows of threads are a power of two."""
+    """A block for each blockDim.x sums along the innermost axis; its rows of threads are a power of two."""
     axes, last = kept(kernel), len(kernel.folded) - 1
     code.line("extern __shared__ __align__(16) unsigned char shared[];")
     code.line("double *const held = (double *)shared;")
-    code.line(f"const unsigned beside = ((unsigned)n{last} + {LANES - 1}u) / {LANES}u;")
+    code.line(f"const unsigned beside = ((unsigned)n{last} + blockDim.x - 1u) / blockDim.x;")
     flat(kernel.used, code, "sum", "blockIdx.x / beside", axes[:-1])
-    code.line(f"const unsigned i{last} = blockIdx.x % beside * {LANES}u + threadIdx.x;")
+    code.line(f"const unsigned i{last} = blockIdx.x % beside * blockDim.x + threadIdx.x;")
     decode(code, "sum", axes[:-1], kernel.used)
     start(kernel, code)
     with code.block(f"if (i{last} < (unsigned)n{last})"):
         accumulate(kernel, code, "blockIdx.y * blockDim.y + threadIdx.y", "blockDim.y * gridDim.y")
-    here = f"threadIdx.y * {LANES}u + threadIdx.x"
+    here = "threadIdx.y * blockDim.x + threadIdx.x"
     for f, fold in enumerate(kernel.folds):
-        tree(code, fold[2], f, "threadIdx.y", "blockDim.y", here, f"{here} + far * {LANES}u")
+        tree(code, fold[2], f, "threadIdx.y", "blockDim.y", here, f"{here} + far * blockDim.x")
     with code.block(f"if (threadIdx.y == 0 && i{last} < (unsigned)n{last})"):
         _finished(kernel, code, f"blockIdx.x / beside * (unsigned)n{last} + i{last}",
                   f"gridDim.x / beside * (unsigned)n{last}")

@@ -15,7 +15,7 @@ from ..fusion.passes import Pass
 from .element import Kernel, kernel, strides
 from .kernels import LANES, THREADS, finish_source, named, source
 
-ROWS = 16  # of threads at most, where the threads of a row have different sums
+ROWS = 16  # of LANES threads at most, where the threads of a row have different sums
 EACH = 4  # numbers that a thread adds up at least, before more threads are taken
 LONG = 4096  # numbers in a sum, from which on it is cut into parts where there is room on the device
 PART = 1024  # numbers in a part at least
@@ -100,8 +100,9 @@ def _folding(p: Pass, found: Kernel, sizes: list[int], args: list[Any], moves: d
     sums = math.prod(beside)
     each = math.prod(sizes) // sums
     if found.by_lanes:
-        rows = power_of_two(each // EACH, 1, ROWS)
-        blocks, block, threads = math.prod(beside[:-1]) * -(-beside[-1] // LANES), (LANES, rows, 1), rows * LANES
+        lanes = min(LANES, 1 << (beside[-1] - 1).bit_length())
+        rows = power_of_two(each // EACH, LANES // lanes, ROWS * LANES // lanes)
+        blocks, block, threads = math.prod(beside[:-1]) * -(-beside[-1] // lanes), (lanes, rows, 1), rows * lanes
     else:
         threads = power_of_two(each // EACH, LANES, 2 * THREADS)
         blocks, block = sums, (threads, 1, 1)

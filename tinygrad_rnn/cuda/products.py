@@ -13,19 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..fusion.lift import FLOATS, Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
+from ..fusion.lift import FLOATS, Instruction, Map, Memory, Operand, Product, Rule
 from .launch import COUNT, too_many
 
 
-def _contraction(args: list[Any], memory: Memory) -> list[Instruction] | None:
-    """What remains of contractions where products are recorded as such: sums of elementwise products."""
-    out, a, b, labels = args
-    if not fits(out, a, b) or not out.dtype == a.dtype == b.dtype:
-        return None
-    return multiplied(out, a, b, labels, memory)
-
-
-def _matmul(args: list[Any], memory: Memory) -> list[Instruction] | None:
+def matmul(args: list[Any], memory: Memory) -> list[Instruction] | None:
+    """What `matmul(left, right, out)` is; None where these are no matrices of floats."""
     left, right, goal = args
     if not all(isinstance(o, Operand) and o.dtype in FLOATS for o in args) or len({o.dtype for o in args}) > 1:
         return None
@@ -35,7 +28,7 @@ def _matmul(args: list[Any], memory: Memory) -> list[Instruction] | None:
         return [Map("copy", (0.0,), goal)]
     found: list[Instruction] = []
     left, right = (_contiguous(o, memory, found) for o in (left, right))
-    out = goal if _as_it_lies(goal) else Operand(memory.empty(goal.array.shape, goal.array.dtype))
+    out = goal if as_it_lies(goal) else Operand(memory.empty(goal.array.shape, goal.array.dtype))
     found += [_product(*each) for each in _singly(left, right, out)]
     if out is not goal:
         found.append(Map("copy", (out,), goal))
@@ -56,14 +49,14 @@ def _leading(o: Operand) -> tuple[bool, int] | None:
     return None
 
 
-def _as_it_lies(o: Operand) -> bool:
+def as_it_lies(o: Operand) -> bool:
     """Can cuBLAS take it as it lies: one axis contiguous, and matrix after matrix?"""
     stack = zip(o.array.shape[:-2], o.array.strides[:-2], strict=True)
     return _leading(o) is not None and all(stride >= 0 for n, stride in stack if n != 1)
 
 
 def _contiguous(o: Operand, memory: Memory, before: list[Instruction]) -> Operand:
-    if _as_it_lies(o):
+    if as_it_lies(o):
         return o
     copy = Operand(memory.empty(o.array.shape, o.array.dtype))
     before.append(Map("copy", (o,), copy))
@@ -122,4 +115,4 @@ def _turned(o: Operand) -> Operand:
     return o.view(o.array.swapaxes(-1, -2))
 
 
-RULES: dict[str, Rule] = {"matmul": _matmul, "contraction": _contraction}
+RULES: dict[str, Rule] = {"matmul": matmul}

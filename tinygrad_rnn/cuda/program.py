@@ -22,12 +22,12 @@ from ..fusion.lift import Foreign, Product, Repeated, lifted
 from ..fusion.passes import Pass, passed
 from ..fusion.program import Block, Call
 from ..fusion.takes import RULES as TAKES
-from . import chain, products
+from . import batched, chain, products
 from .device import Device
 from .launch import Launch, launches
 from .resident import Work, resident
 
-RULES = {**products.RULES, **TAKES}
+RULES = {**products.RULES, **batched.RULES, **TAKES}
 OPERANDS = 60  # of one pass: with their strides they have to go into the 4 KiB of a kernel's arguments
 LARGEST = 50_000  # launches in one graph; more take longer to put together than they save
 Step = Callable[[int], None]
@@ -171,7 +171,7 @@ class Program:
             self.note(f"{getattr(unit.fn, '__name__', unit.fn)} is a call of CuPy's")
             return [unit.at]
         if isinstance(unit, Product):
-            return [partial(self._product, unit)]
+            return [partial(self._product, unit)] if unit.kernel == "blas" else self._made([batched.launch(unit)])
         assert isinstance(unit, Group)
         found = passed(unit, self._needed)
         return [] if found is None else self._made(launches(

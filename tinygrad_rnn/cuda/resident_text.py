@@ -36,7 +36,7 @@ class Phase:
 
 CLEAR = 'extern "C" __global__ void clear_counter(unsigned *counter) {\n    *counter = 0;\n}\n'
 # One thread fences for its block, whose threads have waited for each other. To release and to acquire is enough;
-# __threadfence also orders all fences of the device among each other.
+# __threadfence also orders all fences of the device among each other. The counter may run over in a long loop.
 BARRIER = """#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 700
 #define __nanosleep(n) ((void)(n))
 #elif defined(__CUDACC_RTC__)
@@ -48,7 +48,7 @@ __device__ __forceinline__ void all_blocks(unsigned *counter, unsigned goal)
     if (threadIdx.x == 0) {
         __threadfence();
         atomicAdd(counter, 1u);
-        while (*(volatile unsigned *)counter < goal) __nanosleep(20);
+        while ((int)(*(volatile unsigned *)counter - goal) < 0) __nanosleep(20);
         __threadfence();
     }
     __syncthreads();

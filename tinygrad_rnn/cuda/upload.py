@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 
 DEEP = 3  # copies of one kind that may be under way
 KINDS = 64  # of arrays, for which places are kept
+PART = 8  # of the device's memory, one in so many bytes: more is kept for the last kind alone
+
+log = logging.getLogger(__name__)
 
 
 class Uploads:
@@ -17,6 +21,7 @@ class Uploads:
         self.xp = xp
         self._stream = xp.cuda.Stream(non_blocking=True)
         self._rings: dict[tuple[Any, ...], list[_Place]] = {}
+        self._room = int(xp.cuda.runtime.memGetInfo()[1]) // PART
 
     def __call__(self, kind: Any, array: np.ndarray) -> _Place:
         """The array on the GPU, in the next place of a ring; `kind` tells rings of the same shape apart.
@@ -29,11 +34,25 @@ class Uploads:
             ring.insert(0, _Place(self.xp, array))
         place = ring[0]
         self._rings[key] = [*ring[1:], place]  # the last used is the last in the ring, and among the rings
-        if len(self._rings) > KINDS:
+        while len(self._rings) > 1 and (len(self._rings) > KINDS or self._bytes() > self._room):
             for other in self._rings.pop(next(iter(self._rings))):
-                other.wait()
+                other.end()
         place.fill(array, self._stream)
         return place
+
+    def _bytes(self) -> int:
+        """What all places hold of the device's memory."""
+        return sum(int(place.array.nbytes) for ring in self._rings.values() for place in ring)
+
+
+def _page_locked(xp: Any, like: np.ndarray) -> np.ndarray:
+    """An array in page-locked memory; where the system gives none, in any: a copy from there is waited for."""
+    try:
+        locked = xp.cuda.alloc_pinned_memory(max(like.nbytes, 1))
+    except xp.cuda.runtime.CUDARuntimeError as error:
+        log.info("%d bytes are copied from memory that is not page-locked: %s", like.nbytes, error)
+        return np.empty(like.shape, like.dtype)
+    return np.frombuffer(locked, like.dtype, like.size).reshape(like.shape)
 
 
 class _Place:
@@ -41,8 +60,7 @@ class _Place:
 
     def __init__(self, xp: Any, like: np.ndarray):
         self.xp = xp
-        self._locked = xp.cuda.alloc_pinned_memory(max(like.nbytes, 1))
-        self._host = np.frombuffer(self._locked, like.dtype, like.size).reshape(like.shape)
+        self._host = _page_locked(xp, like)
         self.array = xp.empty(like.shape, like.dtype)
         self._copied, self._used = (xp.cuda.Event(disable_timing=True) for _ in range(2))
         self.release()  # the memory may have been another's, whose work is still to be done on the current stream
@@ -55,6 +73,11 @@ class _Place:
     def wait(self) -> None:
         """Until the last copy is done, at once unless the host is far ahead."""
         self._copied.synchronize()
+
+    def end(self) -> None:
+        """Until nobody reads its memory, which may then be given to others on any stream."""
+        self.wait()
+        self._used.synchronize()
 
     def fill(self, array: np.ndarray, stream: Any) -> None:
         """Begin the copy; what is launched from now on, on the current stream, waits for it."""

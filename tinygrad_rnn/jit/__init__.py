@@ -10,14 +10,19 @@ import importlib.util
 import os
 import re
 
+from ..arguments import flag
+
 OLDEST = (0, 46)  # llvmlite before it writes pointers with types, which its own LLVM no longer reads
 
 _switch: dict[str, bool] = {}
 
 
 def use_jit(on: bool = True) -> None:
-    """Run plans as compiled code (on the CPU where `llvmlite` is installed) or, with False, call by call."""
-    _switch["on"] = bool(on)
+    """Run plans as compiled code (on the CPU where `llvmlite` is installed) or, with False, call by call.
+
+    Raises BadType for what is neither True nor False.
+    """
+    _switch["on"] = flag("use_jit", on)
 
 
 def enabled() -> bool:

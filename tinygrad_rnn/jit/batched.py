@@ -14,8 +14,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from ..fusion.axes import by_operand, merged, of_all
 from ..fusion.lift import Instruction, Operand, Product
-from .axes import by_operand, merged, of_all
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, ceil, lanes, least, tile
 from .walks import Places, moved, opened

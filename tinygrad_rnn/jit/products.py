@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..fusion.axes import Axis, by_operand, merged, of_all
 from ..fusion.lift import Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
 from . import scatter
-from .axes import Axis, by_operand, merged, of_all
 from .batched import by_example
 from .gemm import CHUNK, FEW, WIDE, lanes
 

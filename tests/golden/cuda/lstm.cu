@@ -320,9 +320,9 @@ extern "C" __global__ void __launch_bounds__(512) pass_de5ceddb5be65bb9(
 {
     extern __shared__ __align__(16) unsigned char shared[];
     double *const held = (double *)shared;
-    const unsigned beside = ((unsigned)n2 + 31u) / 32u;
+    const unsigned beside = ((unsigned)n2 + blockDim.x - 1u) / blockDim.x;
     unsigned sum = blockIdx.x / beside;
-    const unsigned i2 = blockIdx.x % beside * 32u + threadIdx.x;
+    const unsigned i2 = blockIdx.x % beside * blockDim.x + threadIdx.x;
     const unsigned i0 = sum;
     double total0 = -INFINITY;
     if (i2 < (unsigned)n2) {
@@ -367,20 +367,20 @@ extern "C" __global__ void __launch_bounds__(512) pass_de5ceddb5be65bb9(
             }
         }
     }
-    held[threadIdx.y * 32u + threadIdx.x] = total0;
+    held[threadIdx.y * blockDim.x + threadIdx.x] = total0;
     __syncthreads();
     for (unsigned far = blockDim.y / 2; far > 0; far /= 2) {
         if (threadIdx.y < far) {
-            const double v12 = held[threadIdx.y * 32u + threadIdx.x + far * 32u];
-            const bool v13 = held[threadIdx.y * 32u + threadIdx.x] != held[threadIdx.y * 32u + threadIdx.x];
-            const bool v14 = held[threadIdx.y * 32u + threadIdx.x] > v12;
+            const double v12 = held[threadIdx.y * blockDim.x + threadIdx.x + far * blockDim.x];
+            const bool v13 = held[threadIdx.y * blockDim.x + threadIdx.x] != held[threadIdx.y * blockDim.x + threadIdx.x];
+            const bool v14 = held[threadIdx.y * blockDim.x + threadIdx.x] > v12;
             const bool v15 = v13 || v14;
-            const double v16 = v15 ? held[threadIdx.y * 32u + threadIdx.x] : v12;
-            held[threadIdx.y * 32u + threadIdx.x] = v16;
+            const double v16 = v15 ? held[threadIdx.y * blockDim.x + threadIdx.x] : v12;
+            held[threadIdx.y * blockDim.x + threadIdx.x] = v16;
         }
         __syncthreads();
     }
-    total0 = held[threadIdx.y * 32u + threadIdx.x];
+    total0 = held[threadIdx.y * blockDim.x + threadIdx.x];
     if (threadIdx.y == 0 && i2 < (unsigned)n2) {
         if (gridDim.y == 1) {
             p5[i0 * s5_0 + i2] = total0;
@@ -424,9 +424,9 @@ extern "C" __global__ void __launch_bounds__(512) pass_14029083ab84bdbb(
 {
     extern __shared__ __align__(16) unsigned char shared[];
     double *const held = (double *)shared;
-    const unsigned beside = ((unsigned)n2 + 31u) / 32u;
+    const unsigned beside = ((unsigned)n2 + blockDim.x - 1u) / blockDim.x;
     unsigned sum = blockIdx.x / beside;
-    const unsigned i2 = blockIdx.x % beside * 32u + threadIdx.x;
+    const unsigned i2 = blockIdx.x % beside * blockDim.x + threadIdx.x;
     const unsigned i0 = sum;
     double total0 = 0.0;
     if (i2 < (unsigned)n2) {
@@ -460,17 +460,17 @@ extern "C" __global__ void __launch_bounds__(512) pass_14029083ab84bdbb(
             }
         }
     }
-    held[threadIdx.y * 32u + threadIdx.x] = total0;
+    held[threadIdx.y * blockDim.x + threadIdx.x] = total0;
     __syncthreads();
     for (unsigned far = blockDim.y / 2; far > 0; far /= 2) {
         if (threadIdx.y < far) {
-            const double v6 = held[threadIdx.y * 32u + threadIdx.x + far * 32u];
-            const double v7 = held[threadIdx.y * 32u + threadIdx.x] + v6;
-            held[threadIdx.y * 32u + threadIdx.x] = v7;
+            const double v6 = held[threadIdx.y * blockDim.x + threadIdx.x + far * blockDim.x];
+            const double v7 = held[threadIdx.y * blockDim.x + threadIdx.x] + v6;
+            held[threadIdx.y * blockDim.x + threadIdx.x] = v7;
         }
         __syncthreads();
     }
-    total0 = held[threadIdx.y * 32u + threadIdx.x];
+    total0 = held[threadIdx.y * blockDim.x + threadIdx.x];
     if (threadIdx.y == 0 && i2 < (unsigned)n2) {
         if (gridDim.y == 1) {
             p3[i0 * s3_0 + i2] = total0;
@@ -511,9 +511,9 @@ extern "C" __global__ void __launch_bounds__(512) pass_745130bec5889866(
 {
     extern __shared__ __align__(16) unsigned char shared[];
     double *const held = (double *)shared;
-    const unsigned beside = ((unsigned)n2 + 31u) / 32u;
+    const unsigned beside = ((unsigned)n2 + blockDim.x - 1u) / blockDim.x;
     unsigned sum = blockIdx.x / beside;
-    const unsigned i2 = blockIdx.x % beside * 32u + threadIdx.x;
+    const unsigned i2 = blockIdx.x % beside * blockDim.x + threadIdx.x;
     const unsigned i0 = sum;
     double total0 = 0.0;
     if (i2 < (unsigned)n2) {
@@ -550,17 +550,17 @@ extern "C" __global__ void __launch_bounds__(512) pass_745130bec5889866(
             }
         }
     }
-    held[threadIdx.y * 32u + threadIdx.x] = total0;
+    held[threadIdx.y * blockDim.x + threadIdx.x] = total0;
     __syncthreads();
     for (unsigned far = blockDim.y / 2; far > 0; far /= 2) {
         if (threadIdx.y < far) {
-            const double v7 = held[threadIdx.y * 32u + threadIdx.x + far * 32u];
-            const double v8 = held[threadIdx.y * 32u + threadIdx.x] + v7;
-            held[threadIdx.y * 32u + threadIdx.x] = v8;
+            const double v7 = held[threadIdx.y * blockDim.x + threadIdx.x + far * blockDim.x];
+            const double v8 = held[threadIdx.y * blockDim.x + threadIdx.x] + v7;
+            held[threadIdx.y * blockDim.x + threadIdx.x] = v8;
         }
         __syncthreads();
     }
-    total0 = held[threadIdx.y * 32u + threadIdx.x];
+    total0 = held[threadIdx.y * blockDim.x + threadIdx.x];
     if (threadIdx.y == 0 && i2 < (unsigned)n2) {
         if (gridDim.y == 1) {
             p3[i0 * s3_0 + i2] = total0;

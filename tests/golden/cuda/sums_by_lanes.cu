@@ -8,8 +8,8 @@ extern "C" __global__ void __launch_bounds__(512) pass_7bc535aacf8d90bd(
 {
     extern __shared__ __align__(16) unsigned char shared[];
     double *const held = (double *)shared;
-    const unsigned beside = ((unsigned)n1 + 31u) / 32u;
-    const unsigned i1 = blockIdx.x % beside * 32u + threadIdx.x;
+    const unsigned beside = ((unsigned)n1 + blockDim.x - 1u) / blockDim.x;
+    const unsigned i1 = blockIdx.x % beside * blockDim.x + threadIdx.x;
     double total0 = 0.0;
     if (i1 < (unsigned)n1) {
         for (unsigned r = blockIdx.y * blockDim.y + threadIdx.y; r < (unsigned)n0; r += 4u * (blockDim.y * gridDim.y)) {
@@ -35,17 +35,17 @@ extern "C" __global__ void __launch_bounds__(512) pass_7bc535aacf8d90bd(
             }
         }
     }
-    held[threadIdx.y * 32u + threadIdx.x] = total0;
+    held[threadIdx.y * blockDim.x + threadIdx.x] = total0;
     __syncthreads();
     for (unsigned far = blockDim.y / 2; far > 0; far /= 2) {
         if (threadIdx.y < far) {
-            const double v3 = held[threadIdx.y * 32u + threadIdx.x + far * 32u];
-            const double v4 = held[threadIdx.y * 32u + threadIdx.x] + v3;
-            held[threadIdx.y * 32u + threadIdx.x] = v4;
+            const double v3 = held[threadIdx.y * blockDim.x + threadIdx.x + far * blockDim.x];
+            const double v4 = held[threadIdx.y * blockDim.x + threadIdx.x] + v3;
+            held[threadIdx.y * blockDim.x + threadIdx.x] = v4;
         }
         __syncthreads();
     }
-    total0 = held[threadIdx.y * 32u + threadIdx.x];
+    total0 = held[threadIdx.y * blockDim.x + threadIdx.x];
     if (threadIdx.y == 0 && i1 < (unsigned)n1) {
         if (gridDim.y == 1) {
             p1[i1] = total0;

@@ -326,6 +326,17 @@ def retargeted(capsule: Any, kind: int) -> Any:
     return capsule
 
 
+def _operation(fn: str, a: ndarray, b: Any) -> Any:
+    """a op b: by CuPy's function, left to the other, or by NumPy's function, which asks both, as CuPy's rules are."""
+    if isinstance(b, ndarray):
+        return getattr(cupy, fn)(a, b)
+    missing = object()
+    theirs = getattr(b, "__array_ufunc__", missing)
+    if theirs is None or (theirs is missing and getattr(b, "__array_priority__", 0) > a.__array_priority__):
+        return NotImplemented
+    return getattr(numpy, fn)(a, b)
+
+
 def _operators() -> None:
     """The operators, as the elementwise functions that they stand for."""
     binary = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide",
@@ -333,14 +344,14 @@ def _operators() -> None:
               "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift",
               "divmod": "divmod", "matmul": "matmul"}
     for name, fn in binary.items():
-        setattr(ndarray, f"__{name}__", lambda a, b, fn=fn: getattr(cupy, fn)(a, b))
+        setattr(ndarray, f"__{name}__", lambda a, b, fn=fn: _operation(fn, a, b))
         setattr(ndarray, f"__r{name}__", lambda a, b, fn=fn: getattr(cupy, fn)(b, a))
         if name not in ("divmod", "matmul"):
             setattr(ndarray, f"__i{name}__", lambda a, b, fn=fn: getattr(cupy, fn)(a, b, a))
     compared = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
                 "ge": "greater_equal"}
     for name, fn in compared.items():
-        setattr(ndarray, f"__{name}__", lambda a, b, fn=fn: getattr(cupy, fn)(a, b))
+        setattr(ndarray, f"__{name}__", lambda a, b, fn=fn: _operation(fn, a, b))
     unary = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
     for name, fn in unary.items():
         setattr(ndarray, f"__{name}__", lambda a, fn=fn: getattr(cupy, fn)(a))
