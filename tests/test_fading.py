@@ -14,7 +14,7 @@ from tinygrad_rnn.viz.fading.fading import fading
 from tinygrad_rnn.viz.fading.numbers import colour_at, number, round_up
 from tinygrad_rnn.viz.fading.scene import MOST, Picture
 from tinygrad_rnn.viz.flow.flow import Flow, flows, gradient_norms
-from tinygrad_rnn.viz.style import FILLS
+from tinygrad_rnn.viz.style import FILLS, LINES
 from tinygrad_rnn.viz.text import string, width
 
 
@@ -54,6 +54,17 @@ def test_a_cell_takes_its_colour_when_the_gradient_arrives(ending: str, tmp_path
                 came = cell.step in list(order)[:k]
                 expected = rgb(colour_at(place)) if came else rgb(FILLS["state"].fill)
                 assert np.abs(frame[y, x] - expected).max() <= 6, (label, cell.step, k)
+
+
+def test_arrows_have_the_colours_of_the_states_that_they_carry(tmp_path: Path) -> None:
+    rows = {"RNN": model(RNN), "LSTM": model(LSTM), "of h": model(LSTM)}
+    state = {"RNN": "h", "LSTM": "c", "of h": "h"}
+    picture = Picture(tuple(flows(rows, data(), "loss", state, None)), "")
+    assert [{w.style for c in row.cells for w in picture.forward(row, c)} for row in picture.rows] == [
+        {"h"}, {"c"}, {"h"}]
+    page = fading(rows, data(), tmp_path / "a.html", state=state).read_text()
+    assert page.count('<g class="c"><path') == T and page.count('<g class="h"><path') == 2 * T
+    assert ".c .line{stroke:var(--c-line)}" in page and LINES["c"].colour in page
 
 
 EVERY = "loss = mean(squared_error(h[t], y[t]))"

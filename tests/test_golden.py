@@ -36,7 +36,7 @@ def structure(svg: str) -> str:
         tag = element.tag.partition("}")[2]
         place = [f"{round(float(element.get(k, '0')))}" for k in ("x", "y", "cx", "cy", "width", "height", "r")
                  if element.get(k)]
-        text = "".join(element.itertext()) if tag in ("title", "text") else ""
+        text = "".join(element.itertext()) if tag in ("title", "desc", "text") else ""
         yield "  " * depth + " ".join([tag, *place, *([repr(text)] if text else [])])
         for child in element if tag != "text" else ():
             yield from lines(child, depth + 1)

@@ -60,7 +60,7 @@ def test_hostile_names_are_escaped(tmp_path, view: str) -> None:
     text = viz.svg(model, view, 3)
     root = ET.fromstring(text.encode())
     tags = {element.tag.rsplit("}", 1)[-1] for element in root.iter()}
-    assert tags <= {"svg", "title", "rect", "circle", "path", "g", "text", "tspan"}
+    assert tags <= {"svg", "title", "desc", "rect", "circle", "path", "g", "text", "tspan"}
     assert HOSTILE[0] in "".join(root.itertext()) and "<script" not in text
     for ending in ("png", "pdf", "dot"):
         assert viz.draw(model, tmp_path / f"a.{ending}", view).stat().st_size > 200

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from tinygrad_rnn.arguments import one_of, real
 from tinygrad_rnn.errors import BadType, BadValue
 from tinygrad_rnn.files import replacing, with_ending, write_atomic
+from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.printing.symbols import NOTATIONS
 from tinygrad_rnn.system import System
 
@@ -81,6 +82,7 @@ PICTURES: dict[str, Callable[[Roles, Options], Scene]] = {
         with_twins(layout(foldedview.folded(r, None, o.detail or "ops"))), r),
 }
 VIEWS = (*GRAPHS, *PICTURES)
+MOST_READ = 40  # equations that are read out
 # Which arguments only some views have.
 ONLY = {"shares": ("folded",), "focus": ("attention",), "quantity": ("attention",),
         "detail": ("folded", "unrolled", "backward", "equations"),
@@ -149,7 +151,7 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     range of which has columns of its own; elide: above 8 steps show 1, 2, … and T, by default in everything but .html;
     both only of views that have columns. detail: how much of a cell's inside is shown: "closed", "gates" (its
     quantities; what "backward" shows, but in pictures of cells that would be too wide) or "ops" (its operations; what
-    "unrolled" shows, but for cells that would be one long chain); notation: positions as a "superscript", h⟨t⟩, or a
+    "unrolled" shows, but for cells that would be too wide); notation: positions as a "superscript", h⟨t⟩, or a
     "subscript".
 
     values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
@@ -196,7 +198,15 @@ def _scene(found: Roles, view: str, options: Options) -> Scene:
     scene = notation.with_adjoints(scene, found.system)
     if options.values is not None and view != "attention":
         scene = colouring.coloured(scene, found, options.values, options.colour)
-    return notation.lowered(scene) if options.notation == "subscript" else scene
+    scene = notation.lowered(scene) if options.notation == "subscript" else scene
+    return replace(scene, described=_described(found.system, view))
+
+
+def _described(system: System, view: str) -> str:
+    """What a picture shows, for who hears it read: the view and the equations."""
+    lines = [equation_text(eq) for eq in system.equations[:MOST_READ]]
+    more = len(system.equations) - MOST_READ
+    return f"{view} view of {'; '.join(lines)}" + (f"; and {more} more" if more > 0 else "")
 
 
 def _system(model: HasSystem) -> System:

@@ -114,7 +114,7 @@ class Note:
 
 @dataclass
 class Scene:
-    """A page, its items in the order of painting: panels, wires, shapes, notes."""
+    """A page, its items in the order of painting: panels, wires, shapes, notes. described: what it shows, in words."""
 
     width: float
     height: float
@@ -123,6 +123,7 @@ class Scene:
     shapes: list[Shape] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     title: str = ""
+    described: str = ""
 
 
 def moved(scene: Scene, dx: float, dy: float = 0.0) -> Scene:
@@ -132,7 +133,8 @@ def moved(scene: Scene, dx: float, dy: float = 0.0) -> Scene:
 
     return Scene(scene.width + dx, scene.height + dy, shapes(scene.panels),
                  [replace(w, points=tuple((x + dx, y + dy) for x, y in w.points)) for w in scene.wires],
-                 shapes(scene.shapes), [replace(n, x=n.x + dx, y=n.y + dy) for n in scene.notes], scene.title)
+                 shapes(scene.shapes), [replace(n, x=n.x + dx, y=n.y + dy) for n in scene.notes], scene.title,
+                 scene.described)
 
 
 def put(scene: Scene, other: Scene) -> None:

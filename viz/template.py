@@ -75,7 +75,8 @@ def simple(style: str, label: Label, name: str, below: list[str], side: list[str
     for k, key in enumerate(side):
         t.ins[key] = Place(w if near == "right" else 0, h / 2 + 18 * k - (9 * (len(side) - 1)), near)
     first = t.ins[side[0]].y if side else h / 2
-    for name_out in outs:
+    for name_out in outs:  # a state leaves at the height at which it enters
+        level = next((t.ins[key].y for key in side if key.split("[")[0] == name_out), first)
         t.outs[name_out] = Place(middle, 0, "top")
-        t.rails[name_out] = Place(w if far == "right" else 0, first, far)
+        t.rails[name_out] = Place(w if far == "right" else 0, level, far)
     return t

@@ -78,15 +78,15 @@ def _stem(name: str, option: str, value: Any) -> str:
 
 
 def _page(name: str, folder: Path) -> Page:
-    task = task_of(catalogue.make(name))
-    model = catalogue.make(name, **task.sizes)
-    drawn = _drawn(model, folder, name)
-    weights, loss = _weights(name), _trained(model, task, folder / f"{name}-training.png")
-    parts = [f"# {name}", *_described(name), *_pictures(name, drawn), "## Equations", *_equations(model),
-             "## Weights", *_table_of_weights(catalogue.make(name)), "## Training", *_training(name, task, loss)]
+    plain = catalogue.make(name)
+    task = task_of(plain)
+    drawn = _drawn(plain, folder, name)
+    weights, table = _weights(plain)
+    loss = _trained(catalogue.make(name, **task.sizes), task, folder / f"{name}-training.png")
+    parts = [f"# {name}", *_described(name), *_pictures(name, drawn), "## Equations", *_equations(plain),
+             "## Weights", *table, "## Training", *_training(name, task, loss)]
     for title, option, value in variants(name):
-        sizes = task_of(catalogue.make(name, **{option: value})).sizes
-        other = catalogue.make(name, **sizes, **{option: value})
+        other = catalogue.make(name, **{option: value})
         drawn_too = _drawn(other, folder, _stem(name, option, value))
         parts += [f"## {title}", *_pictures(f"{name}, {title}", drawn_too), *_equations(other)]
     parts.append("[All models](README.md)")
@@ -136,17 +136,14 @@ def _equations(model: Model) -> list[str]:
     return ["```\n" + str(model) + "\n```", "```math\n" + model.latex().strip() + "\n```"]
 
 
-def _weights(name: str) -> int:
-    shapes = catalogue.make(name).weights.shapes
-    return sum(math.prod(shape) for shape in shapes.values())
-
-
-def _table_of_weights(model: Model) -> list[str]:
-    rows = [f"| `{name}` | {' × '.join(map(str, shape)) or '1'} | {math.prod(shape):,} |"
-            for name, shape in model.weights.shapes.items()]
-    total = sum(math.prod(shape) for shape in model.weights.shapes.values())
+def _weights(model: Model) -> tuple[int, list[str]]:
+    """How many there are, and a table of them."""
+    shapes = model.weights.shapes
+    total = sum(map(math.prod, shapes.values()))
     head = ["| weight | shape | numbers |", "|---|---|--:|"]
-    return ["As it is made without arguments:", "\n".join([*head, *rows, f"| | | **{total:,}** |"])]
+    rows = [f"| `{name}` | {' × '.join(map(str, shape)) or '1'} | {math.prod(shape):,} |"
+            for name, shape in shapes.items()]
+    return total, ["As it is made without arguments:", "\n".join([*head, *rows, f"| | | **{total:,}** |"])]
 
 
 def _training(name: str, task: Task, loss: float) -> list[str]:

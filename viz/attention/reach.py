@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_rnn import backends
 from tinygrad_rnn.node import Node, walk
 from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.system import System
@@ -95,7 +96,7 @@ def _elementwise(node: Node, args: list[Known]) -> Known:
     array = TABLE[node.op].array
     assert array is not None
     with np.errstate(all="ignore"):
-        array(Now(np), value, *ins, **dict(node.attrs))
+        array(Now(backends.load("numpy")), value, *ins, **dict(node.attrs))
     found = Known(value.astype(float), np.logical_and.reduce([np.broadcast_to(a.sure, value.shape) for a in args]))
     for a, (test, result) in zip(args, DECIDING.get(node.op, ()), strict=False):
         decided = np.broadcast_to(a.among(test), value.shape)

@@ -27,7 +27,7 @@ SIDES = ("left", "right")
 DETAILS = ("closed", "gates", "ops")
 LONGEST, MOST_LINES, MOST_PIECES = 380.0, 12, 4  # of the equations inside a folded cell, and of each of them
 MOST_NAMES = 4  # in a cell's title
-WIDEST, FLATTEST = 900.0, 3.0  # of a cell of a readable shape: points, or how often as wide as high
+WIDEST = 800.0  # of a cell that can be read beside three others
 WIDEST_BACK = 660.0  # of one with gradients, whose steps stand farther apart
 
 
@@ -73,14 +73,14 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
 
 
 def usual(block: Block, roles: Roles, ranges: int = 1, live: frozenset[str] | None = None) -> Template:
-    """One step of the block with its operations inside, or where these stand in a chain too long to be read, with its
-    quantities. With gradients, which are those of quantities, they move closer together, or are left out.
+    """One step of the block with its operations inside, or where these are too wide to be read, with its quantities.
+    With gradients, which are those of quantities, they move closer together, or are left out.
 
     ranges: how many of positions stand side by side; live: as of `opened`.
     """
     if live is None:
         t = opened(block, roles, "ops")
-        shorter = opened(block, roles, "gates") if t.w > max(WIDEST, FLATTEST * t.h) else t
+        shorter = opened(block, roles, "gates") if t.w > WIDEST else t
         return shorter if shorter.panels and shorter.w < t.w else t
     forms = (opened(block, roles, "gates", live, pitch=pitch) for pitch in (TWIN, CLOSE))
     return next((t for t in forms if t.w * ranges <= WIDEST_BACK), closed(block, roles))
@@ -91,12 +91,13 @@ def carried_names(block: Block, roles: Roles) -> list[str]:
     return [q for q in block.quantities if roles.role[q] == "state"] or list(block.quantities)
 
 
-def carried(block: Block, roles: Roles) -> Label:
-    """c, h: what the block carries on, or else computes."""
+def carried(block: Block, roles: Roles, placed: bool = False) -> Label:
+    """c, h: what the block carries on, or else computes; with their positions where it is placed."""
     names = carried_names(block, roles)
     label: Label = ()
     for k, name in enumerate(names[:MOST_NAMES]):
-        label += (*((Span(", "),) if k else ()), *quantity(name))
+        at = block_position(name, block, roles.system) if placed else ""
+        label += (*((Span(", "),) if k else ()), *quantity(name, at))
     if len(names) > MOST_NAMES:
         label += plain(", …")
     return label
@@ -109,16 +110,16 @@ def title(block: Block, roles: Roles) -> Label:
 
 
 def closed(block: Block, roles: Roles, lines: tuple[Label, ...] = (), stretch: float = 0.0,
-           more: Iterable[str] = (), direction: int | None = None, style: str = "") -> Template:
-    """One box for the block, named after its first quantity or its states."""
+           more: Iterable[str] = (), direction: int | None = None, style: str = "", aside: bool = True) -> Template:
+    """One box for the block, named after its first quantity or its states; aside: do states enter at its side?"""
     ports = ports_of(block, roles)
-    side = sorted((k for k, p in ports.items() if p.state), key=lambda k: abs(ports[k].shift))
-    below = [*(k for k, p in ports.items() if not p.state), *more]
+    side = sorted((k for k, p in ports.items() if p.state and aside), key=lambda k: abs(ports[k].shift))
+    below = [*(k for k in ports if k not in side), *more]
     if len(block.quantities) == 1:
         label = quantity(block.quantities[0], block_position(block.quantities[0], block, roles.system))
     else:
-        label = carried(block, roles)
-    name = string(label) if len(block.quantities) == 1 else ", ".join(carried_names(block, roles))
+        label = carried(block, roles, not lines)
+    name = string(label) if len(block.quantities) == 1 or not lines else ", ".join(carried_names(block, roles))
     marks = {q: block_mark(q, block, roles.system) for q in block.quantities}
     t = simple(style or fill(block, roles), label, name, below, side, list(block.quantities),
                block.direction if direction is None else direction, lines, stretch,
@@ -167,7 +168,8 @@ def folded(block: Block, roles: Roles, loops: int, shares: Mapping[str, float] |
         lines.append(plain(percent(share)))
     style = "" if share is None else heat(share)
     t = closed(block, roles, tuple(lines), 44.0 * loops, initial_ports(block, roles), style=style,
-               direction=-1)  # arcs are at the right, so what leaves sideways leaves at the left
+               direction=-1,  # arcs are at the right, so what leaves sideways leaves at the left
+               aside=not block.boundary)  # what sets layer 0 reads the last layer, which is another block here
     t.shapes = [replace(s, name="\n".join([s.name, *cut])) for s in t.shapes]
     return t
 

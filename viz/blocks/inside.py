@@ -7,6 +7,7 @@ products of quantities stay circles. Nothing here knows a cell by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tinygrad_rnn.node import At, Node
 from tinygrad_rnn.ops import TABLE
@@ -44,7 +45,8 @@ class Port:
 @dataclass
 class Part:
     """A box, a circle, or a dot where two lines join. sources: keys of ports or of other parts, in the order in which
-    they are read; line: of what leaves it."""
+    they are read; summed: are they the terms of a sum, W @ x[t] + U @ h[t-1], so that one line may bring them all? Of
+    others, such as a condition and what it chooses, it matters which is which; line: of what leaves it."""
 
     key: str
     kind: str  # "box", "circle" or "dot"
@@ -55,6 +57,17 @@ class Part:
     line: str = "plain"
     name: str = ""
     mark: Mark | None = None
+    summed: bool = False
+
+
+class _Look(NamedTuple):
+    """How an operation is drawn: its symbol, the terms that it reads, and whether these are those of a sum."""
+
+    kind: str
+    style: str
+    symbol: Label
+    terms: list[Node]
+    summed: bool = False
 
 
 @dataclass
@@ -122,7 +135,7 @@ def by_quantities(block: Block, roles: Roles, live: frozenset[str] = frozenset()
         style = ROLE_FILL[roles.role[name]]
         label = quantity(name, block_position(name, block, roles.system))
         inside.parts[f"q:{name}"] = Part(f"q:{name}", "box", style, sources, label, line=roles.line(name),
-                                         name=string(label), mark=block_mark(name, block, roles.system))
+                                         name=string(label), mark=block_mark(name, block, roles.system), summed=True)
         inside.out[name] = f"q:{name}"
         if any(a.source == name and a.differentiable and a.target in live for a in roles.arrows):
             inside.gradient.add((f"q:{name}", ""))  # on its way out
@@ -191,8 +204,8 @@ class _Operations:
         return self.keys[node]
 
     def draw(self, node: Node, key: str, name: str) -> None:
-        kind, style, label, leaves = self.kind(node)
-        sources = list(dict.fromkeys(self.key(leaf) for leaf in leaves))
+        kind, style, label, terms, summed = self.look(node)
+        sources = list(dict.fromkeys(self.key(term) for term in terms))
         kind = "box" if len(sources) > ROUND_MOST else kind
         line = self.roles.line(name) if name else "plain"
         caption = quantity(name) if name else ()
@@ -200,33 +213,38 @@ class _Operations:
             label, caption = (*label, *((Span(" "),) if label else ()), *quantity(name)), ()
         shown = self.roles.role.get(name) == "state"
         self.inside.parts[key] = Part(key, kind, style, sources, label, () if shown else caption, line, name,
-                                      block_mark(name, self.block, self.system) if name else None)
+                                      block_mark(name, self.block, self.system) if name else None, summed)
 
-    def kind(self, node: Node) -> tuple[str, str, Label, list[Node]]:
-        """(kind, style, symbol, the terms it reads) of an operation."""
+    def look(self, node: Node) -> _Look:
+        """How an operation is drawn."""
         args = [a for a in node.args if not self.is_fixed(a)]
         if node.op == "ref":
-            return "box", "plain", (), [node]
+            return _Look("box", "plain", (), [node])
         if node.op in ("add", "subtract"):
             if all(self.is_linear(t) for t in self.chain(node, ("add", "subtract"))):
-                return "box", "weight", plain("linear"), self.swallowed([node])
+                return self.affine("weight", plain("linear"), [node])
             if node.op == "add":
-                return "circle", "op", plain("+"), self.chain(node, ("add",))
-            return "circle", "op", plain("1−" if self.is_one(node.args[0]) else "−"), args
+                return _Look("circle", "op", plain("+"), self.chain(node, ("add",)))
+            return _Look("circle", "op", plain("1−" if self.is_one(node.args[0]) else "−"), args)
         if node.op == "multiply" and len(args) == 2:
-            return "circle", "op", plain("×"), self.chain(node, ("multiply",))
+            return _Look("circle", "op", plain("×"), self.chain(node, ("multiply",)))
         if node.op == "multiply" or (node.op in PRODUCTS and len(args) == 1):
-            return "box", "weight", self.weight_label(node), self.swallowed([node])
+            return self.affine("weight", self.weight_label(node), [node])
         if node.op in SIGNS:
-            return "circle", "op", plain(TABLE[node.op].symbol), args
+            return _Look("circle", "op", plain(TABLE[node.op].symbol), args)
         symbol = plain(SYMBOLS.get(node.op) or oplabels.symbol(node))
         if node.op == "sigmoid":
-            return "box", "gate", symbol, self.swallowed(args)
+            return self.affine("gate", symbol, args)
         if len(node.args) == 1:
             over = "over" in dict(node.attrs) and bool(node.attr("over"))
-            style = "attention" if over else "tanh" if node.op in SQUASHING else "plain"
-            return "box", style, symbol, args if over else self.swallowed(args)
-        return "box", "attention" if node.op in PRODUCTS else "plain", symbol, args
+            if over:
+                return _Look("box", "attention", symbol, args)
+            return self.affine("tanh" if node.op in SQUASHING else "plain", symbol, args)
+        return _Look("box", "attention" if node.op in PRODUCTS else "plain", symbol, args)
+
+    def affine(self, style: str, symbol: Label, terms: list[Node]) -> _Look:
+        """A box that takes in the sums and products with weights that it reads."""
+        return _Look("box", style, symbol, self.swallowed(terms), True)
 
     def is_one(self, node: Node) -> bool:
         return node.op == "const" and node.attr("value") == 1.0
@@ -276,10 +294,10 @@ class _Operations:
 
 
 def _merged(inside: Inside) -> Inside:
-    """Where several boxes read the same values from outside, these meet in one box: [h; x]."""
+    """Where several boxes sum the same values from outside, these meet in one box: [h; x]."""
     groups: dict[tuple[str, ...], list[Part]] = {}
     for part in inside.parts.values():
-        if part.kind == "box":
+        if part.kind == "box" and part.summed:
             entering = tuple(sorted(s for s in part.sources if s in inside.ports))
             if len(entering) > 1:
                 groups.setdefault(entering, []).append(part)

@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 N = TypeVar("N", bound=Hashable)
 
 
-FIRM = 1000  # crossings as which it counts that two wires run on each other
+FIRM, WORSE = 1000, 20  # crossings as which it counts that two wires run too near to each other, and how often that
+TOUCH = 0.6  # of what is near: where they run on each other, or one on the other's twin
 CLOSE = 24  # how many of the nets that began last are looked at, where very many overlap
 LATEST = 24  # how many of the stretches of a track that came last, since nets come from left to right, mostly
 MOST_EXCHANGED = 400  # nets of a channel of which single ones change places
@@ -36,7 +37,7 @@ def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
     """net -> track 0, 1, ...: nets that overlap differ, at a shared leaving point the first side's is lower, and few
     cross.
 
-    Where those wishes form a circle, the one found last gives way; also the number of such wishes.
+    Where those wishes form a circle, some give way; also how many do, by their weight.
     """
     order = _ordered(spans, near)
     tracks: list[list[tuple[float, float]]] = []
@@ -50,13 +51,18 @@ def assign(spans: dict[N, Span], near: float) -> tuple[dict[N, int], int]:
             tracks.append([])
         tracks[k].append((low, high))
         done[net] = k
-    cost = _costs(spans, order) if len(tracks) > 1 else {}
+    cost = _costs(spans, order, near) if len(tracks) > 1 else {}
     for _ in range(SWEEPS):
         place = _sorted(_of_tracks(cost, done, len(tracks)))
         done = {net: place[k] for net, k in done.items()}
         if len(spans) > MOST_EXCHANGED or not _exchange(spans, done, cost, near):
             break
-    return done, sum(done[b] >= done[net] for net, below in order for b in below)
+    return done, sum(_weight(apart, near) for net, below in order for b, apart in below.items()
+                     if done[b] >= done[net])
+
+
+def _weight(apart: float, near: float) -> int:
+    return WORSE if apart < TOUCH * near else 1
 
 
 def _is_taken(track: list[tuple[float, float]], low: float, high: float) -> bool:
@@ -76,7 +82,7 @@ def _within(places: tuple[float, ...], span: Span) -> int:
     return max(0, bisect_left(places, span.high - 0.5) - bisect_right(places, span.low + 0.5))
 
 
-def _costs(spans: dict[N, Span], order: list[tuple[N, list[N]]]) -> dict[N, dict[N, int]]:
+def _costs(spans: dict[N, Span], order: list[tuple[N, dict[N, float]]], near: float) -> dict[N, dict[N, int]]:
     """[a][b]: how many crossings more there are where net a is lower than net b than where it is not."""
     cost: dict[N, dict[N, int]] = {net: {} for net in spans}
 
@@ -86,8 +92,8 @@ def _costs(spans: dict[N, Span], order: list[tuple[N, list[N]]]) -> dict[N, dict
             cost[b][a] = cost[b].get(a, 0) - more
 
     for net, below in order:
-        for lower in below:
-            add(net, lower, FIRM)
+        for lower, apart in below.items():
+            add(net, lower, FIRM * _weight(apart, near))
     for a, b in _overlapping(spans):
         add(a, b, spans[a].crossed(spans[b]) - spans[b].crossed(spans[a]))
     return cost
@@ -176,19 +182,22 @@ def _exchange(spans: dict[N, Span], at: dict[N, int], cost: dict[N, dict[N, int]
     return any_moved
 
 
-def _ordered(spans: dict[N, Span], near: float) -> list[tuple[N, list[N]]]:
-    """Nets from left to right, each after those that must lie below it."""
+def _ordered(spans: dict[N, Span], near: float) -> list[tuple[N, dict[N, float]]]:
+    """Nets from left to right, each after those that must lie below it, with how far apart the two leave."""
     firsts: dict[int, list[tuple[float, N]]] = {}
     for net, span in spans.items():
         for x in span.first:
             firsts.setdefault(round(x / near), []).append((x, net))
-    below: dict[N, list[N]] = {}
+    below: dict[N, dict[N, float]] = {}
     for net, span in spans.items():
-        found = dict.fromkeys(other for x in span.second for cell in range(round(x / near) - 1, round(x / near) + 2)
-                              for at, other in firsts.get(cell, ()) if abs(at - x) < near and other != net)
-        below[net] = list(found)
+        below[net] = {}
+        for x in span.second:
+            for cell in range(round(x / near) - 1, round(x / near) + 2):
+                for at, other in firsts.get(cell, ()):
+                    if abs(at - x) < near and other != net:
+                        below[net][other] = min(abs(at - x), below[net].get(other, near))
     todo = sorted(spans, key=lambda n: (spans[n].low, spans[n].high))
-    out: list[tuple[N, list[N]]] = []
+    out: list[tuple[N, dict[N, float]]] = []
     state: dict[N, int] = {}
     for root in todo:
         stack = [root]

@@ -12,6 +12,7 @@ from tinygrad_rnn.node import At
 from ..graph.names import Arrow, components
 from ..graph.roles import Block, Roles
 from ..graph.steps import Steps
+from .heights import raised
 from .segments import Totals, total
 
 
@@ -40,7 +41,8 @@ class Reading:
 
 
 class Units:
-    """order: the ranges of positions that stand side by side, from left to right, so that they may share rows."""
+    """order: the ranges of positions that stand side by side, from left to right, so that they may share rows; high:
+    units that stand higher than right above what they read."""
 
     def __init__(self, roles: Roles, totals: Totals, elide: bool, order: Sequence[str] = ()):
         self.roles, self.system, self.order = roles, roles.system, order
@@ -147,7 +149,7 @@ class Units:
                 at = (depth[unit], 1, own[place[unit]].index(unit), 1)
             elif reader is not None and (len(own[place[reader]]) > 1 or depth[reader] > depth[unit] + 1):
                 at = (depth[reader], 1, own[place[reader]].index(reader), 0)  # else other layers would be between
-            elif place[unit] in own and self.is_given(unit):  # above them, as nothing else stands there
+            elif place[unit] in own and (self.is_given(unit) or unit in self.high):  # above them, nearer to its readers
                 at = (depth[unit], 2, 0, 0)
             rows.setdefault(at, []).append(unit)
         return {unit: row for row, key in enumerate(sorted(rows)) for unit in rows[key]}
@@ -187,6 +189,9 @@ class Units:
             later = list(graph.successors(unit))
             if list(graph.predecessors(unit)) and not any(u.block.column for u in (unit, *later)):
                 depth[unit] = min((depth[s] - 1 for s in later), default=top)
+        free = {u for u in self.all if u.block.kind == "single" and u.block.column and not u.block.row
+                and list(graph.predecessors(u)) and list(graph.successors(u))}
+        self.high = raised(graph, order, depth, free)
         for unit in reversed(order):  # what reads nothing stands right below what reads it first
             later = [depth[s] for s in graph.successors(unit)]
             if later and not list(graph.predecessors(unit)):

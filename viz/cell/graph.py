@@ -120,12 +120,12 @@ def _straighten(inner: Inner, state: str, additive: bool) -> None:
 
 
 def _join(inner: Inner) -> None:
-    """Give what boxes read from outside together one line: h and x meet in a dot, and z in another."""
+    """Give what boxes sum from outside one line: h and x meet in a dot, and z in another."""
     apart = {path[0] for path in inner.straight.values() if inner.ports[path[0]].line == "c"}
     reads: dict[str, frozenset[str]] = {}
     for key, part in inner.parts.items():
         entering = frozenset(s for s in part.sources if s in inner.ports and s not in apart)
-        if part.kind == "box" and len(entering) > 1:
+        if part.kind == "box" and part.summed and len(entering) > 1:
             reads[key] = entering
     order = {key: k for k, key in enumerate([*inner.states, *(p for p in inner.ports if p not in inner.states)])}
     done: dict[frozenset[str], str] = {}

@@ -50,8 +50,6 @@ th,td{padding:.1rem .9rem .1rem 0;text-align:right;border-bottom:1px solid var(-
 text{fill:var(--ink)}
 .faint{fill:var(--faint)}
 .line{fill:none}
-.forward .line{stroke:var(--h-line)}
-.forward .tip{fill:var(--h-line)}
 .arrow .line{stroke:var(--flow)}
 .arrow .tip{fill:var(--flow)}
 .body{fill:var(--state-fill);stroke:var(--state-stroke);stroke-width:1.4}
@@ -145,7 +143,8 @@ def page(picture: Picture, times: list[int]) -> str:
     """The text of an HTML file. times: milliseconds that each frame stays. The text depends on these alone."""
     said = [_said(picture, turn) for turn in range(picture.turns + 1)]
     data = json.dumps({"times": times, "said": said}, ensure_ascii=False).replace("<", "\\u003c")
-    sheet = "\n".join([rules(["state", "loss"], ["h"], []), *_levels(picture), SHEET.strip()])
+    lines = list(dict.fromkeys(flow.line for flow in picture.flows))
+    sheet = "\n".join([rules(["state", "loss"], lines, []), *_levels(picture), SHEET.strip(), *map(_forward, lines)])
     title = _text(picture.title or "The gradient on its way back")
     picture = replace(picture, title="")  # the page has it above the picture
     body = BODY.format(title=title, width=_n(picture.width), height=_n(picture.height), font=FONT,
@@ -215,13 +214,18 @@ def _class(k: int, colours: LinearSegmentedColormap, on: str) -> str:
     return f".p{k}{{--cell:{to_hex(colours(place))};--on:{on};--flow:{to_hex(colours(max(place, FAINTEST)))}}}"
 
 
+def _forward(line: str) -> str:
+    """How the arrows of states in a style look."""
+    return f".{line} .line{{stroke:var(--{line}-line)}}\n.{line} .tip{{fill:var(--{line}-line)}}"
+
+
 # -- the picture -----------------------------------------------------------------------------------
 
 
 def _picture(picture: Picture) -> Iterable[str]:
     for row in picture.rows:
         yield from (_note(n) for n in picture.heading(row))
-        yield from (f'<g class="forward">{_wires(picture.forward(row, c))}</g>' for c in row.cells)
+        yield from (f'<g class="{row.flow.line}">{_wires(picture.forward(row, c))}</g>' for c in row.cells)
         box = picture.box(row)
         yield (f'<rect class="s-loss" x="{_n(box.x)}" y="{_n(box.y)}" width="{_n(box.w)}" height="{_n(box.h)}" rx="8"/>'
                f"{_label(*box.centre, box.label, TEXT)}")

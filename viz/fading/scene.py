@@ -220,7 +220,7 @@ class Picture:
     def forward(self, row: Row, cell: Cell) -> list[Wire]:
         """The arrows from the cell to where its gradient will come from."""
         here, other = self.between(row, cell)
-        kind = Wire(((0.0, cell.y - APART),), "h", width=1.2)
+        kind = Wire(((0.0, cell.y - APART),), row.flow.line, width=1.2)
         straight = _arrow(here, other, kind, cell.skips) if self.is_chained(row, cell) else []
         return [*straight, *(replace(kind, points=points) for points in self.aside(row, cell, NEAR, 0.0))]
 

@@ -33,7 +33,8 @@ class Flow:
     """The norms of the gradient of `of` with respect to one state of a model, at the positions 1..T of `index`.
 
     direction: +1 where the state comes from the left and so the gradient from the right, -1 the other way round;
-    distances, entries: the gradient's ways, see `flow_ways.ways`; None for the one step that the others follow from.
+    distances, entries: the gradient's ways, see `flow_ways.ways`; None for the one step that the others follow from;
+    line: in what style the state's wires are drawn.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Flow:
     norms: np.ndarray
     distances: tuple[int, ...] = (1,)
     entries: tuple[int, ...] | None = None
+    line: str = "h"
 
     @property
     def steps(self) -> int:
@@ -156,7 +158,8 @@ def _flow(label: str, model: Model, data: Mapping[str, Any], of: str, state: str
     if not np.isfinite(norms).all():
         at = int(np.flatnonzero(~np.isfinite(norms))[0]) + 1
         raise BadValue(f"the gradient of {of} with respect to {name} is {norms[at - 1]} at {index} = {at}")
-    return Flow(label, of, name, index, direction, norms, *ways(name, index, of, found, len(norms)))
+    line = found.line(name) if found.role[name] == "state" else "h"
+    return Flow(label, of, name, index, direction, norms, *ways(name, index, of, found, len(norms)), line)
 
 
 def _cause_of_none(flow: Flow, model: Model) -> str:

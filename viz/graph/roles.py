@@ -11,7 +11,7 @@ import networkx as nx
 
 from tinygrad_rnn.node import At, Node, walk
 from tinygrad_rnn.notation.declared import declarations
-from tinygrad_rnn.system import System
+from tinygrad_rnn.system import Equation, System
 
 from .names import PRODUCTS, Arrow, arrows, components
 
@@ -106,7 +106,7 @@ def roles(system: System) -> Roles:
     blocks = _blocks(system, found, groups)
     group_of = {n: g for g in groups for n in g}
     column_of = {n: b.column for b in blocks for n in b.quantities}
-    states = {a.source for a in found if not a.boundary and a.target in group_of.get(a.source, ())
+    states = {a.source for a in found if a.target in group_of.get(a.source, ())
               and _shift(a, system, column_of[a.source])}
     if not any(column_of.values()):  # recurrent over layers only
         states = {a.source for a in found if a.target in group_of.get(a.source, ()) and a.shifts}
@@ -199,14 +199,16 @@ def _blocks(system: System, found: list[Arrow], groups: list[tuple[str, ...]]) -
     loose = [n for n, q in system.quantities.items() if q.role == "defined" and n not in taken]
     for name in [n for n, q in system.quantities.items() if q.role == "input"] + loose:
         slots = system.quantities[name].slots
-        row = next((i for i in slots if i in layered), "")
+        readers = {a.target for a in found if a.source == name}
+        along = {cell.column for cell in cells if readers.intersection(cell.quantities)}  # where it stands step by step
+        row = next((i for i in slots if i in layered and i not in along), "")
         column = _column(name, row, cells, system)
         blocks.append(Block(name, (name,), "single", column, row))
     blocks = _attention(blocks, system, found)
     boundaries = [eq for eq in system.equations if eq.is_boundary]
     for block in [b for b in blocks if b.row]:
         for eq in boundaries:
-            if eq.name in block.quantities and _at_row(eq.slots, block, system):
+            if eq.name in block.quantities and _at_row(eq, block, system):
                 blocks.append(Block(eq.left, (eq.name,), "single", block.column, "", 0, eq.slots))
     return tuple(blocks)
 
@@ -222,9 +224,9 @@ def _column(name: str, row: str, cells: list[Block], system: System) -> str:
     return ranged[0] if ranged else ""
 
 
-def _at_row(slots: tuple[At, ...], block: Block, system: System) -> bool:
+def _at_row(eq: Equation, block: Block, system: System) -> bool:
     """Is a boundary a row of its own below or above the layers? A corner, r[0,0], is a place beside such a row."""
-    fixed = {o for s, o in zip(slots, system.quantities[block.name].slots, strict=True) if s.anchor != "free"}
+    fixed = {o for s, o in zip(eq.slots, system.quantities[eq.name].slots, strict=True) if s.anchor != "free"}
     return block.row in fixed and block.column not in fixed
 
 

@@ -54,8 +54,6 @@ class _Grid(Routes):
             if a.column == b.column and simple and a.row not in self.aside and not link.sideways and len(
                     self.walk(link)) == 1:
                 off = self.port_x(b, b.template.ins[link.port]) - self.port_x(a, a.template.outs[link.out])
-                if a.column in self.facing:  # these stand edge to edge
-                    off += self.facing[a.column] * (a.template.w - b.template.w) / 2
                 if len(self.cells[b.row, b.spot]) == 1 or abs(off) <= NEARLY:
                     aside.setdefault((id(a.template), a.row), set()).add(round(off, 2))
         for group, offs in aside.items():

@@ -82,7 +82,8 @@ def _arranged(t: Template, into: dict[str, list[float]], out_of: dict[str, list[
     ins, outs = {k: aside(p) for k, p in t.ins.items()}, {k: aside(p) for k, p in t.outs.items()}
     ins |= {k: Place(reach + x * gap, h / 2 + drop(x * gap), "bottom") for k, x in below.items()}
     outs |= {k: Place(reach + x * gap, h / 2 - drop(x * gap), "top") for k, x in above.items()}
-    return replace(t, w=w, h=h, shapes=[replace(shape, w=w, h=h)], ins=ins, outs=outs, rails=_level(t, aside))
+    rails = {k: aside(p) for k, p in t.rails.items()}
+    return replace(t, w=w, h=h, shapes=[replace(shape, w=w, h=h)], ins=ins, outs=outs, rails=rails)
 
 
 def _in_order(t: Template, into: dict[str, list[float]]) -> Template:
@@ -90,15 +91,6 @@ def _in_order(t: Template, into: dict[str, list[float]]) -> Template:
     free = sorted(t.ins.values())
     order = sorted(t.ins, key=lambda key: round(sum(into[key]) / len(into[key])) if key in into else 0)
     return replace(t, ins=dict(zip(order, free, strict=True)))
-
-
-def _level(t: Template, aside: Callable[[Place], Place]) -> dict[str, Place]:
-    """A state leaves at the height at which it enters."""
-    rails = {}
-    for name, place in t.rails.items():
-        own = next((p for k, p in t.ins.items() if p.side in ("left", "right") and k.split("[")[0] == name), place)
-        rails[name] = aside(place._replace(y=own.y))
-    return rails
 
 
 def _offsets(ways: dict[str, list[float]]) -> dict[str, float]:

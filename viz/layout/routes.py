@@ -92,7 +92,7 @@ class Routes(Standing):
         """Where a port is along a channel, roughly as long as the columns have no places."""
         if self.exact:
             return self.corner(box)[0] + place.x
-        return (2 * self.column(box) + 1) * FAR + self.dx[box.key] + place.x - box.template.w / 2
+        return (2 * self.column(box) + 1) * FAR + self.middle(box) + place.x - box.template.w / 2
 
     def column(self, box: Box) -> float:
         """The number of a box's column, from the left; between two of them where it stands in the middle of several."""
@@ -125,7 +125,7 @@ class Routes(Standing):
             if hops[0] != ("gutter", g):
                 hops += [("channel", b.row), ("gutter", g)] if out.side != "top" else [("gutter", g)]
         elif hops[0] != ("channel", b.row):
-            if out.side == "top" and b.column is None and self.is_free(a, self.dx[a.key] + out.x - a.template.w / 2, b):
+            if out.side == "top" and b.column is None and self.is_free(a, self.middle(a) + out.x - a.template.w / 2, b):
                 hops = [("channel", b.row)]
             elif out.side == "top" and not self.is_clear(a, b, into):
                 hops.append(("gutter", self.around(a, b, link)))
@@ -170,8 +170,8 @@ class Routes(Standing):
 
     def is_clear(self, a: Box, b: Box, into: Place) -> bool:
         """May a wire go straight up to b through the rows between, beside all boxes there?"""
-        x = self.dx[b.key] + into.x - b.template.w / 2
-        if b.row <= a.row or b.column is None or b.column in self.facing:
+        x = self.middle(b) + into.x - b.template.w / 2
+        if b.row <= a.row or b.column is None or (b.column in self.facing and a.column != b.column):
             return False
         return self.is_free(a, x, b, b.column)
 
@@ -190,7 +190,7 @@ class Routes(Standing):
                 return False
             else:
                 row += 1
-        return a.column not in self.facing
+        return a.column not in self.facing or a.column == b.column
 
     def settled(self, hop: Hop) -> _Tracks:
         """The tracks of a channel or a gutter, from where the wires through it enter and leave it."""
@@ -273,9 +273,7 @@ class Routes(Standing):
 
     def corner(self, box: Box) -> tuple[float, float]:
         """The upper left corner of a box."""
-        x = self.centre_x(box) + self.dx[box.key] - box.template.w / 2
-        if box.column in self.facing:
-            x -= self.facing[box.column] * box.template.w / 2
+        x = self.centre_x(box) + self.middle(box) - box.template.w / 2
         return x, self.base[box.row] - self.sink[box.row] - self.dy[box.key] - box.template.h / 2
 
     def track(self, kind: str, number: int, net: str) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..style import SMALL
-from ..text import width
+from ..text import COLUMN, width
 from ..view import FIRST, LAST, Box, View
 
 APART = 26.0  # boxes beside each other in one column
@@ -126,8 +126,13 @@ class Standing:
         if row in self.wide:
             yield -math.inf, math.inf
         for box in self.cells.get((row, spot), ()):
-            half = box.template.w / 2 + 10
-            yield self.dx[box.key] - half, self.dx[box.key] + half + self.arc.get(box.key, 0.0)
+            at, half = self.middle(box), box.template.w / 2 + 10
+            yield at - half, at + half + self.arc.get(box.key, 0.0)
+
+    def middle(self, box: Box) -> float:
+        """How far a box's middle stands from its column's, or from the edge at which initial values stand."""
+        facing = self.facing.get(box.column, 0) if box.column is not None else 0
+        return self.dx[box.key] - facing * box.template.w / 2
 
     def hull(self, number: int, spot: Spot) -> tuple[float, float]:
         """From where to where boxes of a column are in the way in some rows, of which this is the number."""
@@ -173,8 +178,11 @@ class Standing:
                 return -1e6
             return self.dy[target.key] + target.template.h / 2 - place.y
 
-        found = sorted(found, key=wish, reverse=True)
+        found = _in_time(sorted(found, key=wish, reverse=True), facing)
         top, steps = 1e9, [0.0] * len(found)
+        first = next((k for k, box in enumerate(found) if wish(box) > -1e5), 0)
+        if first:  # what stands at the height of nothing stands above what does
+            top = wish(found[first]) + found[first].template.h / 2 + sum(b.template.h + 18 for b in found[:first])
         for k in reversed(range(len(found))):  # what is fed from below stands clear of all that is lower
             if any(p.side == "bottom" for p in found[k].template.ins.values()):
                 steps[k] = max((s + b.template.w + 12 for s, b in zip(steps[k + 1 :], found[k + 1 :], strict=True)),
@@ -194,3 +202,14 @@ class Standing:
         """Make the row high enough for a box."""
         self.rise[row] = max(self.rise[row], self.dy[box.key] + box.template.h / 2)
         self.sink[row] = max(self.sink[row], box.template.h / 2 - self.dy[box.key])
+
+
+def _in_time(found: list[Box], facing: int) -> list[Box]:
+    """Initial values from the top, those of one quantity from the nearest in time at the places that they have."""
+    def quantity(box: Box) -> str:
+        return box.key.rpartition("[")[0] or box.key  # h@1, of h@1:h[-2]
+
+    turns: dict[str, list[Box]] = {}
+    for box in sorted(found, key=lambda b: facing * (b.places[COLUMN] or 0)):
+        turns.setdefault(quantity(box), []).append(box)
+    return [turns[quantity(box)].pop() for box in found]

@@ -5,7 +5,7 @@ Every step takes time linear in the arrows and depends on the graph alone.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
@@ -25,8 +25,9 @@ ROUNDS = (1, 0)  # how far down boxes must agree to be alike; further, the first
 
 @dataclass(frozen=True)
 class OpBox:
-    """One box. args: the boxes that it reads and what stands at each arrow; ops: how many operations are in it; count:
-    how many boxes alike it stands for; scope: a path of names, from the outermost; kind: what boxes alike agree in."""
+    """One box. args: the boxes that it reads and what stands at each arrow; ops: how many operations are in it, none in
+    a number that stands beside what reads it; count: how many boxes alike it stands for; scope: a path of names, from
+    the outermost; kind: what boxes alike agree in."""
 
     label: str
     shape: str
@@ -113,10 +114,11 @@ def _fuses(node: Node) -> bool:
 
 
 def _boxes(nodes: Sequence[Node], top: Mapping[Node, Node], scopes: Mapping[Node, str]) -> list[OpBox]:
-    """A box an operation, but for those of a formula, which share one."""
+    """A box an operation, but for those of a formula, which share one; numbers stand beside each that reads them."""
     inside: dict[Node, list[Node]] = {}
+    read = {a for node in nodes for a in node.args if a.op == "const"}
     for node in nodes:
-        if node not in top and not (top and node.op == "const"):
+        if node not in top and node not in read and not (top and node.op == "const"):
             inside.setdefault(node, [])
         if node in top:
             inside.setdefault(top[node], []).append(node)
@@ -124,8 +126,12 @@ def _boxes(nodes: Sequence[Node], top: Mapping[Node, Node], scopes: Mapping[Node
     number: dict[Node, int] = {}
     for node in nodes:
         if node in inside:
+            scope, beside = scopes.get(node, ""), {}
+            for a in dict.fromkeys(a for a in node.args if a in read and not top):
+                beside[a] = len(found)
+                found.append(replace(_box([a], {}, scope, fused=False), ops=0))
             number[node] = len(found)
-            found.append(_box([*inside[node], node], number, scopes.get(node, ""), fused=bool(top)))
+            found.append(_box([*inside[node], node], ChainMap(beside, number), scope, fused=bool(top)))
     return found
 
 

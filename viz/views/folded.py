@@ -81,7 +81,7 @@ class _Folded:
     def connect(self, block: Block) -> None:
         """The wires into a block: from other blocks, and from what sets its first layer or step."""
         for key, port in ports_of(block, self.roles).items():
-            if port.state:
+            if port.state and not block.boundary:
                 continue
             if not block.boundary and self.is_of_layer_below(port):
                 for other in self.roles.blocks:

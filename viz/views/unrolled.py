@@ -27,7 +27,7 @@ LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 
 def unrolled(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
     """steps: of every range of positions, or by range; detail: of the cells' inside, by default their operations, or
-    their quantities where that would be one long chain."""
+    their quantities where that would be too wide."""
     return _Unrolled(roles, steps, elide, detail, twins=False).view
 
 

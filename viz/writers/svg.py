@@ -27,7 +27,8 @@ def svg(scene: Scene) -> str:
     w, h = _n(scene.width), _n(scene.height)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
            f'font-family="{FAMILY}" role="img">',
-           f"<title>{_text(scene.title)}</title>",
+           f"<title>{_text(scene.title or 'model')}</title>",
+           *([f"<desc>{_text(scene.described)}</desc>"] if scene.described else []),
            f'<rect width="{w}" height="{h}" fill="{PAPER}"/>']
     if any(s.fill == HATCHED for s in scene.shapes):
         out.append(PATTERN)
