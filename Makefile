@@ -21,16 +21,17 @@ ON_GPU = .[jit,$(GPU_EXTRA)]
 # for a GPU), and those that run plans both ways, or one way only, by themselves.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview crossings \
 	dashes declared_pictures draw_options equation_lines fading fading_page flow flow_mistakes geometry golden hatched \
-	handoff latex page page_browser page_numbers page_walk pictures public readable typeset viz viz_files writers \
+	handoff latex page page_browser page_numbers page_walk pictures public readable told_apart typeset viz viz_files writers \
 	cli contract data data_files data_page data_sequences data_vocabulary datasets examples example_parts files \
-	from_numpy generation_page layers pages_of_models reprs \
+	from_numpy generation_page layers pages_of_models python_mistakes reprs \
 	backends backends_arrays backends_models cuda_batched cuda_chains cuda_golden cuda_kernels cuda_loops \
-	cuda_products cuda_programs cuda_races cuda_random cuda_scatter cupy_ptx examples_standin gpu standin standin_kernels \
+	cuda_products cuda_programs cuda_races cuda_random cuda_scatter cupy_ptx examples_standin gpu standin \
+	standin_graphs standin_kernels standin_products \
 	batched compiled compiled_classes compiled_programs footprint forks fuzz graphs_all large_graphs ops profile random_models scans strips
 
 # Tests that go through every way in which plans meet CuPy, done on its stand-in, which needs a C++ compiler.
-ON_STANDIN = clipping corners draws gradient graphs graphs_combine graphs_decoders graphs_grids graphs_loops optim \
-	optim_in_one text
+ON_STANDIN = clipping corners draws draws_beams draws_laws draws_training gradient graphs graphs_combine graphs_decoders \
+	graphs_grids graphs_loops optim optim_in_one text
 
 # Editable, so that a changed source needs no new install.
 define new_venv

@@ -21,7 +21,7 @@ SIGNS = tr.data.Vocabulary("-0123456789")  # of the ISO form, YYYY-MM-DD
 STEPS = 10
 
 
-def batches(part: dict[str, Any], letters: tr.data.Vocabulary, size: int) -> Iterable[dict[str, Any]]:
+def batches(part: dict[str, Any], letters: tr.data.Vocabulary, size: int) -> tr.data.Bucketed:
     """Texts run over s, the ISO form over t."""
     return tr.data.bucketed({"x": [letters.encode(text) for text in part["text"]],
                              "w": [SIGNS.encode(iso) for iso in part["iso"]]}, size, over={"x": "s", "w": "t"})
@@ -49,7 +49,7 @@ def main(run: Run) -> None:
 
     epochs = run.pick(6, 1)
     given = batches(train, letters, 32)
-    rate = tr.Cosine(5e-3, epochs * sum(1 for _ in given))
+    rate = tr.Cosine(5e-3, epochs * len(given))
     history = model.fit(given, optimizer=tr.Adam(rate), epochs=epochs, valid=batches(valid, letters, 250), clip=1.0,
                         patience=3, seed=run.seed, progress=False, on_epoch=run.epoch)
 

@@ -9,7 +9,7 @@ published figures are of another split of the dictionary.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tinygrad_rnn as tr
@@ -35,7 +35,7 @@ def spoken(part: dict[str, Any], count: int | None) -> Spoken:
     return {word: found[word] for word in list(found)[:count]}
 
 
-def batches(words: Spoken, size: int) -> Iterable[dict[str, Any]]:
+def batches(words: Spoken, size: int) -> tr.data.Bucketed:
     """Letters run over s, sounds over t."""
     pairs = [(word, sounds) for word, many in words.items() for sounds in many]
     return tr.data.bucketed({"x": [LETTERS.encode(word) for word, _ in pairs],
@@ -83,7 +83,7 @@ def main(run: Run) -> None:
 
     epochs = run.pick(6, 1)
     given = batches(train, 128)
-    rate = tr.Cosine(4e-3, epochs * sum(1 for _ in given))
+    rate = tr.Cosine(4e-3, epochs * len(given))
     history = model.fit(given, optimizer=tr.Adam(rate), epochs=epochs, valid=batches(valid, 128), clip=1.0,
                         seed=run.seed, progress=False, on_epoch=run.epoch)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from tinygrad_rnn import Model, Uniform, equations
-from tinygrad_rnn.arguments import whole
+from tinygrad_rnn.arguments import one_of, whole
 
-from .cells import chosen
 from .decoding import OBSERVED, classes
 from .lstm import LSTM
 
@@ -88,7 +87,7 @@ def luong(inputs: int = 27, hidden: int = 64, outputs: int = 27, score: str = "g
     Source: Luong, Pham and Manning 2015, "Effective approaches to attention-based neural machine translation",
     equations 5 to 8 (global attention), input feeding: section 3.3; d and h are its h_t and h_s.
     """
-    chosen("score", score, SCORES)
+    one_of("score", score, SCORES)
     hidden = whole("hidden", hidden, at_least=1)
     encoder = LSTM.renamed(lambda n: n if n == "h" else f"{n}_e").over("s")
     decoder = LSTM.renamed(lambda n: "d" if n == "h" else f"{n}_d").reading("u[t]" if feed else "w[t-1]")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from textwrap import dedent
 from typing import Any
 
 from tinygrad_rnn.errors import BadValue
-from tinygrad_rnn.node import At, Node, rebuild, ref, refs
+from tinygrad_rnn.node import At, Node, free, rebuilt, ref, refs
 from tinygrad_rnn.notation.reader import read
 from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.system import Equation
@@ -74,7 +74,7 @@ class Cell:
         def change(r: Node) -> Node:
             if r.attr("name") != "x":
                 return r
-            if r.attr("slots") != (At("free", "t", 0),):
+            if r.attr("slots") != (free("t"),):
                 raise BadValue(f"{term} can stand for x[t] only, and the cell {self.name} reads x at another step")
             return node
 
@@ -128,10 +128,4 @@ def _changed(eq: Equation, change: Callable[[Node], Node], names: Mapping[str, s
             return bare(node)
         return node if args == node.args else Node(node.op, args, node.attrs)
 
-    return replace(eq, name=names.get(eq.name, eq.name), rhs=rebuild([eq.rhs], visit)[eq.rhs])
-
-
-def chosen(what: str, value: Any, among: Collection[str]) -> None:
-    """Raise where an option is none of its values."""
-    if not isinstance(value, str) or value not in among:
-        raise BadValue(f"{what} is {' or '.join(among)}, not {value!r}")
+    return replace(eq, name=names.get(eq.name, eq.name), rhs=rebuilt(eq.rhs, visit))

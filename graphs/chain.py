@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model, equations
-
-from .cells import chosen
+from tinygrad_rnn.arguments import one_of
 
 FUNCTIONS = ("sigmoid", "tanh", "relu")
 
@@ -16,6 +15,6 @@ def chain(f: str = "sigmoid", dtype: str = "float32", seed: int = 0) -> Model:
     that is wanted. Sizes: x, O, y and w are numbers. w starts at 0.5 for every seed. Raises for another f.
     Source: Werbos 1990, "Backpropagation through time: what it does and how to do it", in its smallest case.
     """
-    chosen("f", f, FUNCTIONS)
+    one_of("f", f, FUNCTIONS)
     text = f"O[t] = {f}(O[t-1] + x[t] * w)\nloss = mean(squared_error(O[T], y[n]))"
     return equations(text, name="chain", dtype=dtype, x=(), O=(), w=()).initialise(seed, {"w": 0.5})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .cells import Cell, chosen
+from tinygrad_rnn.arguments import one_of
+
+from .cells import Cell
 from .named import cell_of
 
 MERGES = {"concat": "h[t] = concat(h_f[t], h_b[t])", "sum": "h[t] = h_f[t] + h_b[t]"}
@@ -18,7 +20,7 @@ def both_ways(cell: Cell | str, merge: str = "concat") -> Cell:
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"; with LSTM cells: Graves and
     Schmidhuber 2005, "Framewise phoneme classification with bidirectional LSTM and other neural network architectures".
     """
-    chosen("merge", merge, MERGES)
+    one_of("merge", merge, MERGES)
     cell = cell_of(cell)
     ahead, back = cell.renamed(lambda n: f"{n}_f"), cell.backward().renamed(lambda n: f"{n}_b")
     return replace(cell, name=f"bidirectional_{cell.name}", text="\n".join([ahead.text, back.text, MERGES[merge]]),

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_rnn import Model, equations
-from tinygrad_rnn.arguments import whole
-
-from .cells import chosen
+from tinygrad_rnn.arguments import one_of, whole
 
 Lines = Iterator[str]
 
@@ -27,7 +25,7 @@ def deep(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 2,
     x[t] into each layer and each layer into y[t]: Graves 2013, "Generating sequences with recurrent neural networks",
     section 2.
     """
-    chosen("form", form, FORMS)
+    one_of("form", form, FORMS)
     layers = whole("layers", layers, at_least=1)
     sizes: dict[str, Any] = {"x": inputs, "y": outputs}
     lines = [*FORMS[form](layers, skip, hidden, sizes), "loss = mean(cross_entropy(y[t], target[t]))"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model
+from tinygrad_rnn.arguments import one_of
 
-from .cells import Cell, chosen
+from .cells import Cell
 from .stack import stack
 
 CANDIDATES = {
@@ -30,7 +31,7 @@ def gru(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, 
     Sources: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", equations 5 to 8; the second
     form: its first version on arXiv, and the cuDNN documentation of CUDNN_GRU.
     """
-    chosen("reset", reset, CANDIDATES)
+    one_of("reset", reset, CANDIDATES)
     return stack(Cell("gru", GATES.format(CANDIDATES[reset])), inputs, hidden, outputs, layers, head, dtype, seed)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Identity, Model, equations
+from tinygrad_rnn.arguments import one_of
 
-from .cells import Cell, chosen
+from .cells import Cell
 from .stack import stack
 
 NONLINEARITIES = ("tanh", "relu")
@@ -20,7 +21,7 @@ def rnn(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, 
     Sources: Elman 1990, "Finding structure in time", figure 2; relu with the identity: Le, Jaitly and Hinton 2015,
     "A simple way to initialize recurrent networks of rectified linear units", section 2.
     """
-    chosen("nonlinearity", nonlinearity, NONLINEARITIES)
+    one_of("nonlinearity", nonlinearity, NONLINEARITIES)
     rules = {"W_hh": Identity()} if nonlinearity == "relu" else {}
     cell = Cell("rnn", RNN.text.replace("tanh", nonlinearity), rules)
     return stack(cell, inputs, hidden, outputs, layers, head, dtype, seed)

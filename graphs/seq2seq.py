@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model, equations
-from tinygrad_rnn.arguments import whole
+from tinygrad_rnn.arguments import one_of, whole
 
-from .cells import Cell, chosen
+from .cells import Cell
 from .decoding import OBSERVED, classes
 from .named import cell_of
 
@@ -26,7 +26,7 @@ def seq2seq(inputs: int = 27, hidden: int = 64, outputs: int = 27, cell: Cell | 
     Sources: Sutskever, Vinyals and Le 2014, "Sequence to sequence learning with neural networks", sections 2 and 3.3;
     v at every step: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", section 2.2.
     """
-    chosen("context", context, CONTEXTS)
+    one_of("context", context, CONTEXTS)
     hidden = whole("hidden", hidden, at_least=1)
     kind = cell_of(cell)
     encoder = (kind.backward() if reverse else kind).renamed(lambda n: f"{n}_e").over("s")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model, equations
+from tinygrad_rnn.arguments import one_of
 
-from .cells import chosen
 from .decoding import OBSERVED
 
 SHAPES = {
@@ -49,6 +49,6 @@ def shapes(inputs: int = 27, hidden: int = 64, outputs: int = 27, shape: str = "
     Raises for another shape and sizes below 1.
     Source: Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks", its first figure.
     """
-    chosen("shape", shape, SHAPES)
+    one_of("shape", shape, SHAPES)
     return equations(SHAPES[shape], name=shape.replace("-", "_"), dtype=dtype, x=inputs, h=hidden,
                      y=outputs).initialise(seed)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tinygrad_rnn import Model
+from tinygrad_rnn.arguments import one_of
 
-from .cells import Cell, chosen
+from .cells import Cell
 from .stack import stack
 
 # log f of each forget gate; a_f is what goes into it.
@@ -34,7 +35,7 @@ def slstm(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1
     y (outputs,). The bias of the forget gate starts at 1. Raises for another forget, and as `stack` does.
     Source: Beck et al. 2024, "xLSTM: extended long short-term memory", section 2.2.
     """
-    chosen("forget", forget, FORGETS)
+    one_of("forget", forget, FORGETS)
     cell = Cell("slstm", SLSTM.format(log_f=FORGETS[forget]), {"b_f": 1.0})
     return stack(cell, inputs, hidden, outputs, layers, head, dtype, seed)
 
@@ -67,7 +68,7 @@ def mlstm(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1
     starts at 1. Raises for another forget, and as `stack` does.
     Source: Beck et al. 2024, "xLSTM: extended long short-term memory", section 2.3.
     """
-    chosen("forget", forget, FORGETS)
+    one_of("forget", forget, FORGETS)
     text = MLSTM.format(log_f=FORGETS[forget], hidden=hidden)
     cell = Cell("mlstm", text, {"b_f": 1.0}, hidden=("h", "q", "k", "v"))
     return stack(cell, inputs, hidden, outputs, layers, head, dtype, seed)

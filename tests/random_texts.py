@@ -52,6 +52,11 @@ def grouped(text: str) -> str:
     return f"({text})" if isinstance(ast.parse(text, mode="eval").body, ast.BinOp) else text
 
 
+def is_reading(text: str) -> bool:
+    """Is it a name at a place, so that a second bracket is of its features?"""
+    return text.endswith("]") and "(" not in text and "@" not in text
+
+
 class Writer:
     """A random text, block by block; a block reads those before it."""
 
@@ -202,10 +207,16 @@ class Writer:
             if made.kind == kind:
                 found += self.reads(name, made, place)
         if kind == "scalar":
+            vectors = [*self.data("vector", place), *(r for name, made in self.made.items() if made.kind == "vector"
+                                                      for r in self.reads(name, made, place))]
+            found += [f"{vector}[{self.rng.randrange(self.size)}]" for vector in vectors if is_reading(vector)]
             found += [f"0.1*{place.index}", f"{place.index} / {place.index.upper()}", "0.5"] if place.index else ["0.5"]
         chosen = self.rng.choice(found)
         if place.index and f"[{place.index}" in chosen and "(" not in chosen and self.rng.random() < 0.2:
             return f"{self.rng.choice(['sum', 'mean', 'max'])}({chosen}, over=n)"
+        if kind == "vector" and self.size > 1 and is_reading(chosen) and self.rng.random() < 0.2:
+            cut = self.rng.randrange(1, self.size)
+            return f"concat({chosen}[{cut}:], {chosen}[:{cut}])"
         return chosen
 
     def data(self, kind: str, place: Place) -> Iterator[str]:

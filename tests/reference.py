@@ -28,6 +28,7 @@ def layer_norm(z: np.ndarray) -> np.ndarray:
 FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     "tanh": np.tanh, "sin": np.sin, "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "softmax": softmax,
     "layer_norm": layer_norm, "maximum": np.maximum, "where": np.where, "dot": np.dot,
+    "concat": lambda *parts: np.concatenate(parts),
     "embed": lambda table, one_hot: one_hot @ table, "squared_error": lambda a, b: (a - b) ** 2,
     "cross_entropy": lambda p, k: -np.sum(k * np.log(p)),
 }
@@ -50,6 +51,13 @@ def named(node: ast.AST) -> str:
 
 def options(call: ast.Call) -> dict[str, ast.expr]:
     return {str(keyword.arg): keyword.value for keyword in call.keywords}
+
+
+def of_features(node: ast.expr) -> int | slice:
+    """What a second bracket says."""
+    if not isinstance(node, ast.Slice):
+        return int(ast.literal_eval(node))
+    return slice(*(None if p is None else ast.literal_eval(p) for p in (node.lower, node.upper, node.step)))
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,8 @@ class Reference:
             case ast.Subscript(value=ast.Name(id=name)):
                 at = [p for p in parts(node.slice) if named(p) != BATCH]
                 return self.value(name, tuple(self.position(p, here) for p in at), here.example)
+            case ast.Subscript():
+                return self.evaluate(node.value, here)[of_features(node.slice)]
             case ast.Call() if named(node.func) in REDUCTIONS:
                 return self._reduced(REDUCTIONS[named(node.func)], node, here)
             case ast.Call() if "over" in options(node):

@@ -13,7 +13,7 @@ from tinygrad_rnn.lowering import absorb
 from tinygrad_rnn.lowering.absorb import absorbed
 from tinygrad_rnn.lowering.lower import lowered
 from tinygrad_rnn.node import walk
-from tinygrad_rnn.passes.schedule import Loop, needed, schedule
+from tinygrad_rnn.passes.schedule import Loop, needed, schedule, vertices
 
 FAST_WEIGHTS = """
     q[t] = Q @ x[t]
@@ -56,10 +56,6 @@ def loops_of(text, n, **sizes):
     assert {v for item in before for v in vertices(item)} == {v for item in after for v in vertices(item)}
     size = {loop.items[0]: len(loop.items) for loop in before if isinstance(loop, Loop)}
     return [(loop, len(loop.items) - size[loop.items[0]]) for loop in after if isinstance(loop, Loop)]
-
-
-def vertices(item):
-    return list(item.vertices()) if isinstance(item, Loop) else [item]
 
 
 @pytest.mark.skipif(not jit.installed(), reason="compiled plans need llvmlite")

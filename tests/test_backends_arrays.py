@@ -188,6 +188,8 @@ def test_a_mix_of_cupy_and_numpy_is_refused(gpu):
         with pytest.raises(tr.Error, match=r"a NumPy array, and nothing is moved without being asked to"):
             mixed()
     assert np.allclose((tensor + tr.asarray(X)).numpy(), 2 * X) and np.allclose((tensor + gpu(X)).numpy(), 2 * X)
+    for both, expected in ((gpu(X) - tensor, X - X), (gpu(X) @ tensor.mT, X @ X.mT), (gpu(X) <= tensor, X <= X)):
+        assert isinstance(both, tr.Tensor) and both.backend == "cupy" and np.allclose(both.numpy(), expected)
     assert np.allclose((tensor + 1).numpy(), X + 1)  # numbers are no arrays
     assert np.allclose(tr.tanh(X).numpy(), np.tanh(X))  # host data alone enter
 
@@ -197,7 +199,8 @@ def test_tensors_on_cupy_compute_and_differentiate_there(gpu):
     a, w = tr.Tensor(gpu(X), requires_grad=True), tr.Tensor(np.ones((3, 5)), requires_grad=True)
     for _ in range(2):
         (a @ w).tanh().sum().backward()
-    slope = 1 - np.tanh(X @ np.ones((3, 5))) ** 2
+    np.sum(np.tanh(a @ w)).backward()
+    slope = 1.5 * (1 - np.tanh(X @ np.ones((3, 5))) ** 2)
     assert isinstance(tr.asarray(a.grad), cupy().ndarray)
     assert np.allclose(a.grad.numpy(), 2 * slope @ np.ones((5, 3)), atol=1e-5)
     at = gpu(np.array([1, -2]))

@@ -100,6 +100,7 @@ RUNS = {
     "drawn": lambda at: text().run(x=at(X), seed=1),
     "drawn to a stop": lambda at: text().run(x=at(X), seed=1, stop=1, lengths=at(AT)),
     "gone on from a prefix": lambda at: text().run(x=at(X), w=at(WORDS[:, :2]), seed=1),
+    "gone on from prefixes": lambda at: text().run(x=at(X), w=[w[:k] for k, w in enumerate(WORDS.tolist())], seed=1),
     "observed": lambda at: text().value_and_grad(x=at(X), w=at(np.where(np.arange(4) < AT[:, None], WORDS, -1)),
                                                  lengths=AT)[1],
     "stream": lambda at: dict(enumerate(text().stream(x=at(X), seed=3, stop=1))),

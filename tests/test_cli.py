@@ -16,7 +16,7 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import cli
-from tinygrad_rnn.files import load_checkpoint
+from tinygrad_rnn.checkpoints import load_checkpoint
 
 SMALL = ["--hidden", "8", "--batch", "2", "--steps", "10", "--quiet"]
 

@@ -71,6 +71,9 @@ def test_a_gallery_is_written_whole_or_not(tmp_path: Path, monkeypatch: pytest.M
     gallery.draw_gallery(tmp_path, ["rnn", "rnn"])
     assert drawn == ["rnn", "rnn, two layers"]
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]
+    with pytest.raises(tr.Error, match="'lsmt' is not a model"):
+        gallery.draw_gallery(tmp_path / "none", ["rnn", "lsmt"])
+    assert len(drawn) == 2 and not (tmp_path / "none").exists()
     (tmp_path / "index.html").unlink()
     (tmp_path / "index.html").mkdir()
     with pytest.raises(tr.Error, match="it is a folder"):
@@ -86,6 +89,16 @@ def test_settings_that_cannot_be_are_told_by_their_name(name: str, value: float,
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat. " * 200, encoding="utf-8")
     assert f"{name} must be" in told(capsys, "train", text, f"--{name}", value, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text,options,said", [
+    ("a" * 5000, (), "made of 'a' alone"), ("a short text", (), "need at least"),
+    ("the cat sat on the mat. " * 200, ("--resume",), "cannot read the checkpoint")])
+def test_training_that_cannot_begin_leaves_no_folder(text: str, options: tuple[str, ...], said: str, tmp_path: Path,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    assert said in told(capsys, "train", tmp_path / "text.txt", *options, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

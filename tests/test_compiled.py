@@ -147,7 +147,7 @@ def test_a_product_has_every_tile_that_it_is_cut_into(m):
     for n in (1, 7, 8, 9, 16, 17, 31, 32, 33, 50, 65, 81, 96, 97, 120):
         a, b, out = rng.normal(size=(m, 3)), rng.normal(size=(3, n)), np.zeros((m, n))
         compiled(lambda do, out=out, a=a, b=b: do(contraction, out, a, b, (("m", "n"), ("m", "k"), ("k", "n"))), [out])
-        np.testing.assert_allclose(out, a @ b)
+        np.testing.assert_allclose(out, a @ b, rtol=1e-12)
 
 
 STEPS, ROWS, COLUMNS = 4, 5, 6
@@ -250,9 +250,9 @@ def test_a_product_goes_with_its_sum():
     do(contraction, old, c, d, labels)
     program = Program([do.calls], {id(BACKEND.owner(x)) for x in (summed, old, shifted)}, BACKEND.owner)
     program.run(0)
-    np.testing.assert_allclose(summed, (a * b).sum(1))
-    np.testing.assert_allclose(shifted, a + before[:, None])
-    np.testing.assert_allclose(old, (c * d).sum(1))
+    np.testing.assert_allclose(summed, (a * b).sum(1), rtol=1e-12)
+    np.testing.assert_allclose(shifted, a + before[:, None], rtol=1e-12)
+    np.testing.assert_allclose(old, (c * d).sum(1), rtol=1e-12)
     ((_, units),) = program.segmented[0]
     assert [[type(item).__name__ for item in unit.items] for unit in units if len(unit.items) > 1] == [
         ["Map", "Fold", "Map"], ["Map", "Fold"]]

@@ -45,4 +45,4 @@ def test_contractions_are_einsum(case):
     contract(do, out, lo, a, la, b, lb)
     for fn, args in do.calls:
         fn(*args)
-    np.testing.assert_allclose(out, expected, atol=1e-12)
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)

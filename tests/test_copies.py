@@ -122,7 +122,8 @@ def test_a_model_keeps_few_gradients(model: tr.Model) -> None:
             assert np.allclose(found[names[second]], expected[names[second]], atol=1e-6)
             assert model.grad() is whole
     gc.collect()
-    derived = [one for one in gc.get_objects() if isinstance(one, tr.Model) and one.weights is model.weights]
+    models = [one for one in gc.get_objects() if isinstance(one, tr.Model)]
+    derived = [one for one in models if vars(one).get("_weights") is model.weights]  # others may still be written
     assert len(derived) <= 2 + 16 + 16  # the model and those that are kept, as such and for replays
 
 

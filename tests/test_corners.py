@@ -28,9 +28,9 @@ def agrees_with_unrolled(model, steps, data, lengths=None, called=False):
     value, grads = model.value_and_grad(data, lengths=lengths, training=True)
     with compiling(jit.asked() and not called):
         flat_value, flat_grads = model.unroll(steps).value_and_grad(data, lengths=lengths, training=True)
-    np.testing.assert_allclose(value, flat_value, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(value, flat_value, rtol=1e-12, atol=1e-12)
     for name, g in grads.items():
-        np.testing.assert_allclose(g, flat_grads[name], rtol=1e-10, atol=1e-10, err_msg=name)
+        np.testing.assert_allclose(g, flat_grads[name], rtol=1e-12, atol=1e-12, err_msg=name)
     return value, grads
 
 
@@ -79,7 +79,7 @@ def test_truth_values_count_as_numbers():
     np.testing.assert_array_equal(out["c"], (up & high).sum(-1) - (X.sum(-1) > 0).astype(int))
     np.testing.assert_array_equal(out["d"], -0.1 * up)
     np.testing.assert_array_equal(out["e"], np.where(up, high, 0.1))
-    np.testing.assert_allclose(out["g"], up @ model.weights["W"], atol=1e-12)
+    np.testing.assert_allclose(out["g"], up @ model.weights["W"], rtol=1e-12, atol=1e-12)
     assert all(v.dtype == np.float64 for v in out.values())
 
 
@@ -170,4 +170,4 @@ def test_padding_touches_no_gradient_of_the_unrolled_graph_either(text):
     _, grads = model.value_and_grad(x=x, lengths=[4, 2], wrt=[*model.weights, "x"])
     _, flat = model.unroll(4).value_and_grad(x=x, lengths=[4, 2], wrt=[*model.weights, "x"])
     for name, g in grads.items():
-        np.testing.assert_allclose(flat[name], g, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(flat[name], g, rtol=1e-12, atol=1e-12)

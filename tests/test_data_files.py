@@ -198,7 +198,7 @@ def test_maps_of_what_is_no_array(tmp_path: Path) -> None:
     ("make", "kind", "message"),
     [
         (lambda: split([1, 2], 0.5, 0.4), ValueError, "the shares 0.5, 0.4 make 0.9; they must make 1"),
-        (lambda: split([1, 2]), ValueError, "must make 1"),
+        (lambda: split([1, 2]), ValueError, "there are no shares; they must make 1"),
         (lambda: split([1, 2], 1.0), ValueError, "below 1"),
         (lambda: split([1, 2], 0.5, 0.5, groups=[1]), ValueError, "groups has 1 entries for 2 examples"),
         (lambda: split([1, 2], 0.5, 0.5, groups=[1, 1]), ValueError, "0.5 of 2 examples would be empty; .*groups"),

@@ -34,17 +34,17 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save("x.npy", series)
     np.save("target.npy", series)
     names = ["anna", "bob", "hannah", "otto", "ada"] * 20
-    given = {"np": np, "tr": tr, "names": names, "x": series, "label": np.arange(40), "speaker": np.arange(40) // 2,
+    given = {"np": np, "tr": tr, "names": names, "x": series, "target": series, "label": np.arange(40),
+             "speaker": np.arange(40) // 2,
              "namer": tr.equations(CHARACTERS, x=8, h=4, y=8),
              "reader": tr.equations(CHARACTERS, x=len(set(book)), h=4, y=len(set(book))),
              "byter": tr.equations(CHARACTERS, x=256, h=4, y=256),
              "forecaster": tr.equations(NUMBERS, x=1, h=4, y=1),
              "translator": tr.equations(PAIRS, source=5, w=5, p=5, h=4),
              "source": [rng.integers(0, 5, n) for n in rng.integers(1, 9, 64)],
-             "words": [rng.integers(0, 5, n) for n in rng.integers(1, 9, 64)],
-             "data": {"x": np.zeros((3, 2), int), "target": np.zeros((3, 2), int)}}
+             "words": [rng.integers(0, 5, n) for n in rng.integers(1, 9, 64)]}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), given)
         losses = given["history"].loss

@@ -74,7 +74,7 @@ def test_a_padded_loss_is_that_of_the_sequences_alone() -> None:
     assert loss == pytest.approx(np.average([one for one, _ in alone], weights=steps), rel=1e-12)
     for name in grads:
         expected = np.average([g[name] for _, g in alone], axis=0, weights=steps)
-        np.testing.assert_allclose(grads[name], expected, atol=1e-12)
+        np.testing.assert_allclose(grads[name], expected, rtol=1e-12, atol=1e-12)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 9), st.integers(1, 6))

@@ -10,6 +10,7 @@ import pytest
 from zoo import LSTM
 
 import tinygrad_rnn as tr
+from tinygrad_rnn.checkpoints import save_checkpoint
 
 ZEROS = np.zeros((2, 3, 2))
 
@@ -25,11 +26,13 @@ WRONG_TEXT = [
     ("h[t] = x[t] + zeros(3)", {"x": 3}, ["unknown function 'zeros'", "write expand(0, 0, 4)"]),
     ("h[t] = x[t] / norm(x[t])", {"x": 3}, ["write sqrt(dot(z, z))"]),
     ("h[t] = x[t] * (w . x[t])", {"x": 3}, ["a dot", "a scalar product is dot(a, b)"]),
-    ("h[k] = K @ x[k]", {"x": 3, "h": 2}, ["K (the last position of k) has shape ()"]),
+    ("h[k] = K @ x[k]", {"x": 3, "h": 2},
+     ["K (the last position of k) has shape ()", "K is no weight, as k is an index"]),
     ("h[t] = 1\ny[t] = x[t] * h[t]", {"x": 3, "h": 3}, ["one number does not fill a vector, as expand(1, 0, 3) does"]),
     ("d[t] = sigmoid(w @ h[t])\nh[t] = tanh(x[t])", {"x": 3, "d": ()}, ["left of @ stands a matrix", "dot(w, h[t])"]),
     ("p[0] = b\np[t] = sum(x[t], axis=0)", {"x": 3, "b": 3}, ["p[0] has shape (), its right side (3,)"]),
-    ("h[t] = (1 - a) * h[t-1] + a * W @ x[t]", {"x": 3, "h": 4}, ["a has shape (4,)", "say so: a=()"]),
+    ("h[t] = (1 - a) * h[t-1] + a * W @ x[t]", {"x": 3, "h": 4},
+     ["a has shape (4,)", "write a * (W @ x[t])", "say so: a=()"]),
     ("h[t] = tanh(W @ x[t])", {}, ["size", "not determined", "x=..."]),
     ("h[t] = W @ x[t] + x[t]", {"x": 3, "h": 4}, ["(4,)", "(3,)", "disagree"]),
     ("h[t] = tanh(x[t])\ny = V @ h[t]", {"x": 3, "y": 2}, ["index t free", "y[t]", "over=t", "position T"]),
@@ -61,6 +64,7 @@ WRONG_TEXT = [
     ("h[t] = transpose(x[t], axes=(1, 0))", {"x": 3}, ["rank"]),
     ("h[t] = x[t][5]", {"x": 3}, ["position 5", "size 3"]),
     ("x[t]: 0\nh[t] = x[t]", {}, ["at least 1"]),
+    ("w[0] = 2\nw[t] = categorical(softmax(U @ w[t-1]))", {"w": 3}, ["2 in every element", "one_hot(2, size)"]),
 ]
 
 
@@ -78,14 +82,30 @@ def test_a_wrong_equation_is_pointed_at(text, sizes, fragments):
 # a call, the built-in type, what the message says
 WRONG_CALLS = [
     (lambda m: tr.equations("h[t] = x[t]", x=3, q=2), ValueError, ["'q'", "not in the equations"]),
-    (lambda m: tr.equations("h[t] = x[t]", x=-1), ValueError, ["at least 1", "-1"]),
+    (lambda m: tr.equations("h[t] = x[t]", x=-1), ValueError, ["from 1 to", "-1"]),
     (lambda m: tr.equations("h[t] = x[t]", x="3"), TypeError, ["whole number", "'3'"]),
     (lambda m: tr.equations("h[t] = x[t]", x=3, dtype="float16"), ValueError, ["float32", "float16"]),
     (lambda m: tr.equations("h[t] = x[t]", x=3, dtype=np.int64), ValueError, ["float64", "'int64'"]),
     (lambda m: m.fit({"x": ZEROS}, optimizer="adam"), TypeError, ["tr.Adam(1e-3)", "'adam'"]),
     (lambda m: tr.equations(""), ValueError, ["at least one equation"]),
-    (lambda m: tr.equations(3), ValueError, ["text, not int"]),
-    (lambda m: m.run(x=ZEROS, want=["q"]), KeyError, ["no quantity 'q'"]),
+    (lambda m: tr.equations(3), TypeError, ["text, not int"]),
+    (lambda m: tr.equations("h[t] = x[t]", x=np.array([3])), TypeError, ["the size of x is a whole number"]),
+    (lambda m: tr.equations("h[t] = x[t]", x=3, name=7), TypeError, ["the name of a model is text, not 7"]),
+    (lambda m: tr.last("t"), TypeError, ["that of an index", "'t'"]),
+    (lambda m: m.extend(3), TypeError, ["text, not int"]),
+    (lambda m: m.run(x=ZEROS, training="yes"), TypeError, ["training is True or False, not 'yes'"]),
+    (lambda m: m.value_and_grad(x=ZEROS, check=2), TypeError, ["check is True or False, not 2"]),
+    (lambda m: m.value_and_grad(x=ZEROS, of=["loss"]), TypeError, ["of= is the name of a scalar", "['loss']"]),
+    (lambda m: m.evaluate({"x": ZEROS}, of=["loss"]), KeyError, ["no quantity ['loss']"]),
+    (lambda m: tr.Adam(10**400), ValueError, ["lr must be finite"]),
+    (lambda m: tr.equations("h[l,t] = tanh(h[l-1,t] + x[t])", x=2, l=3).unroll({"l": 2, "t": 3}), ValueError,
+     ["steps of l are 2, but its range is 3"]),
+    (lambda m: m.unroll(10**9), ValueError, ["more than 1,000,000", "fewer steps"]),
+    (lambda m: m.stepper(seed="a"), TypeError, ["seed is a whole number", "'a'"]),
+    (lambda m: m.stepper(top_k=2), ValueError, ["declares no data"]),
+    (lambda m: tr.equations("z[t] = normal(x[t], 1)", x=2).run(x=ZEROS, top_p=0.5), ValueError, ["draws z, no class"]),
+    (lambda m: m.profile(x=ZEROS, gradient="no"), TypeError, ["gradient is True or False"]),
+    (lambda m: m.run(x=ZEROS, want=["q"]), KeyError, ["no quantity 'q'", "summary() lists them"]),
     (lambda m: m.run(x=ZEROS, want=5), TypeError, ["want is a name or a list of names", "5"]),
     (lambda m: m.value_and_grad(x=ZEROS, wrt=5), TypeError, ["wrt is a name or a list of names"]),
     (lambda m: m.run(x=ZEROS, steps="4"), TypeError, ["steps is a whole number", "'4'"]),
@@ -223,3 +243,22 @@ def test_a_long_sum_is_no_trouble():
 
 def test_the_readme_lstm_is_read():
     assert len(tr.equations(LSTM, x=27, h=64, y=27).system.equations) == 8
+
+
+def test_a_mistake_in_a_file_names_the_file(tmp_path):
+    model, path = declared(), tmp_path / "m.safetensors"
+    arrays = {f"weight.{name}": array for name, array in model.weights.items()}
+    save_checkpoint(path, arrays, {**model.description(), "equations": "h[t] = W x[t]"})
+    with pytest.raises(tr.Error, match=r"m\.safetensors: this is not an equation") as error:
+        tr.load(path)
+    assert "line 1: h[t] = W x[t]" in str(error.value)
+
+
+def test_memory_that_cannot_be_had_is_told_with_what_it_was_for(monkeypatch):
+    def none(*args, **options):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(np.linalg, "qr", none)
+    with pytest.raises(tr.Error, match=r"the weight U of shape \(3, 3\) needs more memory than there is") as error:
+        declared().run(x=ZEROS)
+    assert isinstance(error.value, MemoryError)

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tinygrad_rnn.checkpoints import load_checkpoint, save_checkpoint
 from tinygrad_rnn.data import read_text
 from tinygrad_rnn.errors import BadFile, BadType, BadValue
-from tinygrad_rnn.files import as_path, load_checkpoint, replacing, save_checkpoint, writable_folder, write_atomic
+from tinygrad_rnn.files import as_path, replacing, writable_folder, write_atomic
 
 ARRAYS = {"W": np.arange(6, dtype="float32").reshape(2, 3), "step": np.array(7), "mask": np.array([True, False])}
 META = {"equations": "h[t] = tanh(U @ h[t-1] + W @ x[t])\n", "symbols": "aé–🙂\n\x00\""}
@@ -229,7 +230,7 @@ def test_what_cannot_be_stored(tmp_path: Path, arrays: dict, meta: dict, kind: t
 SAVER = """
 import itertools, os, sys
 import numpy as np
-from tinygrad_rnn.files import save_checkpoint
+from tinygrad_rnn.checkpoints import save_checkpoint
 for line in sys.stdin:
     child = os.fork()
     for k in itertools.count(1) if child == 0 else ():

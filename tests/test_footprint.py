@@ -71,6 +71,15 @@ def test_out_of_memory_says_how_much_and_what_to_do(monkeypatch):
     model.value_and_grad(x=x[:8], target=y[:8])
 
 
+def test_how_small_plans_are_shared_out_does_not_count(monkeypatch):
+    """Of those that the size is found from some would have a part for each thread, and others one."""
+    scarce(monkeypatch, 8)
+    monkeypatch.setattr(backends.current(), "threads", lambda: 2)
+    model = tr.equations("h[t] = tanh(W @ x[t] + U @ h[t-1])\nloss = mean(h[t])", x=2, h=400)
+    with pytest.raises(tr.Error, match=r"8192 examples needs about [45]\.\d GiB"):
+        model.value_and_grad(x=np.zeros((8192, 200, 2), "float32"))
+
+
 def test_other_plans_go_first(monkeypatch):
     scarce(monkeypatch, 8)
     model = tr.graphs.lstm(inputs=5, hidden=4, outputs=3)

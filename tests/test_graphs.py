@@ -51,9 +51,9 @@ def test_values_against_a_plain_loop(name, options, steps):
         state = {"h": np.zeros(4), "c": np.zeros(4)}
         for t in range(steps):
             state |= STEPS[name](model.weights, x[n, t], state, **options)
-            np.testing.assert_allclose(out["h"][n, t], state["h"], atol=1e-12)
+            np.testing.assert_allclose(out["h"][n, t], state["h"], rtol=1e-12, atol=1e-12)
             e = np.exp(model.weights["W_hy"] @ state["h"] + model.weights["b_y"])
-            np.testing.assert_allclose(out["y"][n, t], e / e.sum(), atol=1e-12)
+            np.testing.assert_allclose(out["y"][n, t], e / e.sum(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -75,7 +75,7 @@ def test_a_second_layer_reads_the_first():
     for name in upper.weights:
         upper.weights[name] = both.weights[name if name in ("W_hy", "b_y") else name + "2"]
     x = np.random.default_rng(1).standard_normal((2, 5, 3))
-    np.testing.assert_allclose(both.run(x=x)["y"], upper.run(x=lower.run(x=x)["h"])["y"], atol=1e-12)
+    np.testing.assert_allclose(both.run(x=x)["y"], upper.run(x=lower.run(x=x)["h"])["y"], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("head", graphs.HEADS)
@@ -100,7 +100,10 @@ def test_initial_weights():
 
 
 @pytest.mark.parametrize("make,message", [
-    (lambda: graphs.gru(reset="never"), "before"), (lambda: graphs.rnn(nonlinearity="cos"), "tanh or relu"),
+    (lambda: graphs.gru(reset="never"), "'before' or 'after'"),
+    (lambda: graphs.rnn(nonlinearity="cos"), "'tanh' or 'relu', not 'cos'"),
+    (lambda: graphs.chain(f=["tanh"]), r"not \['tanh'\]"),
+    (lambda: graphs.multihead(hidden=8, heads=3), "3 does not divide 8"),
     (lambda: graphs.lstm(hidden=0), "size of h"), (lambda: graphs.lstm(layers=0), "layers"),
     (lambda: graphs.lstm(head="sofmax"), "did you mean 'softmax'"),
     (lambda: graphs.stack("k[t] = W @ x[t]", 3, 4), "lack h"),

@@ -43,9 +43,9 @@ def test_scheduled_equals_unrolled(name, options):
                 "training": name in NOISY}
         flat = model.unroll(steps)
         (value, grads), (flat_value, flat_grads) = (m.value_and_grad(inputs, **more) for m in (model, flat))
-        np.testing.assert_allclose(value, flat_value, atol=1e-11)
+        np.testing.assert_allclose(value, flat_value, rtol=1e-12, atol=1e-12)
         for weight in grads:
-            np.testing.assert_allclose(grads[weight], flat_grads[weight], atol=1e-11, err_msg=weight)
+            np.testing.assert_allclose(grads[weight], flat_grads[weight], rtol=1e-12, atol=1e-12, err_msg=weight)
         if more["lengths"]:
             again, grads_again = model.value_and_grad(spoilt(model, inputs, more["lengths"]), **more)
             assert again == value

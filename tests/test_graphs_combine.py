@@ -9,7 +9,7 @@ from architectures import build, softmax
 import tinygrad_rnn as tr
 from tinygrad_rnn import graphs
 
-CLOSE = {"rtol": 1e-10, "atol": 1e-12}
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 X = np.random.default_rng(1).standard_normal((3, 5, 3))
 LENGTHS = np.array([5, 1, 3])
 MINE = graphs.Cell("mine", """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from architectures import build, sigmoid, softmax
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 RNG = np.random.default_rng(3)
 NONE = np.zeros(4)
 SOURCE, LENGTHS = RNG.integers(0, 3, (3, 5)), {"s": np.array([5, 1, 3]), "t": np.array([2, 4, 1])}

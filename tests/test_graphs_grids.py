@@ -11,7 +11,7 @@ from architectures import build, sigmoid, softmax
 import tinygrad_rnn as tr
 from tinygrad_rnn import graphs
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 
 
 def test_mdlstm_against_a_double_loop():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from architectures import build, sigmoid, softmax
 
-CLOSE = {"rtol": 1e-10, "atol": 1e-12}
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 
 
 def gate(w, x, h, q):

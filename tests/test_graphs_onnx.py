@@ -37,7 +37,7 @@ def packed(w, gates, after="", recurrent_bias=()):
 
 
 def same(model, y, want="h"):
-    np.testing.assert_allclose(model.run(x=X, want=want)[want], y[:, 0].transpose(1, 0, 2), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(model.run(x=X, want=want)[want], y[:, 0].transpose(1, 0, 2), rtol=1e-12, atol=1e-12)
 
 
 def test_rnn():
@@ -72,7 +72,7 @@ def test_bidirectional(cell, kind, gates):
     for side, order in (("_f", slice(None)), ("_b", slice(None, None, -1))):
         y = evaluated(kind, [X.transpose(1, 0, 2)[order], *packed(model.weights, gates, side)])
         sides.append(y[order, 0].transpose(1, 0, 2))
-    np.testing.assert_allclose(found, np.concatenate(sides, -1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found, np.concatenate(sides, -1), rtol=1e-12, atol=1e-12)
 
 
 def test_a_second_layer():

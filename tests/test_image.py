@@ -68,7 +68,7 @@ def test_convolution_is_a_product_of_transforms(window, channels, outputs):
                                     np.fft.rfft2(k, wide.shape[-2:]).conj()), wide.shape[-2:])
     inside = [slice(0, n - s + 1, by) for n, s, by in zip(wide.shape[-2:], size, stride, strict=True)]
     for y in both_ways(f"conv2d(x, k, stride={stride}, padding={padding})", x, k=k):
-        np.testing.assert_allclose(y, whole[(..., *inside)], atol=1e-12)
+        np.testing.assert_allclose(y, whole[(..., *inside)], rtol=1e-12, atol=1e-12)
 
 
 @settings(max_examples=25)
@@ -95,7 +95,7 @@ def test_as_onnx_says(window, kind):
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
     (expected,) = reference.ReferenceEvaluator(model).run(None, {"x": x.reshape(6, 2, *image), **weights})
     for y in both_ways(calls[kind], x, **weights):
-        np.testing.assert_allclose(y, expected.reshape(y.shape), atol=1e-12)
+        np.testing.assert_allclose(y, expected.reshape(y.shape), rtol=1e-12, atol=1e-12)
 
 
 def test_a_pixel_in_several_maxima_gets_from_each_and_ties_share():
@@ -156,7 +156,7 @@ def test_a_stepper_and_segments_of_time_agree_with_all_at_once():
     h = model.run(x=x, want="h")["h"]
     step = model.stepper(batch=3, want="h")
     for t in range(4):
-        np.testing.assert_allclose(step(x=x[:, t])["h"], h[:, t], atol=1e-12)
+        np.testing.assert_allclose(step(x=x[:, t])["h"], h[:, t], rtol=1e-12, atol=1e-12)
     same(model.value_and_grad(x=x, memory="sqrt"), model.value_and_grad(x=x))
 
 
@@ -165,7 +165,7 @@ def test_kernels_that_change_with_time_and_example():
     x, k = rng.standard_normal((2, 3, 2, 4, 4)), rng.standard_normal((2, 3, 3, 2, 2, 2))
     y = tr.equations("y[t] = conv2d(x[t], k[t])", dtype="float64", x=(2, 4, 4), k=(3, 2, 2, 2)).run(x=x, k=k)["y"]
     for place in np.ndindex(2, 3):
-        np.testing.assert_allclose(y[place], tr.conv2d(x[place], k[place]).numpy(), atol=1e-12)
+        np.testing.assert_allclose(y[place], tr.conv2d(x[place], k[place]).numpy(), rtol=1e-12, atol=1e-12)
 
 
 # -- what is written ---------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_the_policy_without_rules() -> None:
     assert np.array_equal(initial("b", (5,)), np.zeros(5))
     assert initial("s", ()) == 0.0
     recurrent = initial("U", (5, 5), recurrent=True)
-    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(5), atol=1e-12)
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(5), rtol=1e-12, atol=1e-12)
     fed = initial("W", (50, 70))
     assert 0.9 * math.sqrt(6 / 120) < np.abs(fed).max() <= math.sqrt(6 / 120)
     assert np.array_equal(initial("b", (3, 5), stacked=1), np.zeros((3, 5)))

@@ -36,7 +36,7 @@ def test_an_unrolled_graph_of_many_steps():
     assert len(flat.system.equations) == 2_001
     _, grads = model.value_and_grad(inputs)
     _, flat_grads = flat.value_and_grad(inputs)
-    np.testing.assert_allclose(flat_grads["U"], grads["U"], atol=1e-12)
+    np.testing.assert_allclose(flat_grads["U"], grads["U"], rtol=1e-12, atol=1e-12)
 
 
 # -- work in proportion to the graph -------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_an_unrolled_graph_is_differentiated_and_planned_once(monkeypatch):
     expected_loss, expected = model.value_and_grad(inputs)
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-12)
     for name in expected:
-        np.testing.assert_allclose(grads[name], expected[name], atol=1e-12)
+        np.testing.assert_allclose(grads[name], expected[name], rtol=1e-12, atol=1e-12)
         np.testing.assert_array_equal(first[1][name], kept[name])  # results belong to the caller
     assert loss != first[0]
     unrolled.value_and_grad(inputs, lengths=[4, 2])

@@ -56,7 +56,7 @@ def small() -> tr.Model:
 def test_shapes_are_inferred_in_proportion_to_the_terms(text, monkeypatch):
     calls: list[object] = []
     rule = infer._term
-    monkeypatch.setattr(infer, "_term", lambda u, node, nodes: (calls.append(node), rule(u, node, nodes)))
+    monkeypatch.setattr(infer, "_term", lambda *args: (calls.append(args), rule(*args)))
 
     def rules(size: int) -> int:
         del calls[:]

@@ -97,7 +97,8 @@ def test_a_formula_is_worth_what_the_text_is(seed: int) -> None:
     columns = {name: value.reshape(-1, 1) if value.ndim == 1 else value for name, value in values.items()}
     found = Value(body(latex)[0].partition(" &= ")[2], columns).value()
     expected = eval(text, dict(IN_NUMPY), values)
-    np.testing.assert_allclose(np.asarray(found).reshape(np.shape(expected)), expected, atol=1e-9, err_msg=latex)
+    np.testing.assert_allclose(np.asarray(found).reshape(np.shape(expected)), expected,
+                               rtol=1e-12, atol=1e-12, err_msg=latex)
 
 
 @pytest.mark.parametrize("text,latex", [

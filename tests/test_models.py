@@ -12,7 +12,7 @@ from zoo import MODELS, build, data, dynamic, spoilt
 
 import tinygrad_rnn as tr
 
-CLOSE = {"rtol": 0, "atol": 1e-10}
+CLOSE = {"rtol": 0, "atol": 1e-12}
 
 
 def assert_same(found, expected):
@@ -181,7 +181,7 @@ def test_no_class_stands_outside_the_sequence(shift):
     w = np.random.default_rng(0).integers(0, 5, (2, 4))
     for lengths in (None, np.array([2, 4])):
         classes, one_hot = (model.run(w=a, lengths=lengths)["h"] for a in (w, np.eye(5)[w]))
-        np.testing.assert_allclose(classes, one_hot, atol=1e-12)
+        np.testing.assert_allclose(classes, one_hot, rtol=1e-12, atol=1e-12)
 
 
 def test_the_loss_is_computed_from_what_goes_into_softmax():

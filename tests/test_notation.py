@@ -237,6 +237,14 @@ def test_undeclared_weights_take_the_rank_that_they_meet():
     ("d[t] = where(m[t] == 1, x[t], 0)\nh[t] = W @ d[t] + V @ m[t]", {"h": 4}, {"W": (4, 3), "V": (4, 3)}),
     ("h[t] = (M * U) @ x[t]", {"h": 4, "M": (4, 3)}, {"U": (4, 3)}),
     ("h[t] = alpha * W @ x[t]", {"h": 4}, {"alpha": (), "W": (4, 3)}),
+    ("h[t] = (U + W) @ x[t]", {"h": 4}, {"U": (4, 3), "W": (4, 3)}),
+    ("h[t] = where(W > 0, W, 0) @ x[t]", {"h": 4}, {"W": (4, 3)}),
+    ("h[t] = dropout(W, 0.5) @ x[t]", {"h": 4}, {"W": (4, 3)}),
+    ("h[t] = (W / expand(sqrt(sum(W ** 2, axis=1)), 1, 3)) @ x[t]", {"h": 4}, {"W": (4, 3)}),
+    ("p = softmax(w)\ny[t] = sum(p * x[t], axis=0)", {}, {"w": (3,)}),
+    ("h[t] = layer_norm(g) * log_softmax(w) * x[t]", {}, {"g": (3,), "w": (3,)}),
+    ("S[t] = exp(A) * cos(expand(v, 1, 3)) * S[t-1] + outer(x[t], x[t])", {}, {"A": (3, 3), "v": (3,)}),
+    ("d = exp(v)\nE = A * expand(d, 1, 3)\nS[t] = E * S[t-1] + outer(x[t], x[t])", {}, {"A": (3, 3), "v": (3,)}),
     ("y[t] = a + b * sum(x[t], axis=0)", {}, {"a": (), "b": ()}),
     ("y[t] = a + b * sum(x[t], axis=0)", {"y": 2}, {"a": (2,), "b": (2,)}),
     ("h[t] = sigmoid(g) * h[t-1] + x[t]", {"g": ()}, {"g": ()}),
@@ -249,12 +257,53 @@ def test_what_is_worked_out_of_weights_takes_the_rank_that_it_meets(text, sizes,
     assert {k: tr.equations(str(derived)).weights.shapes[k] for k in model.weights} == model.weights.shapes
 
 
+@pytest.mark.parametrize("text, sizes, shapes", [
+    ("g[t] = sigmoid(dot(v, x[t]) + b)\ny[t] = g[t] * x[t]", {}, {"b": (), "g": ()}),
+    ("g[t] = sigmoid(b - dot(v, x[t]))\ny[t] = g[t] * x[t]", {}, {"b": (), "g": ()}),
+    ("g[t] = maximum(dot(v, x[t]), b)\ny[t] = g[t] * x[t]", {}, {"b": (), "g": ()}),
+    ("y[t] = (dot(v, x[t]) + b) * x[t]", {}, {"b": ()}),
+    ("y[t] = tanh(dot(v, x[t]) + b)", {"y": 2}, {"b": (2,)}),
+    ("y[t] = sigmoid(a * dot(v, x[t]) + b) * x[t]", {}, {"a": (3,), "b": (3,)}),
+    ("c[t] = 0.9 * c[t-1] + dot(v, x[t])\ny[t] = b * c[t]", {"y": 2}, {"b": (2,), "c": ()}),
+    ("c[t] = a * c[t-1] + dot(v, x[t])\nc[0] = e\ny[t] = b * c[t]", {"y": 2},
+     {"a": (), "b": (2,), "c": (), "e": ()}),
+    ("c[i,t] = c[i,t-1] + i * dot(v, x[t])\ny[t] = sum(b[i] * c[i,t], over=i)", {"y": 2, "i": 4},
+     {"b": (2,), "c": ()}),
+    ("c[t] = 0.9 * c[t-1] + dot(v, x[t])\ny[t] = b * c[t]", {"y": 2, "c": 2}, {"b": (2,), "c": (2,)}),
+])
+def test_what_is_added_to_a_number_is_a_number(text, sizes, shapes):
+    """A gate of one number stays one number, and so does a running sum of numbers."""
+    model = tr.equations(text, x=3, v=3, **sizes)
+    assert {k: model.system.quantities[k].type.shape for k in shapes} == shapes
+    derived = model.extend("loss = mean(y[t] ** 2)").grad()
+    for read in (tr.equations(str(model)), tr.equations(str(derived))):
+        assert {k: read.system.quantities[k].type.shape for k in shapes} == shapes
+
+
 def test_sizes_come_from_keywords_or_lines_and_are_printed():
     model = tr.equations("x[t]: 3\nV: (10, 64)\nh[t] = V @ (W @ x[t])")
     assert model.weights["W"].shape == (64, 3)
     assert str(model) == "x[t]: 3\nV: (10, 64)\n\nh[t] = V @ (W @ x[t])"
     assert tr.equations("x[t]: 3\nh[t] = W @ x[t]\nh[t]: 2", x=5, h=4).weights["W"].shape == (4, 5)
     assert tr.equations(str(tr.equations("y[t] = s * x[t]", s=(), x=()))).weights["s"].shape == ()
+
+
+def test_a_size_is_of_a_quantity_or_of_an_index_but_not_of_either():
+    text = "i[t] = sigmoid(W @ x[t])\ny[t] = sum(i[t] * m[i], over=i)"
+    for both in (text, f"i: 3\n{text}"):
+        with pytest.raises(ValueError, match=r"both a quantity and an index.*i\[t\]: 64.*a name that no quantity has"):
+            tr.equations(both, x=2, **({"i": 3} if both == text else {}))
+    model = tr.equations(f"i[t]: 3\n{text}", x=2)
+    assert str(tr.equations(str(model), i=4).system.quantities["i"].type.shape) == "(4,)"
+    assert tr.equations("n[t] = W @ x[t]\nm[t] = mean(n[t], over=n)", x=2, n=3).weights["W"].shape == (3, 2)
+    assert tr.equations(text, x=2, m=3).weights["W"].shape == (3, 2)
+
+
+def test_indices_of_one_range_have_one_size():
+    text = "c[i,t] = i * x[t]\ny[t] = sum(c[k,t], over=k)"
+    for sizes in ({"i": 3}, {"k": 3}, {"i": 3, "k": 3}):
+        same(run(text, "y", x=3, **sizes), 6 * X)
+    refuses(text, "i and k share a range", "it has one size, not 3 and 4", x=3, i=3, k=4)
 
 
 def test_integers_stand_for_one_hot_vectors():

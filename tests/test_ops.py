@@ -199,10 +199,10 @@ def test_take_gathers_and_its_gradient_scatters(axis):
         source = [place[0], *place[1:]]
         source[axis : axis + 2] = [at[place[axis : axis + 2]]]
         expected[tuple(source)] += 2 * a[tuple(source)] * weight[place]
-    np.testing.assert_allclose(g.numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(g.numpy(), expected, rtol=1e-12, atol=1e-12)
     v = rng.standard_normal(a.shape)
     (second,) = tr.grad((g * v).sum(), [x])
-    np.testing.assert_allclose(second.numpy() * a, expected * v, atol=1e-12)  # the loss is quadratic
+    np.testing.assert_allclose(second.numpy() * a, expected * v, rtol=1e-12, atol=1e-12)  # the loss is quadratic
 
 
 def test_scatter_adds_and_its_gradient_gathers():
@@ -213,7 +213,7 @@ def test_scatter_adds_and_its_gradient_gathers():
     expected = np.zeros((5, 2))
     for row, place in enumerate(at):
         expected[place] += a[row]
-    np.testing.assert_allclose(y.numpy(), expected, atol=1e-15)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-15)
     weight = rng.standard_normal((5, 2))
     (g,) = tr.grad((y * weight).sum(), [x])
     np.testing.assert_array_equal(g.numpy(), weight[at])
@@ -243,12 +243,12 @@ def test_dropout_in_training_is_a_product_with_its_mask():
     rng = np.random.default_rng(0)
     a, r = rng.uniform(1, 2, (3, 5, 40)), rng.standard_normal((3, 5, 40))
     mask = model.run(a=a, training=True, seed=3, want="y")["y"] / a**2
-    np.testing.assert_allclose(np.unique(mask.round(12)), [0, 4 / 3], atol=1e-12)
+    np.testing.assert_allclose(np.unique(mask.round(12)), [0, 4 / 3], rtol=1e-12, atol=1e-12)
     _, grads = model.value_and_grad(a=a, r=r, wrt="a", training=True, seed=3)
-    np.testing.assert_allclose(grads["a"], 2 * a * mask * r, atol=1e-12)
+    np.testing.assert_allclose(grads["a"], 2 * a * mask * r, rtol=1e-12, atol=1e-12)
     slope = model.grad("loss", "a").extend("slope = sum(d_a[t] * v[t])", v=40)
     _, second = slope.value_and_grad(a=a, r=r, v=r, of="slope", wrt="a", training=True, seed=3)
-    np.testing.assert_allclose(second["a"], 2 * mask * r * r, atol=1e-12)
+    np.testing.assert_allclose(second["a"], 2 * mask * r * r, rtol=1e-12, atol=1e-12)
 
 
 def test_a_maximum_shares_its_gradient_between_ties():

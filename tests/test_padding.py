@@ -77,13 +77,15 @@ def test_sums_over_examples_are_of_those_that_reach_the_position():
         q = mean(x[t], over=(t, n))
         """, x=(), dtype="float64")
     x = np.random.default_rng(0).standard_normal((3, 5))
-    found = model.run(x=x, lengths=LENGTHS, want=list("dempq"))
     valid = np.arange(5) < np.array(LENGTHS)[:, None]
     there = valid.sum(0)
-    mean = (x * valid).sum(0) / there
-    for name, expected in {"d": there, "e": there, "m": mean, "p": mean}.items():
-        assert np.allclose(found[name], np.where(valid, expected, 0), rtol=1e-12), name
-    assert np.allclose(found["q"], x[valid].mean(), rtol=1e-12)
+    mean = np.where(valid, x, 0).sum(0) / there
+    x[~valid] = np.nan
+    for runs in (model, model.unroll(5)):
+        found = runs.run(x=x, lengths=LENGTHS, want=list("dempq"))
+        for name, expected in {"d": there, "e": there, "m": mean, "p": mean}.items():
+            assert np.allclose(found[name], np.where(valid, expected, 0), rtol=1e-12), name
+        assert np.allclose(found["q"], x[valid].mean(), rtol=1e-12)
 
 
 DIFFERENTIATED = {
@@ -94,6 +96,12 @@ DIFFERENTIATED = {
         "d[t] = tanh(w*x[t] + v*max(d[t-1]*x[t], over=n))\nloss = sum(d[t]**2)", {"x": (), "w": (), "v": ()}),
     "normalised over examples": (
         "h[t] = w*x[t]**2\nz[t] = h[t] - mean(h[t], over=n)\nloss = sum(z[t]**3)", {"x": (), "w": ()}),
+    "shares and sums of the examples": (
+        "h[t] = w*x[t] + v*logsumexp(h[t-1]*x[t] + 1, over=n)\nloss = sum(softmax(h[t] + 1, over=n)*x[t])",
+        {"x": (), "w": (), "v": ()}),
+    "over examples and an index, beside one that goes on": (
+        "h[t] = tanh(w*x[t] + v*h[t-1])\nm[t] = mean(where(s <= t, exp(h[s])*x[t], 0), over=(s, n))\n"
+        "k[s] = h[s]\nloss = sum(m[t]**2) + sum(k[s])", {"x": (), "w": (), "v": ()}),
     "products of a boundary": (
         "r[t] = w*r[t+1] + x[t]\nr[T+1] = v\nloss = sum(r[t]*r[t]) + sum(r[t+1])", {"x": (), "w": (), "v": ()}),
 }
@@ -114,9 +122,11 @@ def test_gradients(text, sizes, lengths):
     for name in model.weights:
         printed.weights[name] = model.weights[name]
     found = printed.run(data, want=["loss", *(f"d_{name}" for name in model.weights)], **more)
-    assert np.allclose(found["loss"], loss, rtol=1e-12)
+    flat_loss, flat = model.unroll(5).value_and_grad(data, lengths=lengths)
+    assert np.allclose([found["loss"], flat_loss], loss, rtol=1e-12)
     for name, gradient in gradients.items():
         assert np.allclose(found[f"d_{name}"], gradient, rtol=1e-10), name
+        assert np.allclose(flat[name], gradient, rtol=1e-10), name
 
 
 @pytest.mark.parametrize("boundary", ["a[0,t] = 5", "a[0,t] = y[t]"])

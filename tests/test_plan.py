@@ -77,7 +77,7 @@ def test_a_state_carries_on():
         out = model.run(x=x[:, cut], want=["h", "k"], state=state)
         state = out.state
         parts.append(out["k"])
-    np.testing.assert_allclose(np.concatenate(parts, 1), whole["k"], atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(parts, 1), whole["k"], rtol=1e-12, atol=1e-12)
 
 
 def test_a_stepper_of_a_deep_model_carries_every_layer():
@@ -87,9 +87,10 @@ def test_a_stepper_of_a_deep_model_carries_every_layer():
         y[t] = h[2,t]""", l=2, h=4, x=3, dtype="float64")
     x = np.random.default_rng(0).normal(size=(2, 6, 3))
     step, whole = model.stepper(batch=2, want=["y"]), model.run(x=x, want="y")["y"]
-    np.testing.assert_allclose(np.stack([step(x=x[:, k])["y"] for k in range(6)], 1), whole, atol=1e-12)
+    np.testing.assert_allclose(np.stack([step(x=x[:, k])["y"] for k in range(6)], 1), whole, rtol=1e-12, atol=1e-12)
     first = model.run(x=x[:, :3], want="y")
-    np.testing.assert_allclose(model.run(x=x[:, 3:], want="y", state=first.state)["y"], whole[:, 3:], atol=1e-12)
+    np.testing.assert_allclose(model.run(x=x[:, 3:], want="y", state=first.state)["y"], whole[:, 3:],
+                               rtol=1e-12, atol=1e-12)
 
 
 def test_a_stepper_equals_a_run():
@@ -99,9 +100,9 @@ def test_a_stepper_equals_a_run():
     for k in range(5):
         out = step(x=x[:, k])
         for name in ("h", "c", "y"):
-            np.testing.assert_allclose(out[name], whole[name][:, k], atol=1e-12)
+            np.testing.assert_allclose(out[name], whole[name][:, k], rtol=1e-12, atol=1e-12)
     step.reset()
-    np.testing.assert_allclose(step(x=x[:, 0])["h"], whole["h"][:, 0], atol=1e-12)
+    np.testing.assert_allclose(step(x=x[:, 0])["h"], whole["h"][:, 0], rtol=1e-12, atol=1e-12)
 
 
 def test_what_reads_the_future_cannot_be_stepped():
@@ -154,7 +155,7 @@ def test_fit_with_lengths_ignores_padding():
     again = build("rnn")
     again.fit({**spoilt, "lengths": lengths}, optimizer=tr.SGD(1.0), progress=False, shuffle=False)
     for name in model.weights:
-        np.testing.assert_allclose(again.weights[name], model.weights[name] - clean[name], atol=1e-12)
+        np.testing.assert_allclose(again.weights[name], model.weights[name] - clean[name], rtol=1e-12, atol=1e-12)
 
 
 def test_truncation_carries_the_state_and_passes_no_gradient():
@@ -170,7 +171,7 @@ def test_truncation_carries_the_state_and_passes_no_gradient():
         for name, g in grads.items():
             model.weights[name] = model.weights[name] - 0.1 * g
     for name in model.weights:
-        np.testing.assert_allclose(cut.weights[name], model.weights[name], atol=1e-12)
+        np.testing.assert_allclose(cut.weights[name], model.weights[name], rtol=1e-12, atol=1e-12)
 
 
 def test_early_stopping_puts_the_best_weights_back():

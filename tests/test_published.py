@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import published_cells
+import published_choices
 import published_memories
 import published_paths
 import pytest
@@ -15,7 +16,8 @@ from published import Arrays, Found
 
 import tinygrad_rnn as tr
 
-MODELS = {**published_cells.MODELS, **published_memories.MODELS, **published_paths.MODELS}
+MODELS = {**published_cells.MODELS, **published_choices.MODELS, **published_memories.MODELS,
+          **published_paths.MODELS}
 N, LENGTHS, OTHERS = 3, [7, 2, 5], [4, 3, 1]  # of t; of another index
 STEP = 1e-30
 
@@ -83,7 +85,7 @@ def test_values_are_those_of_the_loop(case: Case) -> None:
     for name, values in found.items():
         for n, value in enumerate(values):
             at = tuple(map(slice, value.shape[: len(case.model.system.quantities[name].slots)]))
-            np.testing.assert_allclose(out[name][n][at], value.real, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(out[name][n][at], value.real, rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_are_those_of_the_loop(case: Case) -> None:
@@ -95,7 +97,7 @@ def test_gradients_are_those_of_the_loop(case: Case) -> None:
         moved = {k: a + 1j * STEP * way if k == name else a for k, a in arrays.items()}
         _, value = case.looped({k: moved[k] for k in case.weights}, {k: moved[k] for k in case.data})
         assert loss == pytest.approx(value.real, rel=1e-11)
-        assert np.sum(grads[name] * way) == pytest.approx(value.imag / STEP, rel=1e-9, abs=1e-11), name
+        assert np.sum(grads[name] * way) == pytest.approx(value.imag / STEP, rel=1e-11, abs=1e-12), name
 
 
 def test_the_printed_gradient_is_the_gradient(case: Case) -> None:
@@ -108,7 +110,7 @@ def test_the_printed_gradient_is_the_gradient(case: Case) -> None:
         _, grads = case.model.value_and_grad(case.data, lengths=case.lengths)
         out = read.run(case.data, lengths=case.lengths, want=[bptt.adjoints[name] for name in grads])
     for name, grad in grads.items():
-        np.testing.assert_allclose(out[bptt.adjoints[name]], grad, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(out[bptt.adjoints[name]], grad, rtol=1e-12, atol=1e-12)
 
 
 def test_segments_of_time_give_the_same_gradient(case: Case) -> None:
@@ -117,7 +119,21 @@ def test_segments_of_time_give_the_same_gradient(case: Case) -> None:
         loss, grads = case.model.value_and_grad(case.data, lengths=case.lengths, memory="sqrt")
     assert loss == pytest.approx(expected[0], rel=1e-12)
     for weight, grad in grads.items():
-        np.testing.assert_allclose(grad, expected[1][weight], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(grad, expected[1][weight], rtol=1e-12, atol=1e-12)
+
+
+def test_the_unrolled_graph_gives_the_same(case: Case) -> None:
+    flat = case.model.unroll({index: max(lengths) for index, lengths in case.lengths.items()})
+    names = case.model.system.of_role("defined")
+    with call_by_call():
+        expected = case.model.run(case.data, lengths=case.lengths, want=names)
+        found = flat.run(case.data, lengths=case.lengths, want=names)
+        _, slopes = case.model.value_and_grad(case.data, lengths=case.lengths)
+        loss, grads = flat.value_and_grad(case.data, lengths=case.lengths)
+    assert loss == pytest.approx(expected["loss"], rel=1e-12)
+    for own, other in ((found, expected), (grads, slopes)):
+        for name in own:
+            np.testing.assert_allclose(own[name], other[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_a_stepper_and_a_state_go_on_as_the_whole_does(case: Case) -> None:
@@ -139,10 +155,10 @@ def test_a_stepper_and_a_state_go_on_as_the_whole_does(case: Case) -> None:
             here = case.steps(t, t + 1)
             out = step(**{k: np.take(here[k], 0, 1 + case.slots[k].index("t")) for k in timed})
             for name in names:
-                np.testing.assert_allclose(out[name], np.take(whole[name], t, axis(name)), rtol=1e-9, atol=1e-12)
+                np.testing.assert_allclose(out[name], np.take(whole[name], t, axis(name)), rtol=1e-12, atol=1e-12)
     for name in names:
         expected = np.take(whole[name], range(3, 7), axis(name))
-        np.testing.assert_allclose(rest[name], expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(rest[name], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_file_keeps_the_model(case: Case, tmp_path: Path) -> None:

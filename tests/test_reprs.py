@@ -33,6 +33,8 @@ SHOWN = [
     (MADE.input("x"), "<input x>"), (MADE.weight("W"), "<weight W>"),
     (READ["x"], "<input x>"), (READ["W"], "<weight W>"),
     (MADE, "<Model elman: 2 equations, 3 weights>"), (READ, "<Model model: 1 equation, 2 weights>"),
+    (tr.Model("m"), "<Model m, not complete: a model needs at least one equation, such as h[t] = tanh(U @ h[t-1] + "
+                    "W @ x[t])>"),
     (READ.system, "<System model: 1 equation>"), (READ.system.equations[0], "h[t] = tanh(W @ x[t] + U @ h[t-1])"),
     (READ.unroll(2), "<model unrolled: 2 equations>"),
     (READ.stepper(batch=1), "<Stepper of model, 1 example at a time>"),
@@ -51,6 +53,7 @@ def test_things_are_shown_in_the_notation(thing: object, shown: str) -> None:
 
 def test_what_has_no_equation_yet_is_shown_too() -> None:
     m = tr.Model("m")
+    assert m._repr_mimebundle_() == {"text/plain": repr(m)}
     assert repr(m.input("x")) == "<input x>" and repr(m.state("h")) == "<h, which no equation defines yet>"
 
 

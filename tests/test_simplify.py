@@ -73,13 +73,15 @@ def test_what_a_person_wrote_stays() -> None:
 TIDIED = ["h[t] = (1 - z[t]) * h[t-1] + z[t] * x[t]\nz[t] = sigmoid(w * x[t] + u * h[t-1])",
           "h[t] = (1 - a) * h[t-1] + a * tanh(w * x[t] + u * h[t-1])", "h[t] = tanh(x[t] @ W + h[t-1] @ U)",
           "h[t] = (w - u * x[t]) * h[t-1] - x[t] * 3 / (6 * w)",
-          "h[t] = w * x[t] + w * h[t-1] - u * h[t-2] * (x[t] - 2)"]
+          "h[t] = w * x[t] + w * h[t-1] - u * h[t-2] * (x[t] - 2)",
+          "h[t] = concat(g[t][1:3] ** 2, tanh(g[t][0:2])[0:1] * g[t][2:3])\ng[t] = W @ x[t] + U @ h[t-1]",
+          "h[t] = g[t][0] * g[t][1:4] + g[t-1][2] * x[t] * g[t][3]\ng[t] = W @ x[t] + U @ h[t-1]"]
 
 
 @pytest.mark.parametrize("text", TIDIED)
 @pytest.mark.parametrize("loss", ["mean(squared_error(h[t], 1))", "sum(mean((2 * h[t]) ** 2, over=t)) / 4"])
 def test_tidying_keeps_the_values(text: str, loss: str) -> None:
-    model = tr.equations(f"{text}\nloss = {loss}", x=3, h=3, dtype="float64")
+    model = tr.equations(f"{text}\nloss = {loss}", x=3, h=3, dtype="float64", **({"g": 4} if "g[t]" in text else {}))
     for name, array in model.weights.items():
         model.weights[name] = np.random.default_rng(1).uniform(0.2, 0.8, array.shape)
     x = np.random.default_rng(0).normal(size=(2, 5, 3))
@@ -90,6 +92,20 @@ def test_tidying_keeps_the_values(text: str, loss: str) -> None:
     _, expected = model.value_and_grad(x=x)
     for name, value in expected.items():
         np.testing.assert_allclose(printed.run(x=x, want=f"d_{name}")[f"d_{name}"], value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("text,right", [
+    ("sum(2 * z[t][0:3] * tanh(z[t][3:6]))", "concat(tanh(z[t][3:6]) * 2, 2 * z[t][0:3] * (1 - tanh(z[t][3:6]) ** 2))"),
+    ("sum(exp(z[t][2:6])) + sum(z[t][0:2] ** 2)", "concat(2 * z[t][0:2], exp(z[t][2:6]))"),
+    ("sum(exp(z[t][2:6])) + sum(z[t][0:2] ** 2) + sum(exp(z[t][0:2])) + sum(z[t] ** 3)",
+     "3 * z[t] ** 2 + concat(exp(z[t][0:2]) + 2 * z[t][0:2], exp(z[t][2:6]))"),
+    ("sum(exp(z[t][2:6])) + sum(z[t][0:2] ** 2) + sum(z[t][1:3] ** 3)",  # what lies across is added
+     "place(3 * z[t][1:3] ** 2, axis=0, size=6, start=1, step=1, stop=3) + concat(2 * z[t][0:2], exp(z[t][2:6]))"),
+    ("sum(exp(z[t][2:6])) + sum(z[t][3:6] ** 2)", "place(2 * z[t][3:6], axis=0, size=6, start=3, step=1, stop=6) + "
+     "place(exp(z[t][2:6]), axis=0, size=6, start=2, step=1, stop=6)"),  # the first two have none
+])
+def test_adjoints_of_slices_that_fill_a_vector_stand_one_after_another(text: str, right: str) -> None:
+    assert derived(f"z[t] = W @ x[t]\nloss = {text}", x=3, z=6)["d_z[t]"] == right
 
 
 def test_a_gate_with_a_boundary_of_its_own_may_be_anything_there() -> None:

@@ -45,6 +45,19 @@ SLIPS = [
     ("h[t] = W @ [x[t], h[t-1]]", "[x[t], h[t-1]]", "concat(a, b)"),
     ("h[t] = 0,5 * x[t]", "0,5 * x[t]", "decimal point"),
     ("= W @ x[t]", "=", "left of ="),
+    ("h[t] - x[t] = 0", "h[t] - x[t]", "left of ="),
+    ("2 = x[t]", "2", "left of ="),
+    ("x[t]:\nh[t] = x[t]", ":", "a size is missing beside the colon"),
+    (": 3\nh[t] = x[t]", ":", "a name is missing beside the colon"),
+    ("h[t] = and x[t]", "= and", "a term is missing between = and and"),
+    ("h[t] = x[t] <", "<", "a term is missing after <"),
+    ("h[t] = where(x[t] > 0 & x[t] < 1, 1, 0)", "x[t] > 0 & x[t] < 1", "(a < b) and (b < c)"),
+    ("h[t] = x[t] is 3", "x[t] is 3", "== tells whether"),
+    # functions called otherwise
+    ("h[t] = reshape(x[t], 3, 1)", "1", "reshape takes 1 operand, not 3; it is called reshape(a, shape)"),
+    ("h[t] = dropout(x[t])", "dropout(x[t])", "dropout needs rate=; it is called dropout(x, rate)"),
+    ("h[t] = where(x[t] > 0, 1)", "where(x[t] > 0, 1)", "it is called where(condition, a, b)"),
+    ("h[t] = softmax(x[t], 0)", "0", "it is called softmax(a, over=None, axis=-1)"),
     # signs of equations
     ("h[t] := W @ x[t]", ":=", "one ="),
     ("h[t] == W @ x[t]", "h[t] == W @ x[t]", "one ="),
@@ -99,6 +112,13 @@ SLIPS = [
     ("h[t] = E[w[t]] + x[t]", "w[t]", "embed(E, w[t])"),
     ("h[t] = round(x[t])", "round", "floor(z + 0.5)"),
     ("h[t] = x[t]\ny = h", "h", "h is defined as h[t], here it stands without an index"),
+    ("h[t] = w[0] * x[t] + w[1] * x[t-1]", "w[0]", "one feature is w[:][0]"),
+    ("h[t] = x[t,0] * x[t]", "x[t,0]", "one feature is x[t][0]"),
+    ("y[t] = x[-1]", "x[-1]", "the last step x[T]"),
+    ("p = softmax(w)\nh[t] = p[1] * x[t]", "p[1]", "p[:][1] is one of its features"),
+    ("h[t] = tanh(sigmoid(x[t]) * W @ x[t-1] + x[t])", "sigmoid(x[t]) * W @ x[t-1]", "sigmoid(x[t]) * (W @ x[t-1])"),
+    ("h[t] = tanh((1 - x[t]) * W @ x[t-1] + x[t])", "(1 - x[t]) * W @ x[t-1]", "dot((1 - x[t]) * W, x[t-1])"),
+    ("g = sigmoid(b)\nh[t] = g * h[t-1] + (1 - g) * W @ x[t]", "(1 - g) * W", "write (1 - g) * (W @ x[t])"),
     ("y = img[n]\nh[t] = img[t]", "img[t]", "used as img[n]"),
     ("loss = x[t] * x[t]", "x[t]", "mean(...)"),
     ("h[t] = tanh(U @ h[t])\ny[t] = x[t]", "h[t] = tanh(U @ h[t])", "not shifted, as in t-1"),
@@ -167,6 +187,16 @@ def test_pieces_that_were_put_together_begin_in_any_column() -> None:
 def test_a_position_that_is_always_zero_warns(text: str) -> None:
     with pytest.warns(UserWarning, match="always zero"):
         tr.equations(f"h[t] = W @ x[t] + h[t-1]\n{text}", x=3, h=3, y=2)
+
+
+@pytest.mark.parametrize("text", ["y[t] = h[4,t]", "y[t] = h[L-3,t] + W[0] @ x[t]", "y[t] = W[4] @ x[t]"])
+def test_a_position_beyond_a_size_warns(text: str) -> None:
+    layers = "h[l,t] = tanh(W[l] @ h[l-1,t] + U[l] @ h[l,t-1] + x[t])"
+    with pytest.warns(UserWarning, match="always zero"):
+        tr.equations(f"{layers}\n{text}", x=3, h=3, l=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tr.equations(f"{layers}\nh[0,t] = x[t]\nh[L+1,t] = x[t]\ny[t] = h[4,t] + h[0,t] + h[L-3,t] + h[3,t]", x=3, l=3)
 
 
 @pytest.mark.parametrize("text", ["h[0] = b\ny = h[0]", "y = h[0]", "h[t] = U @ h[t-2] + x[t]\ny = h[-1] + h[0]",

@@ -1,35 +1,19 @@
-"""The stand-in for CuPy: what it computes and refuses, what a capture does, and products."""
+"""The stand-in for CuPy: what its arrays compute, what they refuse, and the memory that they take."""
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import importlib
 import inspect
-import itertools
 import json
 import os
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from on_standin import capture, numbers, standin
-
-
-@pytest.fixture(scope="module")
-def blas(cp: ModuleType) -> Any:
-    """A library with a handle that has a workspace, on the default stream."""
-    import cublas
-
-    library, handle = cublas.Library(), ctypes.c_void_p()
-    assert library.cublasCreate_v2(ctypes.byref(handle)) == 0
-    return SimpleNamespace(library=library, handle=handle, workspace=cp.empty(1024, "uint8"))
-
-
-# -- arrays ------------------------------------------------------------------------------------------------
+from on_standin import numbers, standin
 
 EXPRESSIONS = [
     "a + b", "a - 2", "2 / a", "a * np.float32(3)", "-a", "abs(a)", "a ** 2", "a @ b.T", "a < b", "(a < b) & (b > 0)",
@@ -245,189 +229,3 @@ def test_the_names_are_those_of_cupy():
                 exec(f"def stub{parameters}: pass", scope)
                 stub = inspect.signature(scope["stub"]).parameters.values()
                 assert [[p.name, int(p.kind), p.default is p.empty] for p in stub] == names[name], name
-
-
-# -- graphs ------------------------------------------------------------------------------------------------
-
-
-def test_captured_work_is_done_by_the_graph(cp):
-    a, out, first, one = cp.arange(4.0), cp.zeros(4), cp.zeros(1, "int32"), cp.ones(1)
-
-    def issue():
-        twice = a * 2
-        cp.add(twice, 1, out)
-        out[0] = 9
-        cp.add.at(out, first, one)
-        return twice, twice.sum(), a[1:]
-
-    (twice, total, view), graph = capture(cp, issue)
-    assert not out.any() and np.isnan(twice.get()).all() and np.isnan(total.get()) and view.data.mem is a.data.mem
-    graph.launch()
-    assert out.tolist() == [10, 3, 5, 7] and float(total) == 12
-    a += 1
-    graph.launch(stream=cp.cuda.Stream())
-    assert out.tolist() == [10, 5, 7, 9] and twice.tolist() == [2, 4, 6, 8]
-
-
-@pytest.mark.parametrize("what", ["cp.nonzero(a)", "a[a > 0]", "s.synchronize()", "s.done",
-                                  "cp.cuda.runtime.deviceSynchronize()", "cp.cuda.Device().synchronize()"])
-def test_a_capture_refuses_what_waits(cp, what):
-    a = cp.arange(3.0)
-    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureUnsupported"):
-        capture(cp, lambda: eval(what, {"cp": cp, "a": a, "s": cp.cuda.get_current_stream()}))
-    assert not cp.cuda.get_current_stream().is_capturing() and a.tolist() == [0, 1, 2]
-
-
-COPIES = [("a.get()", "D2H"), ("float(a[0])", "D2H"), ("repr(a)", "D2H"), ("a.set(host)", "H2D"),
-          ("cp.asarray([1.0, 2.0])", "H2D"), ("a[[0, 1]]", "H2D"), ("a[np.arange(2)]", "H2D")]
-
-
-def refuses_to_copy(cp: Any, what: str, way: str) -> None:
-    """CuPy does it by itself, so that no error of CUDA's comes."""
-    a, host = cp.arange(3.0), np.zeros(3)
-    with pytest.raises(RuntimeError, match=f"the current stream is capturing, so {way}") as found:
-        capture(cp, lambda: eval(what, {"cp": cp, "np": np, "a": a, "host": host}))
-    assert found.type is RuntimeError and a.tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize("what,way", COPIES)
-def test_a_capture_refuses_copies_from_and_to_the_host(cp, what, way):
-    refuses_to_copy(cp, what, way)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("what,way", COPIES)
-def test_a_capture_of_cupy_refuses_them(what, way):
-    refuses_to_copy(importlib.import_module("cupy"), what, way)
-
-
-def test_an_event_is_recorded_on_the_current_stream(cp):
-    def record():
-        event = cp.cuda.Event(disable_timing=True)
-        event.record()
-        return event
-
-    event, _ = capture(cp, record)
-    with pytest.raises(cp.cuda.runtime.CUDARuntimeError):
-        event.synchronize()  # it is a place in the graph
-    record().synchronize()
-
-
-def test_a_capture_allocates_in_relaxed_mode_only(cp):
-    runtime = cp.cuda.runtime
-    capture(cp, lambda: cp.empty(3))
-    with pytest.raises(runtime.CUDARuntimeError, match="cudaMalloc"):
-        capture(cp, lambda: cp.empty(3), runtime.streamCaptureModeThreadLocal)
-
-
-def test_the_default_stream_neither_captures_nor_joins_one(cp):
-    with pytest.raises(RuntimeError, match="cannot capture on the default"):
-        cp.cuda.Stream.null.begin_capture()
-    a = cp.zeros(3)
-    blocking = cp.cuda.Stream()
-    with blocking:
-        blocking.begin_capture()
-    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="legacy stream"):
-        a += 1
-    blocking.end_capture()
-    a += 1
-    assert a.tolist() == [1, 1, 1]
-
-
-def test_a_graph_whose_memory_went_is_found(cp):
-    out = cp.zeros(3)
-    _, graph = capture(cp, lambda: cp.add(cp.ones(3) * 2, 1, out))
-    gc.collect()
-    with pytest.raises(RuntimeError, match="freed"):
-        graph.launch()
-
-
-def test_a_second_stream_joins_a_capture_and_must_come_back(cp):
-    other, event, a = cp.cuda.Stream(non_blocking=True), cp.cuda.Event(), cp.zeros(3)
-
-    def forked(back: bool):
-        main = cp.cuda.get_current_stream()
-        main.record(event)
-        other.wait_event(event)
-        with other:
-            cp.add(a, 1, a)
-        if back:
-            main.wait_event(other.record())
-
-    _, graph = capture(cp, lambda: forked(True))
-    assert not other.is_capturing() and not a.any()
-    graph.launch()
-    assert a.tolist() == [1, 1, 1]
-    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="unjoined"):
-        capture(cp, lambda: forked(False))
-
-
-# -- products ----------------------------------------------------------------------------------------------
-
-
-def product(blas: Any, a: Any, b: Any, c: Any, turned: tuple[int, int] = (0, 0), compute: int = 68, alpha: float = 1,
-            beta: float = 0, **changed: Any) -> int:
-    """cublasGemmEx on matrices that lie in column-major order: as arrays, their transposes."""
-    scalar, kind = (ctypes.c_double, 1) if a.dtype == "float64" else (ctypes.c_float, 0)
-    fields = {"m": c.shape[1], "n": c.shape[0], "k": a.shape[1 - (not turned[0])], "lda": a.shape[1],
-              "ldb": b.shape[1], "ldc": c.shape[1], **changed}
-    return blas.library.cublasGemmEx(
-        blas.handle, *turned, fields["m"], fields["n"], fields["k"], ctypes.byref(scalar(alpha)),
-        ctypes.c_void_p(a.data.ptr), kind, fields["lda"], b.data.ptr, kind, fields["ldb"],
-        ctypes.byref(scalar(beta)), c.data.ptr, kind, fields["ldc"], compute, -1)
-
-
-@pytest.mark.parametrize("turn_a,turn_b", [*itertools.product((0, 1), repeat=2)])
-@pytest.mark.parametrize("dtype,compute,tolerance", [
-    ("float32", 68, 1e-6), ("float64", 70, 1e-14), ("float32", 77, 2e-3), ("float32", 75, 2e-2)])
-def test_products(cp, blas, turn_a, turn_b, dtype, compute, tolerance):
-    left, right, add = numbers(5, 64, dtype=dtype), numbers(64, 7, dtype=dtype, seed=1), numbers(5, 7, dtype=dtype)
-    a = cp.asarray(left.T if not turn_a else left, order="C").copy()
-    b = cp.asarray(right.T if not turn_b else right, order="C").copy()
-    c = cp.asarray(add.T).copy()
-    assert product(blas, a, b, c, (turn_a, turn_b), compute, alpha=2, beta=0.5) == 0
-    expected = 2 * left.astype("float64") @ right + 0.5 * add
-    error = np.abs(c.get().T - expected).max() / np.abs(expected).max()
-    assert error < tolerance
-    if compute in (75, 77):  # the operands are rounded, and it shows
-        assert error > tolerance / 100
-
-
-def test_products_in_a_batch(cp, blas):
-    left, right = numbers(3, 4, 5), numbers(3, 5, 6, seed=1)
-    a, b = cp.asarray(left), cp.asarray(right)  # row-major: c' = b' a'
-    c = cp.empty((3, 4, 6), "float32")
-    one, zero = ctypes.byref(ctypes.c_float(1)), ctypes.byref(ctypes.c_float(0))
-    arguments = (6, 4, 5, one, b.data.ptr, 0, 6, 30, a.data.ptr, 0, 5, 20, zero, c.data.ptr, 0, 6, 24, 3, 68, -1)
-    assert blas.library.cublasGemmStridedBatchedEx(blas.handle, 0, 0, *arguments) == 0
-    np.testing.assert_allclose(c.get(), left @ right, rtol=1e-5, atol=1e-6)  # NaN in c was not read
-
-
-def test_products_refuse_what_cublas_does(cp, blas):
-    a, b, c = (cp.zeros((4, 4), "float32") for _ in range(3))
-    assert product(blas, a, b, c, lda=3) == product(blas, a, b, c, ldc=3) == product(blas, a, b, c, m=-1) == 7
-    assert product(blas, a, b, c, compute=70) == 15 and product(blas, a, b, c, m=0) == 0
-    nobody = SimpleNamespace(library=blas.library, handle=ctypes.c_void_p(12))
-    assert product(nobody, a, b, c) == 1
-    with pytest.raises(ValueError, match="beyond its memory"):
-        product(blas, a, b, c, n=5)
-
-
-def test_a_captured_product_needs_a_workspace_and_runs_with_the_graph(cp, blas):
-    library, handle = blas.library, blas.handle
-    a, b, c = cp.ones((4, 4), "float32"), cp.ones((4, 4), "float32"), cp.zeros((4, 4), "float32")
-
-    def issue(workspace: bool) -> int:
-        assert library.cublasSetStream_v2(handle, cp.cuda.get_current_stream().ptr) == 0
-        if workspace:
-            assert library.cublasSetWorkspace_v2(handle, blas.workspace.data.ptr, 1024) == 0
-        return product(blas, a, b, c)
-
-    try:
-        assert capture(cp, lambda: issue(False))[0] == 14
-        status, graph = capture(cp, lambda: issue(True))
-        assert status == 0 and not c.any()
-        graph.launch()
-        assert (c.get() == 4).all()
-    finally:
-        library.cublasSetStream_v2(handle, 0)

@@ -35,11 +35,12 @@ def test_time_goes_on_and_the_other_index_begins_anew(name: str) -> None:
     m = model(CELL + BESIDE[name] + "\nloss = mean(sum(y[t] ** 2, axis=0))" * name.startswith("a b"), z=2)
     whole = m.run(x=X, z=Z, want="y")["y"]
     first = m.run(x=X[:, :2], z=Z, want="y")
-    np.testing.assert_allclose(m.run(x=X[:, 2:], z=Z, want="y", state=first.state)["y"], whole[:, 2:], atol=1e-13)
+    np.testing.assert_allclose(m.run(x=X[:, 2:], z=Z, want="y", state=first.state)["y"], whole[:, 2:],
+                               rtol=1e-12, atol=1e-13)
     assert "[s]" not in first.state
     step = m.stepper(3, "y", z=Z)
     for t in range(T):
-        np.testing.assert_allclose(step(x=X[:, t])["y"], whole[:, t], atol=1e-13)
+        np.testing.assert_allclose(step(x=X[:, t])["y"], whole[:, t], rtol=1e-12, atol=1e-13)
 
 
 def test_a_state_is_the_same_whatever_its_run_wanted() -> None:
@@ -48,7 +49,8 @@ def test_a_state_is_the_same_whatever_its_run_wanted() -> None:
     whole = m.run(x=X, want="z")["z"]
     for want in ("h", "z"):
         state = m.run(x=X[:, :3], want=want).state
-        np.testing.assert_allclose(m.run(x=X[:, 3:], want="z", state=state)["z"], whole[:, :, 3:], atol=1e-13)
+        np.testing.assert_allclose(m.run(x=X[:, 3:], want="z", state=state)["z"], whole[:, :, 3:],
+                                   rtol=1e-12, atol=1e-13)
 
 
 def test_a_state_of_other_positions_is_told() -> None:
@@ -72,7 +74,7 @@ def test_inputs_may_have_an_index_before_time() -> None:
     x = RNG.standard_normal((2, 3, T, 2))
     whole, step = m.run(x=x)["a"], m.stepper(2)
     for t in range(T):
-        np.testing.assert_allclose(step(x=x[:, :, t])["a"], whole[:, :, t], atol=1e-13)
+        np.testing.assert_allclose(step(x=x[:, :, t])["a"], whole[:, :, t], rtol=1e-12, atol=1e-13)
 
 
 def test_a_stepper_says_what_it_can_give() -> None:
@@ -82,7 +84,7 @@ def test_a_stepper_says_what_it_can_give() -> None:
     x = RNG.standard_normal((2, S, T, 2))
     whole, step = m.run(x=x)["a"], m.stepper(2, "a")
     for t in range(T):
-        np.testing.assert_allclose(step(x=x[:, :, t])["a"], whole[:, :, t], atol=1e-13)
+        np.testing.assert_allclose(step(x=x[:, :, t])["a"], whole[:, :, t], rtol=1e-12, atol=1e-13)
 
 
 def test_drawing_step_by_step_reads_such_inputs() -> None:
@@ -96,7 +98,7 @@ def test_drawing_step_by_step_reads_such_inputs() -> None:
     likelihood = np.log(np.take_along_axis(p, paths[:, :, None], 2)).sum((1, 2))
     found = m.beam_search(x=x, steps=4, width=81)
     np.testing.assert_array_equal(found.codes[0, 0], paths[likelihood.argmax()])
-    assert found.scores[0, 0] == pytest.approx(likelihood.max())
+    assert found.scores[0, 0] == pytest.approx(likelihood.max(), rel=1e-12)
 
 
 # -- training by pieces --------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ def test_what_is_read_whole_may_go_backward() -> None:
               "y[t] = h[t] * (r[1] + f[S])\nloss = mean(y[t])", z=2, r=2, f=2)
     for memory in (None, "sqrt"):
         history = m.fit({"x": X, "z": Z}, truncate=2, optimizer=tr.SGD(0.0), memory=memory, progress=False)
-        assert history.loss == pytest.approx([float(m.run(x=X, z=Z, want="loss")["loss"])])
+        assert history.loss == pytest.approx([float(m.run(x=X, z=Z, want="loss")["loss"])], rel=1e-12)
 
 
 # -- what is worked over examples ----------------------------------------------------------------------------
@@ -133,8 +135,8 @@ def test_a_term_over_the_examples_is_what_it_is_by_name(line: str, term: str, le
     assert str(read) == str(bptt)
     for name, grad in da.items():
         read.weights[name] = inline.weights[name]
-        np.testing.assert_allclose(grad, db[name], atol=1e-13)
+        np.testing.assert_allclose(grad, db[name], rtol=1e-12, atol=1e-13)
     out = read.run(x=X, lengths=lengths, want=[bptt.adjoints[name] for name in da])
     for name, grad in da.items():
-        np.testing.assert_allclose(out[bptt.adjoints[name]], grad, atol=1e-13)
+        np.testing.assert_allclose(out[bptt.adjoints[name]], grad, rtol=1e-12, atol=1e-13)
     assert max(inline.check_gradient(x=X, lengths=lengths).values()) < 1e-6

@@ -95,8 +95,8 @@ def test_what_stands_between_and_touches_nothing_comes_first(narrow, runs):
     found, outs = calls(a, x, y, [(np.add, (other, other, twice))])
     run(found, [*outs, twice])
     assert runs == [[True, True]]
-    np.testing.assert_allclose(outs[0], np.einsum("tin,tjn->ij", a, x))
-    np.testing.assert_allclose(outs[1], np.einsum("tin,tjn->ij", a, y))
+    np.testing.assert_allclose(outs[0], np.einsum("tin,tjn->ij", a, x), rtol=1e-12)
+    np.testing.assert_allclose(outs[1], np.einsum("tin,tjn->ij", a, y), rtol=1e-12)
     np.testing.assert_array_equal(twice, 2 * np.arange(4.0))
 
 
@@ -109,5 +109,5 @@ def test_what_is_changed_in_between_is_read_in_its_turn(changed, narrow, runs):
     target = {"a": a, "y": y, "out": outs[0]}[changed]
     found.insert(1, (np.multiply, (target, 2.0, target)))
     run(found, [*outs, a, y])
-    np.testing.assert_allclose(outs[0], expected[0] * (2 if changed == "out" else 1))
-    np.testing.assert_allclose(outs[1], expected[1])
+    np.testing.assert_allclose(outs[0], expected[0] * (2 if changed == "out" else 1), rtol=1e-12)
+    np.testing.assert_allclose(outs[1], expected[1], rtol=1e-12)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.files import load_checkpoint, save_checkpoint
+from tinygrad_rnn.checkpoints import load_checkpoint, save_checkpoint
 from tinygrad_rnn.training.history import History, Log, Rows
 
 X = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("float32")

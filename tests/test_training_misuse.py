@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -24,9 +26,11 @@ def tagger():
 @pytest.mark.parametrize(("options", "kind", "message"), [
     ({"wrt": ["x"]}, KeyError, "wrt names 'x', which is no weight of the model; its weights are U_hh, W_xh, b, V"),
     ({"wrt": ["W_hx"]}, KeyError, "did you mean 'W_xh'"),
+    ({"wrt": ["U_?h", "W_h*"]}, KeyError, r"wrt names 'W_h\*', which is no weight of the model"),
     ({"wrt": 5}, TypeError, "wrt is a name or a list of names"),
+    ({"wrt": [["V"]]}, TypeError, r"wrt is a name or a list of names, not \['V'\]"),
     ({"wrt": []}, ValueError, "there is no weight to train"),
-    ({"of": 3}, KeyError, "no quantity 3"),
+    ({"of": 3}, TypeError, "of= is the name of a scalar, .* not 3"),
     ({"clip": tr.ClipNorm}, TypeError, "clip is a number, ClipNorm or ClipValue"),
     ({"clip": True}, TypeError, "clip is a number, ClipNorm or ClipValue"),
     ({"batch_size": 2, "carry_state": True}, ValueError, "^carry_state=True lets each batch go on .* shuffle=False"),
@@ -64,7 +68,9 @@ BATCH = r"dict of arrays by input name, {'x': \.\.\., 'target': \.\.\.}"
 @pytest.mark.parametrize(("given", "kind", "message"), [
     ([tuple(DATA.values())], TypeError, f"a batch is a {BATCH}, not tuple"),
     (DATA["x"], TypeError, f"data is a {BATCH}, or an iterable of such dicts, not ndarray"),
-    (lambda: iter([DATA]), TypeError, f"data is a {BATCH}, or an iterable of such dicts, not function"),
+    ([[*DATA.values()]], TypeError, r"not list; .* in order make a dict: dict\(zip\(\('x', 'target'\), batch\)\)"),
+    (lambda: iter([DATA]), TypeError, "data takes the epoch's number.* def batches\\(epoch\\).*cannot be called so"),
+    (dict, TypeError, "or an iterable of such dicts, not type"),
     ({"y": [[1, 2], [1]], "target": [[1, 2], [1]]}, KeyError, "no input 'y'"),
     ({"x": [["a"]] * 2, "target": [[1]] * 2}, TypeError, "x has dtype <U1"),
 ])
@@ -102,6 +108,66 @@ class Loader:
         raise TypeError("object of type 'IterableDataset' has no len()")
 
 
+def test_what_can_be_gone_through_once_is_refused_before_training():
+    model, once = tagger(), ({"data": iter([DATA])}, {"data": [DATA], "valid": iter([DATA])})
+    before = {name: np.array(w) for name, w in model.weights.items()}
+    for k, given in enumerate(once):
+        with pytest.raises(tr.Error, match="the validation data: " * k + "these batches can be gone through only once"):
+            model.fit(given.pop("data"), epochs=2, progress=False, **given)
+    assert all((model.weights[name] == w).all() for name, w in before.items())
+    assert len(model.fit(iter([DATA]), valid=iter([DATA]), progress=False).steps) == 1
+
+
+def halves(epoch):
+    order = np.random.default_rng(epoch).permutation(4)
+    for rows in np.split(order, 2):
+        yield {name: value[rows] for name, value in DATA.items()}
+
+
+class Halves:
+    """Batches by epoch alone."""
+
+    epoch = staticmethod(halves)
+
+
+def test_batches_may_be_a_function_of_the_epoch(tmp_path):
+    models = [tagger() for _ in range(3)]
+    models[0].fit([batch for epoch in range(3) for batch in halves(epoch)], progress=False)
+    models[1].fit(halves, epochs=3, valid=Halves(), progress=False)
+    path = tmp_path / "c.safetensors"
+    for epochs in (1, 3):  # what is resumed goes on with the epoch's own batches
+        models[2].fit(Halves(), epochs=epochs, checkpoint=path, resume=epochs > 1, progress=False)
+    for model in models[1:]:
+        np.testing.assert_array_equal(model.weights["V"], models[0].weights["V"])
+    assert models[0].evaluate(halves) == models[0].evaluate([*halves(0)])
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate"])
+def test_a_state_is_of_as_many_examples_as_the_next_batch(use):
+    batches = [DATA, {name: value[:2] for name, value in DATA.items()}]
+    with pytest.raises(tr.Error, match="batch 2 has 2 examples, and the state that it goes on from is of 5"):
+        tagger().fit(batches, carry_state=True, progress=False) if use == "fit" else tagger().evaluate(
+            batches, carry_state=True)
+
+
+def test_a_gradient_of_zero_is_told():
+    text = "h[t] = tanh(w * x[t] + U @ h[t-1])\nloss = mean(squared_error(dot(v, h[t]), k[t]))"
+    model, data = tr.equations(text, x=(), h=3, w=3, k=()), {"x": DATA["x"][..., 0], "k": DATA["x"][..., 1]}
+    with pytest.warns(UserWarning, match="gradient is zero, so nothing is learnt: w, v are zero") as said:
+        model.fit(data, epochs=2, progress=False)
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.initialise(rules={"w": tr.Normal(0.1)}).fit(data, progress=False)
+
+
+def test_validation_data_that_judge_nothing_are_told():
+    unknown = {**DATA, "x": np.where(np.arange(2), np.nan, DATA["x"])}
+    with pytest.warns(UserWarning, match="the loss of the validation data is nan, so nothing is judged by it"):
+        history = tagger().fit(DATA, valid=unknown, epochs=2, progress=False)
+    assert np.isnan(history.valid_loss).all() and np.isfinite(history.loss).all()
+
+
 def test_batches_whose_number_is_not_known(capsys):
     loader = Loader()
     history = tagger().fit(loader, epochs=3, valid=Loader())
@@ -123,11 +189,23 @@ def test_the_limit_of_the_norm_may_be_a_number_of_numpy():
     np.testing.assert_array_equal(models[0].weights["V"], models[1].weights["V"])
 
 
-def test_one_weight_to_train_may_be_given_as_text():
+@pytest.mark.parametrize(("wrt", "names"), [
+    ("W_xh", {"W_xh"}), ("?_*h", {"U_hh", "W_xh"}), (["b*", "V"], {"b", "V"}), (["[UV]*", "V"], {"U_hh", "V"})])
+def test_weights_to_train_are_given_by_name_or_pattern(wrt, names):
     model = tagger()
     before = {name: np.array(w) for name, w in model.weights.items()}
-    model.fit(DATA, wrt="W_xh", progress=False)
-    assert [name for name, w in before.items() if (model.weights[name] != w).any()] == ["W_xh"]
+    assert set(model.value_and_grad(DATA, wrt=wrt)[1]) == set(model.check_gradient(DATA, wrt=wrt)) == names
+    assert set(model.unroll(4).value_and_grad(DATA, wrt=wrt)[1]) == names
+    assert model.grad(wrt=wrt) is model.grad(wrt=sorted(names, key=list(model.weights).index))
+    model.fit(DATA, wrt=wrt, progress=False)
+    assert {name for name, w in before.items() if (model.weights[name] != w).any()} == names
+
+
+def test_a_pattern_stands_for_weights_and_an_input_is_named():
+    model = tagger()
+    assert set(model.value_and_grad(DATA, wrt=["x", "*"])[1]) == {"x", *model.weights}
+    with pytest.raises(tr.Error, match=r"no quantity 'x\?'"):
+        model.value_and_grad(DATA, wrt="x?")
 
 
 @pytest.mark.parametrize("key", ["equations", "name", "dtype", "format"])
@@ -206,3 +284,12 @@ def test_not_a_number_may_stand_beyond_the_end_of_numbers():
     batch = data.padded({"x": [[1.0], [1.0, 2.0]], "k": [[1], [1, 2]]}, fill={"x": np.nan})
     np.testing.assert_array_equal(batch["x"], [[1.0, np.nan], [1.0, 2.0]])
     assert batch["k"].tolist() == [[1, 0], [1, 2]]
+
+
+def test_training_that_fails_before_its_first_update_leaves_the_file_of_another(tmp_path):
+    path = tmp_path / "k.safetensors"
+    tagger().fit(DATA, checkpoint=path, progress=False)
+    before = path.read_bytes()
+    with pytest.raises(tr.Error, match="x has shape"):
+        tagger().fit({**DATA, "x": DATA["x"][..., :1]}, checkpoint=path, progress=False)
+    assert path.read_bytes() == before

@@ -249,12 +249,12 @@ def test_training_is_that_of_loops(name, optimiser, clip, ragged, given):
                         clip=CLIPS[clip][0], batch_size=2, shuffle=False, progress=False,
                         memory="sqrt" if given == "segments" else None)
     for key, value in weights.items():
-        np.testing.assert_allclose(model.weights[key], value, atol=1e-9, err_msg=key)
-    np.testing.assert_allclose([row["loss"] for row in history.steps], losses, atol=1e-9)
-    np.testing.assert_allclose([row["gradient_norm"] for row in history.steps], norms, atol=1e-9)
+        np.testing.assert_allclose(model.weights[key], value, rtol=1e-12, atol=1e-12, err_msg=key)
+    np.testing.assert_allclose([row["loss"] for row in history.steps], losses, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose([row["gradient_norm"] for row in history.steps], norms, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose([row["lr"] for row in history.steps],
-                               [OPTIMISERS[optimiser][2](k) for k in range(len(losses))], atol=1e-12)
-    np.testing.assert_allclose(history.loss, means, atol=1e-9)
+                               [OPTIMISERS[optimiser][2](k) for k in range(len(losses))], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(history.loss, means, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", list(MODELS))

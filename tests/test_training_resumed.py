@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tr
-from tinygrad_rnn.files import load_checkpoint
+from tinygrad_rnn.checkpoints import load_checkpoint
 from tinygrad_rnn.training.interrupts import Interrupts
 
 TAGGER = """
@@ -114,6 +114,7 @@ def test_early_stopping_goes_on_from_the_last_weights_not_the_best(tmp_path):
     assert all((longer[k] == w).all() for k, w in whole.items())
 
 
+@pytest.mark.filterwarnings("ignore:the loss of the validation data is nan")
 def test_a_validation_loss_that_is_no_number_is_not_the_best():
     values = iter([math.nan, 3.0, 2.0, 5.0])
 

@@ -11,7 +11,7 @@ from on_standin import settings, standin
 
 import tinygrad_rnn as tr
 from tinygrad_rnn import backends
-from tinygrad_rnn.files import load_checkpoint
+from tinygrad_rnn.checkpoints import load_checkpoint
 from tinygrad_rnn.lowering import work
 from tinygrad_rnn.training import fit
 

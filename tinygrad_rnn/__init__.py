@@ -8,7 +8,8 @@ from .backends import backend, use_backend
 from .errors import Error
 from .jit import use_jit
 from .models.initialise import Constant, Glorot, GlorotNormal, He, Identity, Normal, Ones, Orthogonal, Uniform, Zeros
-from .models.model import Model, equations, load
+from .models.model import Model, equations
+from .models.saved import load
 from .notation.declare import index, last
 from .notation.functions import FUNCTIONS as _FUNCTIONS
 from .notation.functions import split

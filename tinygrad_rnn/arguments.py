@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import numbers
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from .errors import BadType, BadValue
@@ -21,7 +22,10 @@ def real(
     """
     if type(value) is not float and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
         raise BadType(f"{what} is a number, not {value!r:.80}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of a whole number
+        number = math.inf
     if not math.isfinite(number):
         raise BadValue(f"{what} must be finite, not {number}")
     low = (at_least is None or number >= at_least) and (above is None or number > above)
@@ -46,10 +50,11 @@ def whole(what: str, value: Any, *, at_least: int, at_most: int | None = None) -
     return number
 
 
-def one_of(what: str, value: Any, known: Sequence[str]) -> None:
+def one_of(what: str, value: Any, known: Iterable[str]) -> None:
     """Raise BadValue where `value` is none of the texts that are known."""
-    if value not in known:
-        raise BadValue(f"{what} is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {value!r}")
+    *others, last = known
+    if not isinstance(value, str) or value not in (*others, last):
+        raise BadValue(f"{what} is {', '.join(map(repr, others))} or {last!r}, not {value!r}")
 
 
 def flag(what: str, value: Any) -> bool:
@@ -59,11 +64,21 @@ def flag(what: str, value: Any) -> bool:
     return value
 
 
-def named(what: str, given: str | Iterable[str]) -> tuple[str, ...]:
-    """Names, each once, of which one may be given as it is. Raises BadType where they are none."""
-    if not isinstance(given, Iterable):
-        raise BadType(f"{what} is a name or a list of names, not {given!r}")
-    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
+def named(what: str, given: str | Iterable[str], known: Collection[str] = ()) -> tuple[str, ...]:
+    """Names, each once, of which one may be given as it is. Raises BadType where they are none.
+
+    known: names for which a pattern may stand.
+    """
+    each = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    for name in each:
+        if not isinstance(name, str):
+            raise BadType(f"{what} is a name or a list of names, not {name!r:.80}")
+    return tuple(dict.fromkeys(found for name in each for found in matching(name, known) or [name]))
+
+
+def matching(pattern: str, known: Collection[str]) -> list[str]:
+    """Those of the names that a name, or a pattern as of file names ("W_h?", "b_*"), stands for."""
+    return [pattern] if pattern in known else [name for name in known if fnmatch.fnmatchcase(name, pattern)]
 
 
 def first_true(mask: Any) -> tuple[int, ...] | None:

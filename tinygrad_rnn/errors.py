@@ -70,6 +70,17 @@ def out_of_memory(needed: int | None, free: int | None, what: str) -> OutOfMemor
                        'in fit and value_and_grad memory="sqrt", which keeps only the states between segments of time')
 
 
+@contextlib.contextmanager
+def allocating(what: str) -> Iterator[None]:
+    """Say of memory that cannot be had inside what it was for."""
+    try:
+        yield
+    except OutOfMemory:
+        raise
+    except MemoryError as error:
+        raise OutOfMemory(f"{what} needs more memory than there is ({error})") from None
+
+
 def _amount(count: int) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.1f} MiB"
 

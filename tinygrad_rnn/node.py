@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .errors import BadType
@@ -30,6 +30,9 @@ class Type(NamedTuple):
     def rank(self) -> int:
         """The number of feature axes."""
         return len(self.shape)
+
+
+WEAK = Type((), (), "weak")  # of a number that follows the dtype of what it meets
 
 
 def ordered(indices: Iterable[str]) -> tuple[str, ...]:
@@ -58,9 +61,14 @@ class At(NamedTuple):
         return self._replace(offset=self.offset + by)
 
 
-def free(index: str, shift: int = 0) -> At:
-    """The slot of an index, shifted."""
-    return At("free", index, shift)
+def placed(name: str, slots: Sequence[At | str]) -> str:
+    """A name at a position, as it is written: h[t-1,s]."""
+    return f"{name}[{','.join(map(str, slots))}]" if slots else name
+
+
+def free(index: str) -> At:
+    """The slot of an index."""
+    return At("free", index, 0)
 
 
 class Operators:
@@ -94,6 +102,19 @@ class Operators:
     def __or__(self, other: Any) -> Any: return self._apply("logical_or", self, other)
     def __ror__(self, other: Any) -> Any: return self._apply("logical_or", other, self)
     def __invert__(self) -> Any: return self._apply("logical_not", self)
+
+    def __array_ufunc__(self, function: Any, method: str, *args: Any, **options: Any) -> Any:
+        return from_numpy(function, method, args, options)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        return from_numpy(function, "__call__", args, options)
+
+
+def from_numpy(function: Any, method: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """What NumPy was asked to compute of quantities or tensors: np.float32(2) * x[t], np.tanh(x)."""
+    from .notation.from_numpy import from_numpy
+
+    return from_numpy(function, method, args, options)
 
 
 _SHARED: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
@@ -142,9 +163,6 @@ class Node(Operators):
     def __contains__(self, value: object) -> bool:
         raise BadType("an expression is not searched; sum(equal(q[t], value), axis=...) counts")
 
-    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **_: Any) -> Any:
-        return from_numpy(function, method, inputs)
-
     def attr(self, name: str) -> Any:
         """One attribute by name."""
         for key, value in self.attrs:
@@ -188,17 +206,6 @@ class Node(Operators):
         return self.type
 
 
-def from_numpy(function: Any, method: str, inputs: tuple[Any, ...]) -> Any:
-    """What NumPy was asked to compute of a quantity, as an expression: np.float32(2) * x[t], np.tanh(x[t])."""
-    from .ops import TABLE, apply
-
-    name = {"true_divide": "divide"}.get(function.__name__, function.__name__)
-    if method != "__call__" or name not in TABLE:
-        raise BadType(f"NumPy's {function.__name__} does not take a quantity of a model; the functions of the notation "
-                      "are tinygrad_rnn's, such as tr.tanh")
-    return apply(name, *inputs)
-
-
 def without_truth(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Operands, of which none is true or false: in Python `t == T` compares objects, and is never a condition."""
     for a in args:
@@ -216,6 +223,11 @@ def ref(name: str, slots: tuple[At, ...] = (), type: Type | None = None, batch: 
 def const(value: float | bool, type: Type | None = None) -> Node:
     """A constant."""
     return Node("const", (), (("value", value),), type)
+
+
+def number(value: float) -> Node:
+    """A constant that follows the dtype of what it meets."""
+    return const(float(value), WEAK)
 
 
 def walk(roots: Iterable[Node]) -> Iterator[Node]:
@@ -243,6 +255,11 @@ def rebuild(roots: Iterable[Node], change: Callable[[Node, tuple[Node, ...]], No
     for node in walk(roots):
         new[node] = change(node, tuple([new[a] for a in node.args]))
     return new
+
+
+def rebuilt(root: Node, change: Callable[[Node, tuple[Node, ...]], Node]) -> Node:
+    """One root, rebuilt."""
+    return rebuild([root], change)[root]
 
 
 def refs(roots: Iterable[Node]) -> list[Node]:

@@ -34,10 +34,10 @@ class Dim:
 
 
 class Cell:
-    """The shape of one value. `undeclared` is the role ("weight", "input") of a name whose rank nobody gave.
+    """The shape of one value. `undeclared` is the role ("weight", "input", "noise") of a name whose rank nobody gave.
 
     It is "weight" too of what is worked out of undeclared weights element by element, exp(a) or 1 - a: it takes the
-    rank that it meets, and gives it to them.
+    rank that it meets, and gives it to them. A number that is written as one or is a position says "constant".
     """
 
     __slots__ = ("dims", "undeclared")
@@ -127,10 +127,6 @@ def elementwise(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -
     if shaped:
         for a in shaped:
             u.same(a, out)
-        if u.guess:
-            for a in unknown:
-                if a.undeclared:
-                    u.same(a, out)
     elif not unknown:
         u.rank(out, 0)
     elif out.rank == 0:
@@ -138,11 +134,31 @@ def elementwise(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -
             u.rank(a, 0)
     elif len(args) == 1 or (out.rank and len(unknown) == 1):
         u.same(unknown[0], out)
-    elif u.guess and all(a.undeclared for a in unknown):
-        if out.rank == 1:  # of a matrix the first factor is a number: alpha * W @ x[t]
-            u.same(unknown[0], out)
-        elif u.numbers:
-            u.rank(unknown[0], 0)
+    if u.guess and out.rank:
+        for a in unknown:
+            if a.undeclared:
+                u.same(a, out)
+    elif u.numbers and len(args) > 1 and unknown and all(a.undeclared for a in unknown):
+        u.rank(unknown[0], 0)
+
+
+def added(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    """As `elementwise`, but what is added to a number is a number too, if nothing says else: b in dot(w, x[t]) + b.
+    A factor may be either, as in exp(-a * dt[t]), and so may what stands beside a constant, as in 1 - a."""
+    unsettled = out.dims is None and not any(a.rank for a in args) and any(a.dims is None for a in args)
+    if not unsettled or all(a.rank != 0 or a.undeclared == "constant" for a in args):
+        elementwise(u, args, out, attrs)
+    elif u.numbers:
+        u.rank(out, 0)
+
+
+def scaled(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    """As `elementwise`, but where weights make a matrix the first is a number: alpha * W @ x[t]."""
+    if u.guess and (out.rank or 0) > 1 and all(a.dims is None and a.undeclared == "weight" for a in args):
+        if u.numbers:
+            u.rank(args[0], 0)
+        return
+    elementwise(u, args, out, attrs)
 
 
 def signature(*forms: str) -> Rule:
@@ -171,8 +187,6 @@ def _parse(form: str) -> list[tuple[bool, list[str]]]:
 
 
 def _fits(form: list[tuple[bool, list[str]]], cells: list[Cell]) -> bool:
-    if len(form) != len(cells):
-        return False
     lead: set[int] = set()
     for (open_ended, letters), cell in zip(form, cells, strict=True):
         if cell.dims is None:
@@ -208,30 +222,36 @@ def reduction(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> 
     if axis is None and attrs.get("over") is None:
         u.rank(out, 0)
         return
-    axis = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    given = axes_of(axis)
     if a.dims is None and out.dims is not None:
-        u.rank(a, len(out.dims) + len(axis))
+        u.rank(a, len(out.dims) + len(given))
     if a.dims is not None:
-        axes = {normal_axis(k, len(a.dims)) for k in axis}
+        axes = {normal_axis(k, len(a.dims)) for k in given}
         u.rank(out, len(a.dims) - len(axes))
         kept = [d for k, d in enumerate(a.dims) if k not in axes]
         for x, y in zip(kept, out.dims or (), strict=True):
             u.equal(x, y)
 
 
-def scalar(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
-    """The result has no feature axis."""
-    u.rank(out, 0)
+def unrelated(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
+    """Nothing follows: there are no arguments, and where the shape comes from the executor knows."""
 
 
 def along_axis(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
     """The first argument's shape; where `axis` is used it must exist."""
     u.same(args[0], out)
+    if args[0].undeclared == "weight":
+        u.leave_open(out)
     axis = attrs.get("axis")
     if args[0].dims is not None and axis is not None:
         if not args[0].dims:
             raise BadValue("a scalar has no feature axis to work along; name an index with over=")
         normal_axis(axis, len(args[0].dims))
+
+
+def axes_of(axis: Any) -> tuple[Any, ...]:
+    """What `axis` names: no axis, one, or several."""
+    return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
 def normal_axis(axis: int, rank: int) -> int:

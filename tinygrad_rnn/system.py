@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from .errors import BadName, caret, many, near
-from .node import BATCH, At, Node, Type, walk
+from .node import BATCH, At, Node, Type, placed, walk
 
 Key = tuple[str, tuple[At, ...]]
 
@@ -53,7 +53,7 @@ class Equation:
     @property
     def left(self) -> str:
         """The left side as text."""
-        return self.name + (f"[{','.join(map(str, self.slots))}]" if self.slots else "")
+        return placed(self.name, self.slots)
 
     def show(self, node: object = None) -> str:
         """The equation for an error message, with carets under `node`."""
@@ -124,15 +124,16 @@ class System:
         return [name for name, q in self.quantities.items() if q.role == role]
 
     @property
-    def indices(self) -> tuple[str, ...]:
-        """Every index but the batch, in order of first appearance."""
-        return tuple(self.ranges)
+    def open_indices(self) -> list[str]:
+        """The indices whose ranges were not given with the model, in order of first appearance."""
+        return [i for i in self.ranges if i not in self.static]
 
     def require(self, names: Iterable[object], hint: str = "") -> None:
         """Raise BadName for what is no quantity, with the name that is nearest to it."""
         for name in names:
-            if name not in self.quantities:
-                raise BadName(f"the model has no quantity {name!r}{near(name, self.quantities)}{hint}")
+            if not isinstance(name, str) or name not in self.quantities:
+                meant = near(name, self.quantities) or "; model.summary() lists them" * (not hint)
+                raise BadName(f"the model has no quantity {name!r}{meant}{hint}")
 
     def range_of(self, index: str) -> str:
         """The index that stands for all that share this one's range."""
@@ -154,6 +155,17 @@ def fresh(name: str, taken: Any) -> str:
     while candidate in taken:
         candidate, k = f"{name}_{k}", k + 1
     return candidate
+
+
+def closure(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """The names, and all that edges lead to from them."""
+    found, todo = set[str](), list(start)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += edges.get(name, ())
+    return found
 
 
 def meets(slot: At, target: At) -> bool:

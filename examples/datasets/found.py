@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.commands.console import print_anything
 from tinygrad_rnn.errors import BadFile
 
+Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # to train on, to choose by, to test with
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVES = (ROOT if (ROOT / "Makefile").is_file() else Path()) / "data"  # where it is installed: of the current folder
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinygrad_rnn.data import split
 
-from .found import package
+from .found import Parts, package
 
 BASES = "ACGT"
 LABELS = ("neither", "forward", "reverse")
 FILE = "tests/data/GCF_001457455.1_NCTC11397_genomic.fna.gz"
 
 
-def genome(length: int | None = None) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def genome(length: int | None = None) -> Parts:
     """Corynebacterium diphtheriae NCTC 11397, base by base: {"base": numbers in BASES, "label": numbers in LABELS}.
 
     All 2,463,666 bases, or the first `length` (20,000 or more), int8. The label says whether a base is in a gene

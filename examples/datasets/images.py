@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinygrad_rnn.data import split
 
-from .found import package
+from .found import Parts, package
 
 
-def digits() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def digits() -> Parts:
     """1,797 digits of 8 x 8 points: {"x": float32 (N, 8, 8) from 0 to 1, a row a step, "digit": 0 to 9}.
 
     From the test set of the UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), with

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from tinygrad_rnn.data import split
 
-from .found import folder, package
+from .found import Parts, folder, package
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 MOVES = {"note": 1, "forward": 1, "backup": -1}  # what passes time, and in which direction
 
 
-def chorales(per_quarter: int = 4) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def chorales(per_quarter: int = 4) -> Parts:
     """The chorales of the corpus of music21: {"number": texts such as "bwv10.7", "pitch": int64 arrays (T, 4)}.
 
     pitch[t] are the soprano, alto, tenor and bass that sound at step t, as MIDI numbers (60 is the middle C), 0 where a

@@ -5,21 +5,20 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinygrad_rnn.data import split, text_of_python_docs
 from tinygrad_rnn.errors import BadFile
 
-from .found import ARCHIVES, archive
+from .found import ARCHIVES, Parts, archive
 
 SOURCE = "[vV]ader[sS]entiment-3.3.2.tar.gz"
 INNER = "additional_resources/hutto_ICWSM_2014.tar.gz"
 RATED = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
 
 
-def movie_reviews(archives: Path = ARCHIVES) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def movie_reviews(archives: Path = ARCHIVES) -> Parts:
     """10,605 sentences of film reviews and how people rated them: {"text": texts, "rating": float64}.
 
     A rating is the mean over about 15 persons, from -4, extremely negative, to 4, extremely positive; 0.494 of them are

@@ -8,9 +8,7 @@ import numpy as np
 
 from tinygrad_rnn.data import grouped, read_table, split
 
-from .found import package
-
-Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+from .found import Parts, package
 
 
 def sunspots() -> Parts:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinygrad_rnn.data import split
 
-from .found import package
+from .found import Parts, package
 
 KINDS = ("female", "male", "family")
 FILES = {"female": "first:female", "male": "first:male", "family": "last"}
-Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 
 
 def person_names(kinds: Iterable[str] = KINDS) -> Parts:

@@ -10,7 +10,8 @@ from typing import Any
 from ..above import graphs
 from ..data import read_text
 from ..errors import BadValue, near
-from ..models.model import Model, equations, load
+from ..models.model import Model, equations
+from ..models.saved import load
 
 
 def models() -> dict[str, Callable[..., Model]]:

@@ -48,9 +48,9 @@ def draw_gallery(folder: Path, names: Iterable[str] = ()) -> list[Entry]:
 
     Raises `BadFile` where the folder cannot be made or written in, `BadValue` for a name that no model has.
     """
+    models = list(_models(tuple(dict.fromkeys(names)) or first()))
     folder = writable_folder(folder)
-    wanted = tuple(dict.fromkeys(names)) or first()
-    entries = [_entry(title, model, folder) for title, model in _models(wanted)]
+    entries = [_entry(title, model, folder) for title, model in models]
     write_atomic(folder / "index.html", _index(entries).encode())
     return entries
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from ..arguments import real, whole
+from ..checkpoints import load_checkpoint
 from ..data import Vocabulary, split_text, streams
 from ..errors import BadFile, BadValue
-from ..files import load_checkpoint, replacing, writable_folder
-from ..models.model import Model, load
+from ..files import replacing, writable_folder
+from ..models.model import Model
+from ..models.saved import load
 from ..tensors.arrays import to_numpy
 from ..training.fit import History
 from ..training.optim import Adam
 from ..training.rates import Cosine
 
 HELD_OUT = 0.1  # the last tenth of the text
-VIEWS = (("folded", ".svg"), ("unrolled", ".svg"), ("backward", ".svg"), ("folded", ".png"), ("unrolled", ".png"),
-         ("backward", ".png"))
 CHECKPOINT = "model.safetensors"
 
 
@@ -94,15 +94,17 @@ def train(make: Callable[[int], Model], text: str, out: Path, settings: Settings
 
     make: builds the model for a number of symbols. Leaves in `out` the checkpoint, log, loss curve and diagrams.
     """
-    out = writable_folder(out)
     checkpoint = out / CHECKPOINT
     vocabulary = Vocabulary(text)
+    if len(vocabulary) < 2:
+        raise BadValue(f"the text is made of {vocabulary.symbols[0]!r} alone, which is nothing to learn; give another")
     ids = vocabulary.encode(text)
     kept, held_out = split_text(ids, HELD_OUT)
     if resume:
         settings = _settings(checkpoint, vocabulary)
     batches, test = streams(kept, settings.batch, settings.steps), _held_out(held_out)
     model = load(checkpoint) if resume else make(len(vocabulary))
+    writable_folder(out)
     say(f"{model}\n")
     say(f"{len(text):,} characters, {len(vocabulary)} different; the last {len(held_out):,} are held out\n")
     opening = first_of(vocabulary)
@@ -155,8 +157,8 @@ def draw(model: Model, history: History, out: Path) -> None:
     """The loss curve, and the folded, unrolled and backward diagrams, each as SVG and PNG."""
     for ending in (".svg", ".png"):
         curve(history, out / f"loss{ending}")
-    for view, ending in VIEWS:
-        model.draw(out / f"{view}{ending}", view=view, steps=None if view == "folded" else 3)
+        for view, steps in (("folded", None), ("unrolled", 3), ("backward", 3)):
+            model.draw(out / f"{view}{ending}", view=view, steps=steps)
 
 
 def curve(history: History, path: Path) -> None:

@@ -60,9 +60,9 @@ def encoded(ids: Any, instead: str = "") -> np.ndarray:
 def _borders(shares: tuple[float, ...]) -> np.ndarray:
     found = np.cumsum([real("a share", share, above=0, below=1) for share in shares])
     if not len(found) or abs(found[-1] - 1) > 1e-9:
-        total = f"{found[-1]:g}" if len(found) else "nothing"
-        raise BadValue(f"the shares {', '.join(f'{s:g}' for s in shares)} make {total}; they must make 1, such as "
-                       "0.8, 0.1, 0.1")
+        listed = ", ".join(f"{s:g}" for s in shares)
+        given = f"the shares {listed} make {found[-1]:g}" if shares else "there are no shares"
+        raise BadValue(f"{given}; they must make 1, such as 0.8, 0.1, 0.1")
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import named
 from ..errors import BadName, BadType, BadValue, near
 from .rows import examples
 from .text import read_text
@@ -30,7 +31,7 @@ def read_table(path: str | os.PathLike[str], columns: Iterable[str] | None = Non
         raise BadType(f"delimiter is one character, such as ';', not {delimiter!r}")
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     names = [name.strip() for name in next(reader)]
-    wanted = names if columns is None else list(columns)
+    wanted = names if columns is None else named("columns", columns)
     for name in wanted:
         if names.count(name) != 1:
             twice = f"{path} has {names.count(name)} columns of the name {name!r}"
@@ -57,6 +58,8 @@ def grouped(table: Mapping[str, Any], by: str) -> dict[str, Any]:
     of the table. Every other column becomes a list of arrays, one per group, and `by` the array of the groups.
     Raises BadName where the table has no such column.
     """
+    if not isinstance(table, Mapping):
+        raise BadType(f"a table is a dict of columns by name, as read_table gives it, not {type(table).__name__}")
     if by not in table:
         raise BadName(f"the table has no column {by!r}{near(by, table)}; its columns are {', '.join(table)}")
     examples(table)

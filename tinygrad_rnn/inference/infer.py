@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ..errors import BadValue, Error, Undetermined, located
-from ..node import BATCH, Node, Type, const, ordered, rebuild, ref, refs, walk
+from ..node import BATCH, WEAK, Node, Type, number, ordered, rebuilt, ref, refs, walk
 from ..ops import TABLE, f
 from ..ops.draws import DECLARED
-from ..ops.positional import check_rate
+from ..ops.positional import check_rate, reached
+from ..ops.reduction import REDUCING
 from ..ops.table import make
 from ..printing.printer import text
 from ..shapes import Cell, Solver
@@ -19,7 +20,6 @@ from .roles import Declarations, Roles, shared_ranges
 from .worklist import Worklist
 
 ONE_NUMBER = "one number does not fill a vector, as {} does"
-BARE = ("sum", "mean", "max", "logsumexp")  # what reduces everything where it says nothing else
 SHORT = 40  # characters of a term that is shown with its shape
 LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
 
@@ -53,8 +53,8 @@ class _Resolver:
                 cell.undeclared = "input" if name in noise else self.roles[name].replace("defined", "")
         nodes: dict[Node, Cell] = {}
         for node in walk(eq.rhs for eq in self.equations):
-            nodes[node] = names[node.attr("name")] if node.op == "ref" else Cell(
-                () if node.op in ("const", "position", "last", "count") else None)
+            nodes[node] = names[node.attr("name")] if node.op == "ref" else (
+                Cell((), "constant") if node.op in ("const", "position", "last", "count") else Cell())
         for eq in self.equations:
             if eq.rhs.op == "dropout_mask":
                 nodes[eq.rhs] = names[eq.name]
@@ -70,7 +70,7 @@ class _Resolver:
                 if node is None:
                     _both_sides(u, eq, names, nodes)
                 else:
-                    _term(u, node, nodes)
+                    _term(u, eq, node, nodes)
 
         u.settle(apply, lambda: _a_number(u, names.values()))
         self._complete(names, nodes, u)
@@ -127,13 +127,12 @@ class _Resolver:
                 spans.setdefault(typed, spans[node])  # type: ignore[attr-defined]
             return typed
 
-        rhs = rebuild([eq.rhs], change)[eq.rhs]
+        rhs = rebuilt(eq.rhs, change)
         for node in walk([eq.rhs]):
             attrs = dict(node.attrs)
-            if node.op in BARE and attrs["over"] is None and attrs["axis"] is None and left.slots:
-                where = eq.left
+            if node.op in REDUCING and attrs["over"] is None and attrs["axis"] is None and left.slots:
                 raise BadValue(f"a bare {node.op} reduces everything, the batch too, and stands only where the left "
-                               f"side has no index; in {where} write {node.op}(..., over=t) or axis=...", node)
+                               f"side has no index; in {eq.left} write {node.op}(..., over=t) or axis=...", node)
         return replace(eq, rhs=rhs)
 
 
@@ -143,10 +142,9 @@ def _by_example(node: Node, args: tuple[Node, ...], static: Collection[str]) -> 
     attrs = dict(node.attrs)
     if not args or "over" not in attrs or "axis" not in attrs:
         return args
-    bare = attrs["over"] is None and attrs["axis"] is None and node.op in BARE
+    bare = attrs["over"] is None and attrs["axis"] is None and node.op in REDUCING
     for index in shared_ranges(args[0].indices if bare else attrs["over"], args[0].indices, static):
-        valid = f.less_equal(f.position(index=index), f.last(index=index))
-        args = (f.where(valid, args[0], 0.0), *args[1:])
+        args = (f.where(reached(index), args[0], 0.0), *args[1:])
     return args
 
 
@@ -160,15 +158,43 @@ def _check_slice(node: Node, args: tuple[Node, ...]) -> None:
             raise BadValue(f"a slice up to {edge} reaches beyond a feature axis of size {size}")
 
 
-def _term(u: Solver, node: Node, nodes: Mapping[Node, Cell]) -> None:
-    """The rule of an operation."""
+def _term(u: Solver, eq: Equation, node: Node, nodes: Mapping[Node, Cell]) -> None:
+    """The rule of an operation of an equation."""
     try:
+        _check_factor(node, nodes)
         TABLE[node.op].shape(u, [nodes[a] for a in node.args], nodes[node], dict(node.attrs))
     except Error as error:
         error.node = node if error.node is None else error.node
-        advice = _product(node, nodes, nodes[node].rank == 0)
+        users = [user for user in walk([eq.rhs]) if user.op == "matmul" and user.args[0] is node]
+        bound = f"; {_bound(users[0])}" if users and node.op == "multiply" else ""
+        advice = bound + _product(node, nodes, nodes[node].rank == 0)
         error.args = (f"{error.args[0]}{_operands(node, nodes)}{advice}", *error.args[1:])
         raise
+
+
+def _check_factor(node: Node, nodes: Mapping[Node, Cell]) -> None:
+    """Raise where a weight left of `@` would be no matrix but a vector, since `*` before it binds alike."""
+    if node.op != "matmul" or node.args[0].op != "multiply" or nodes[node.args[1]].rank != 1:
+        return
+    factor, weight = node.args[0].args
+    if weight.op == "ref" and nodes[weight].undeclared == "weight" and nodes[weight].dims is None and (
+            nodes[factor].rank == 1):
+        raise BadValue(f"left of @ stands a matrix; {_bound(node)}, or, for a number, "
+                       f"{_brief(f.dot(*node.args), 'dot(a * v, b)')}")
+
+
+def _bound(product: Node) -> str:
+    """Advice where `*` stands before a matrix and its `@`."""
+    scaled, vector = product.args
+    factor, matrix = scaled.args
+    written = _brief(factor * f.matmul(matrix, vector), "a * (W @ b)")
+    return f"* and @ bind alike, from the left: write {written}"
+
+
+def _brief(term: Node, alike: str) -> str:
+    """The term as text, or where that is long what it is like."""
+    shown = text(term)
+    return shown if len(shown) <= 2 * SHORT else alike
 
 
 def _both_sides(u: Solver, eq: Equation, names: Mapping[str, Cell], nodes: Mapping[Node, Cell]) -> None:
@@ -218,7 +244,10 @@ def _operands(node: Node, nodes: Mapping[Node, Cell]) -> str:
     shown = {text(a) + (f" (the last position of {a.attr('index')})" if a.op == "last" else ""): nodes[a]
              for a in node.args if nodes[a].dims is not None and a.op != "const"}
     known = [f"{term} has shape {cell}" for term, cell in shown.items() if len(term) <= SHORT]
-    return f"; {', '.join(known)}" if known else ""
+    left = node.args[0]
+    meant = f"; {text(left)} is no weight, as {left.attr('index')} is an index" if (
+        node.op == "matmul" and left.op == "last") else ""
+    return f"; {', '.join(known)}{meant}" if known else meant
 
 
 def _product(root: Node, nodes: Mapping[Node, Cell], number: bool = False) -> str:
@@ -251,12 +280,9 @@ def retyped(node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantit
     if node.op == "position" and attrs["index"] not in static:  # how far the index runs differs by example
         return Node("position", (), node.attrs, Type(ordered([attrs["index"], BATCH]), (), "weak"))
     if node.op == "last" and attrs["index"] in static:
-        return Node("last", (), node.attrs, Type((), (), "weak"))
+        return Node("last", (), node.attrs, WEAK)
     if node.op == "count" and all(i in static for i in attrs["over"]):
-        total = 1
-        for index in attrs["over"]:
-            total *= static[index]
-        return const(float(total), Type((), (), "weak"))
+        return number(math.prod(static[i] for i in attrs["over"]))
     if node.op == "const" and left is not None and LARGEST[left.type.dtype] < abs(attrs["value"]) < math.inf:
         raise BadValue(f"the number {attrs['value']:g} is too large for {left.type.dtype}", node)
     if node.op == "const" and left is not None and math.isnan(attrs["value"]):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..errors import BadValue, located, near
-from ..node import BATCH, Node, rebuild, ref, refs, walk
+from ..node import BATCH, Node, placed, walk
 from ..ops import TABLE
-from ..ops.draws import DECLARED, law
-from ..ops.positional import check_rate
+from ..ops.draws import DECLARED
 from ..shapes import reduction
-from ..system import Equation, fresh, least
+from ..system import Equation, least
+from .macros import expanded
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Declarations:
     equations: list[Equation] = field(default_factory=list)
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     dtype: str = "float32"
+    placed: set[str] = field(default_factory=set)  # whose size is said to be of a quantity, not of an index
 
 
 class Roles:
@@ -33,8 +34,8 @@ class Roles:
     def __init__(self, d: Declarations):
         if not d.equations:
             raise BadValue("a model needs at least one equation, such as h[t] = tanh(U @ h[t-1] + W @ x[t])")
-        self.sizes = d.sizes
-        self.equations = self._expand_macros(d.equations)
+        self.sizes, self.placed = d.sizes, d.placed
+        self.equations = expanded(d.equations)
         self.defined = {eq.name for eq in self.equations}
         self.slots: dict[str, tuple[str, ...]] = {}
         self.roles: dict[str, str] = {}
@@ -46,46 +47,6 @@ class Roles:
         self._weights()
         self._free_indices()
         self.ranges = {i: self.find(i) for i in self.parent}
-
-    # -- macros ------------------------------------------------------------------------------------
-
-    def _expand_macros(self, equations: list[Equation]) -> list[Equation]:
-        """dropout(e, rate) becomes e * mask[t], and the mask a named quantity of its own."""
-        taken = {eq.name for eq in equations} | {r.attr("name") for eq in equations for r in refs([eq.rhs])}
-        done: list[Equation] = []
-        indices = {slot.index for eq in equations for slot in eq.slots}
-        for eq in equations:
-            if eq.rhs.op == "dropout_mask":  # keyed by its name, so that no two masks are one
-                done.append(replace(eq, rhs=Node("dropout_mask", (), {**dict(eq.rhs.attrs), "key": eq.name}.items())))
-                continue
-            for node in walk([eq.rhs]):
-                if node.op in DECLARED and (node is not eq.rhs or eq.is_boundary):
-                    raise BadValue(f"declared data are a quantity of their own: w[t] = {node.op}(...)\n{eq.show(node)}")
-                if node.op == "dropout_mask":
-                    raise BadValue("a mask is a quantity of its own: m[t] = dropout_mask(0.5)\n" + eq.show(node))
-            if law(eq.rhs) == "pointer":
-                _check_position(eq)
-            if not any(node.op == "dropout" for node in walk([eq.rhs])):
-                done.append(eq)
-                continue
-            masks: list[Equation] = []
-
-            def change(node: Node, args: tuple[Node, ...], eq: Equation = eq, masks: list[Equation] = masks) -> Node:
-                if node.op != "dropout":
-                    return node if args == node.args else Node(node.op, args, node.attrs, None)
-                shared = _checked_shared(node, indices)
-                slots = tuple(s for s in eq.slots if s.index != shared and s.anchor == "free")
-                name = fresh(f"mask_{eq.name}", taken)
-                taken.add(name)
-                rate = check_rate(node.attr("rate"), node)
-                draw = Node("dropout_mask", (), (("rate", rate), ("key", name), ("at", ())))
-                masks.append(Equation(name, slots, draw, eq.source))
-                return Node("multiply", (args[0], ref(name, slots)))
-
-            with located(eq.show):
-                rhs = rebuild([eq.rhs], change)[eq.rhs]
-            done += [*masks, replace(eq, rhs=rhs)]
-        return done
 
     # -- roles and indices -------------------------------------------------------------------------
 
@@ -161,13 +122,19 @@ class Roles:
             self.batched.add(name)
             self.roles[name] = "input"
         self.roles.setdefault(name, "input" if slots else "weight")
-        known = self.slots[name] = tuple(own or slots[k].index or f"{name}_{k}"
+        known = self.slots[name] = tuple(own or slots[k].index or _unnamed(name, k)
                                          for k, own in enumerate(self.slots[name]))
         if len(known) != len(slots):
-            raise BadValue(f"{name} is {self._said(name, known)}, here it stands {_with(len(slots))}", node)
-        for slot, own in zip(slots, known, strict=True):
+            at = slots[0] if not known else None
+            feature = f"; {name}[:][{at}] is one of its features" if at and at.anchor == "first" else ""
+            raise BadValue(f"{name} is {self._said(name, known)}, here it stands {_with(len(slots))}{feature}", node)
+        for k, (slot, own) in enumerate(zip(slots, known, strict=True)):
             if slot.index:
                 self.union(slot.index, own)
+            elif slot.offset < 1 and own == _unnamed(name, k):
+                feature = f"{placed(name, slots[:k]) if k else f'{name}[:]'}[{slot.offset}]"
+                raise BadValue(f"{placed(name, slots)} is before the first position, 1, of an index that nothing "
+                               f"names; one feature is {feature}, the last step {name}[T]", node)
             else:
                 self.find(own)
 
@@ -175,20 +142,27 @@ class Roles:
         """How a name is written where it is first met."""
         shown = [*known] if known else ["n"] * (name in self.batched and name not in self.defined)
         verb = "defined" if name in self.defined else "used"
-        return f"{verb} as {name}[{','.join(shown)}]" if shown else f"{verb} without an index"
+        return f"{verb} as {placed(name, shown)}" if shown else f"{verb} without an index"
 
     def _static(self) -> dict[str, int]:
         """Sizes given to names that are indices, and not also quantities."""
-        static = {}
+        first: dict[str, tuple[str, int]] = {}  # of a range, the index whose size was given
         for name, size in self.sizes.items():
             if name in self.parent and name not in self.roles:
                 if len(size) != 1:
                     raise BadValue(f"{name} is an index; its size is one number, not {size}")
-                static[self.find(name)] = size[0]
+                known, before = first.setdefault(self.find(name), (name, size[0]))
+                if before != size[0]:
+                    raise BadValue(f"{known} and {name} share a range, as a quantity stands with either; it has one "
+                                   f"size, not {before} and {size[0]}")
             elif name not in self.roles:
                 there = near(name, [*self.roles, *self.parent]) or f"; they have {', '.join([*self.roles][:12])}"
                 raise BadValue(f"a size is given for {name!r}, which is not in the equations{there}")
-        return {i: static[self.find(i)] for i in self.parent if self.find(i) in static}
+            elif name in self.parent and name != BATCH and self.slots[name] and name not in self.placed:
+                raise BadValue(f"{name} is both a quantity and an index here, and its size may be of either; of the "
+                               f"quantity it is a line of the text, {placed(name, self.slots[name])}: 64, or "
+                               f"m.state({name!r}, 64); for an index with a size take a name that no quantity has")
+        return {i: first[self.find(i)][1] for i in self.parent if self.find(i) in first}
 
     def _weights(self) -> None:
         """A name never on the left with static indices only is a weight, any other indexed one an input."""
@@ -217,19 +191,13 @@ class Roles:
             if extra:
                 i = extra[0]
                 raise BadValue(f"the right side leaves index {i} free, which the left side {eq.left} does not carry; "
-                               f"write {eq.name}[{','.join([*sorted(left), i])}], or reduce it with "
+                               f"write {placed(eq.name, [*sorted(left), i])}, or reduce it with "
                                f"{'' if eq.slots else 'mean(...) or '}over={i}, or take position {i.upper()}\n"
-                               f"{self._point(eq, i, found)}")
+                               f"{eq.show(next(node for node in walk([eq.rhs]) if i in found[node]))}")
 
     def _shown(self, node: Node) -> str:
         """The first equation with a term, carets under it."""
         return next(eq.show(node) for eq in self.equations if node in walk([eq.rhs]))
-
-    def _point(self, eq: Equation, index: str, found: Mapping[Node, frozenset[str]]) -> str:
-        for node in walk([eq.rhs]):
-            if index in found[node]:
-                return eq.show(node)
-        return eq.show()
 
     def _all_free(self) -> dict[Node, frozenset[str]]:
         found: dict[Node, frozenset[str]] = {}
@@ -255,13 +223,13 @@ class Roles:
             return frozenset([BATCH])
         if op in DECLARED:
             over = attrs.get("over")
-            self._check_over(node, over, False)
+            self._check_over(node, over)
             return (joint | {BATCH}) - frozenset(over or ())
         row = TABLE[op]
         if row.kind == "axes" and row.params.keys() >= {"over", "axis"}:
             over, axis = attrs["over"], attrs["axis"]
             bare = over is None and axis is None
-            self._check_over(node, over, bare)
+            self._check_over(node, over)
             if bare and row.shape is reduction:
                 return frozenset()
             if shared_ranges(over, joint, self.static):
@@ -269,33 +237,20 @@ class Roles:
             return joint - frozenset(over or ()) if row.shape is reduction else joint
         return joint
 
-    def _check_over(self, node: Node, over: tuple[str, ...] | None, bare: bool) -> None:
+    def _check_over(self, node: Node, over: tuple[str, ...] | None) -> None:
         for index in over or ():
             if index != BATCH and index not in self.parent:
                 raise BadValue(f"over={index}: the model has no index {index}\n{self._shown(node)}")
 
 
-def _checked_shared(dropout: Node, indices: Collection[str]) -> str | None:
-    shared: str | None = dropout.attr("shared")
-    if shared is not None and shared not in indices:
-        raise BadValue(f'shared={shared!r} is no index on a left side; shared="t" keeps one mask over t', dropout)
-    return shared
-
-
-def _check_position(eq: Equation) -> None:
-    """Raise where w[t] = categorical(p[t,s], over=s) is of several indices, or of one that the left side carries."""
-    over = eq.rhs.attr("over")
-    if len(over) != 1 or BATCH in over:
-        raise BadValue(f"a position is of one index: categorical(p[t,s], over=s), not over=({', '.join(over)})\n"
-                       + eq.show(eq.rhs))
-    if over[0] in {s.index for s in eq.slots}:
-        raise BadValue(f"{eq.left} would be a position of {over[0]} for each {over[0]}; the left side does not carry it"
-                       f"\n{eq.show()}")
-
-
 def shared_ranges(over: Iterable[str] | None, indices: Collection[str], static: Collection[str]) -> list[str]:
     """Those of the indices worked over of a value without examples, such as mean(h[t], over=n), that end by example."""
     return [i for i in over or () if i in indices and i not in static] if BATCH not in indices else []
+
+
+def _unnamed(name: str, k: int) -> str:
+    """The index of an input that is read at fixed positions alone, as in y = V @ x[1]."""
+    return f"{name}_{k}"
 
 
 def _with(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ import numpy as np
 from .. import backends
 from ..arguments import real, whole
 from ..backends.places import entering
-from ..errors import BadValue
+from ..errors import BadValue, allocating
 from ..notation.declared import Pose, Sampling
 from ..passes.demand import demand
 from ..passes.schedule import needed
 from ..plans.feeds import apart
 from .generate import check_prefix, kind_of, one_by_one, stop_classes, stop_index
+from .prefixes import Prefix, check_even
 from .stepper import Stepper, check_causal, one_step, time_axis, time_of
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ def stream(model: Model, data: Mapping[str, Any] | None = None, /, *, steps: int
     if parts.causal(names):
         drawn = _by_state(model, parts, lengths, options)
     else:
-        drawn = one_by_one(model, {**parts.whole, **parts.steps}, parts.prefix, index,
+        begun = {name: Prefix.even(values) for name, values in parts.prefix.items()}
+        drawn = one_by_one(model, {**parts.whole, **parts.steps}, begun, index,
                            Sampling(temperature, top_k, top_p), lengths=lengths, batch=parts.batch, seed=seed)
     done = backends.current().xp.zeros(parts.batch, bool)
     for number, values in enumerate(drawn, start=1):
@@ -68,6 +71,7 @@ class _Parts:
         def timed(name: str) -> bool:
             return model.system.runs_over(name, index)
 
+        check_even({n: v for n, v in given.items() if n in model.declared})
         given = {n: backends.current().asarray(entering(n, v)) for n, v in given.items()}
         self.whole = {n: v for n, v in given.items() if not timed(n)}
         self.prefix = {n: v for n, v in given.items() if timed(n) and n in model.declared}
@@ -75,7 +79,7 @@ class _Parts:
         for name, array in self.prefix.items():
             check_prefix(model, name, array, lengths)
         self.begun = max((v.shape[1] for v in self.prefix.values()), default=0)
-        sizes = {len(v) for v in (*self.whole.values(), *self.prefix.values(), *self.steps.values())}
+        sizes = {len(v) for v in given.values()}
         if batch is not None:
             sizes.add(whole("batch", batch, at_least=1))
         if len(sizes) > 1:
@@ -112,11 +116,9 @@ class _Parts:
 
 def _by_state(model: Model, parts: _Parts, lengths: Any, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     step = Stepper(model, parts.batch, None, parts.whole, lengths=lengths, **options)
-    k = 0
-    while True:
+    for k in itertools.count():
         now = parts.at(k)
         yield {**step(**now), **now}
-        k += 1
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,9 @@ def beam_search(model: Model, data: Mapping[str, Any] | None = None, /, *, steps
     classes = stop_classes(model, None if stop is None else stop if isinstance(stop, Mapping) else {name: stop}, given)
     parts = _Parts(model, given, stop_index(model, name), batch, lengths)
     kind = _Carried if parts.causal([name]) else _Anew
-    return _Search(kind(model, name, parts, width, lengths), width, classes.get(name), penalty).run(
-        parts.last(steps) or steps)
+    with allocating(f"a beam search of width {width}"):
+        return _Search(kind(model, name, parts, width, lengths), width, classes.get(name), penalty).run(
+            parts.last(steps) or steps)
 
 
 def stop_names(model: Model) -> list[str]:
@@ -266,9 +269,9 @@ class _Search:
     def _extend(self, log_p: Any, k: int) -> None:
         """Each beam by each class; one that has ended stays as it is."""
         classes = log_p.shape[2]
-        if self.prefix is not None and k < self.prefix.shape[1]:
-            given = np.arange(classes) == self.prefix[:, k, None, None]
-            log_p = np.where(given, 0.0, -math.inf)
+        begun = None if self.prefix is None or k >= self.prefix.shape[1] else self.prefix[:, k, None, None]
+        if begun is not None:
+            log_p = np.where(np.arange(classes) == begun, 0.0, -math.inf)
         stays = np.where(np.arange(classes) == 0, 0.0, -math.inf)
         total = self.total[:, :, None] + np.where(self.done[:, :, None], stays, log_p)
         longer = self.lengths + ~self.done
@@ -280,7 +283,6 @@ class _Search:
         ended = np.take_along_axis(self.done, parent, 1)
         code = np.where(ended, 0, code)
         self.codes = np.concatenate([np.take_along_axis(self.codes, parent[:, :, None], 1), code[:, :, None]], axis=2)
-        begun = self.prefix is not None and k < self.prefix.shape[1]
-        self.done = ended | ((code == self.stop) if self.stop is not None and not begun else False)
+        self.done = ended | ((code == self.stop) if self.stop is not None and begun is None else False)
         rows = (np.arange(self.batch)[:, None] * self.width + parent).reshape(-1)
         self.model.take(rows, code.reshape(-1))

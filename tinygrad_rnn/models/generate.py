@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import backends
-from ..arguments import named
+from ..arguments import first_true, named
 from ..arguments import whole as whole_number
 from ..backends.places import entering
 from ..errors import BadName, BadValue, near
@@ -17,6 +17,7 @@ from ..notation.declared import Pose, Sampling
 from ..ops.draws import law
 from ..plans.feeds import check_classes, dynamic_slots, is_coded, lengths_by_index, steps_by_index
 from ..system import System
+from .prefixes import Prefix
 from .result import Result
 
 if TYPE_CHECKING:
@@ -29,14 +30,15 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
               **options: Any) -> Result:
     """`Model.run` of a model with declared data; `options` are those of `prepared`."""
     stops = stop_classes(model, stop, data)
-    data = {name: backends.current().asarray(entering(name, value)) for name, value in data.items()}
     whole, begun = _parted(model, data, options["steps"])
-    for name, array in begun.items():
-        check_prefix(model, name, array, options["lengths"])
+    for name, prefix in begun.items():
+        check_prefix(model, name, prefix.values, options["lengths"])
     want = None if want is None else named("want", want)
     if want is not None and "loss" in want:
         model.observing(whole)  # tells where nothing is observed that a loss could be of
-    options["batch"] = _examples(data, options["batch"])
+    given = {**whole, **{name: prefix.values for name, prefix in begun.items()}}
+    options["batch"] = _examples(given, options["batch"])
+    begun = {name: prefix for name, prefix in begun.items() if prefix.values.shape[1]}
     pose = Pose(frozenset(whole) & set(model.declared), frozenset(begun), sampling=sampling)
     posed = model.posed(pose)
     filled = {**whole, **_filled_up(posed, begun, _sizes(model.system, whole, options["steps"]))}
@@ -49,7 +51,18 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
     else:
         first = _drawn_one_by_one(model, whole, begun, drawn, sampling, options)
         options = {**options, "steps": None}
-    return _completed(model, whole, names, first, stops, {n: begun[n].shape[1] for n in begun}, options)
+    return _completed(model, whole, names, first, stops, begun, options)
+
+
+def check_sampling(model: Model, sampling: Sampling, stop: Any = None) -> None:
+    """Raise where a model is told how to draw what it does not draw."""
+    if not model.declared and (stop is not None or sampling != Sampling()):
+        raise BadValue("stop=, temperature=, top_k= and top_p= are for models that draw; this one declares no data, "
+                       "such as w[t] = categorical(p[t])")
+    of_classes = (sampling.top_k, sampling.top_p) != (None, None)
+    if of_classes and all(kind_of(model, name) != "categorical" for name in model.declared):
+        raise BadValue(f"top_k= and top_p= are of classes, w[t] = categorical(p[t]), and this model draws "
+                       f"{', '.join(model.declared)}, no class")
 
 
 def _examples(data: Mapping[str, Any], batch: int | None) -> int | None:
@@ -75,7 +88,7 @@ def check_prefix(model: Model, name: str, array: Any, lengths: Any = None) -> No
 
 
 def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], first: Mapping[str, Any],
-               stops: Mapping[str, int], begun: Mapping[str, int], options: dict[str, Any]) -> Result:
+               stops: Mapping[str, int], begun: Mapping[str, Prefix], options: dict[str, Any]) -> Result:
     """What was drawn, cut behind the first stop of each example; then everything else, with it given."""
     found, lengths = dict(first), options["lengths"]
     if stops:
@@ -94,7 +107,7 @@ def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], f
     return result
 
 
-def _ends(first: Mapping[str, Any], stops: Mapping[str, int], begun: Mapping[str, int], index: str,
+def _ends(first: Mapping[str, Any], stops: Mapping[str, int], begun: Mapping[str, Prefix], index: str,
           given: Mapping[str, Any]) -> dict[str, Any]:
     """Lengths by index: up to the first stop that was drawn; a prefix is kept whatever is in it."""
     steps, backend = first[next(iter(stops))].shape[1], backends.current()
@@ -102,7 +115,8 @@ def _ends(first: Mapping[str, Any], stops: Mapping[str, int], begun: Mapping[str
     ends = backend.asarray(given.get(index, xp.full(len(first[next(iter(stops))]), steps)))
     for name, stop in stops.items():
         hit = first[name] == stop
-        hit[:, : begun.get(name, 0)] = False
+        if name in begun:
+            hit &= ~begun[name].kept(steps)
         ends = xp.minimum(ends, xp.where(hit.any(1), hit.argmax(1) + 1, steps))
     return {**given, index: ends}
 
@@ -117,7 +131,7 @@ def _cut(model: Model, name: str, value: Any, index: str, ends: Any) -> Any:
     return value
 
 
-def _drawn_one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Any], drawn: list[str],
+def _drawn_one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Prefix], drawn: list[str],
                       sampling: Sampling, options: Mapping[str, Any]) -> dict[str, Any]:
     """All that is drawn along the open index, each position after those before it."""
     system = model.system
@@ -130,7 +144,7 @@ def _drawn_one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str
     return {name: backends.current().xp.stack([c[name] for c in columns], axis=1) for name in columns[0]}
 
 
-def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Any], index: str, sampling: Sampling, *,
+def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Prefix], index: str, sampling: Sampling, *,
                lengths: Any = None, batch: int | None = None, seed: int = 0) -> Iterator[dict[str, Any]]:
     """What is drawn at each step, from the model computed anew with all that came before.
 
@@ -141,22 +155,24 @@ def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Any],
     names = [n for n in model.declared if n not in whole and index in system.quantities[n].slots]
     posed = model.posed(Pose(frozenset({*names, *whole} & set(model.declared)), peeked=True, sampling=sampling))
     timed = {n: 1 + k for n in whole for k, i in enumerate(system.quantities[n].slots) if system.range_of(i) == r}
-    examples = batch or next((len(v) for v in (*whole.values(), *begun.values())), 1)
+    examples = batch or next((len(v) for v in (*whole.values(), *(p.ends for p in begun.values()))), 1)
     xp = backends.current().xp
-    past = {n: begun[n] if n in begun else _nothing(model, n, examples, 0) for n in names}
+    past = {n: _nothing(model, n, examples, 0) for n in names}
+    begun = {n: p.of_classes() if kind_of(model, n) == "categorical" else p for n, p in begun.items()}
     for k in itertools.count():
         now: dict[str, Any] = {}
         for name in names:
-            if k < past[name].shape[1]:
-                now[name] = past[name][:, k]
+            if name in begun and begun[name].gives(k):
+                now[name] = begun[name].values[:, k]
                 continue
             data = {n: v[(*[slice(None)] * timed[n], slice(k + 1))] if n in timed else v for n, v in whole.items()}
             for other in names:
                 here = now[other][:, None] if other in now else _nothing(model, other, examples, 1)
-                data[other] = xp.concatenate([past[other][:, :k], here], axis=1)
+                data[other] = xp.concatenate([past[other], here], axis=1)
             out, _ = posed._ran(data, (posed.peeks[name],), lengths=_up_to(lengths, system, r, k + 1), seed=seed)
-            now[name] = codes(model, [name], {name: out[posed.peeks[name]]})[name][:, k]
-        past = {n: v if k < v.shape[1] else xp.concatenate([v, now[n][:, None]], axis=1) for n, v in past.items()}
+            fresh = codes(model, [name], {name: out[posed.peeks[name]]})[name][:, k]
+            now[name] = begun[name].over(fresh, k) if name in begun else fresh
+        past = {n: xp.concatenate([v, now[n][:, None]], axis=1) for n, v in past.items()}
         yield now
 
 
@@ -220,34 +236,35 @@ def _sizes(system: System, given: Mapping[str, Any], steps: Any) -> dict[str, in
     return sizes
 
 
-def _parted(model: Model, data: Mapping[str, Any], steps: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parted(model: Model, data: Mapping[str, Any], steps: Any) -> tuple[dict[str, Any], dict[str, Prefix]]:
     """What is given for all positions, and the prefixes of declared data."""
-    sizes = _sizes(model.system, {n: v for n, v in data.items() if n not in model.declared}, steps)
-    whole, begun = dict(data), dict[str, Any]()
+    system, asarray = model.system, backends.current().asarray
+    whole = {name: asarray(entering(name, value)) for name, value in data.items() if name not in model.declared}
+    sizes, begun = _sizes(system, whole, steps), dict[str, Prefix]()
     for name in model.declared:
-        open_slots = dynamic_slots(model.system, name)
-        size = sizes.get(model.system.range_of(open_slots[0])) if open_slots else None
-        if name not in data or size is None:
+        if name not in data:
             continue
-        array = data[name]
-        if array.ndim > 1 and array.shape[1] < size:
-            if model.system.quantities[name].slots != tuple(open_slots[:1]):
-                raise BadValue(f"a prefix is of data over one index; {name} has "
-                               f"{', '.join(model.system.quantities[name].slots)}")
-            del whole[name]
-            begun |= {name: array} if array.shape[1] else {}
-    return whole, begun
+        open_slots = dynamic_slots(system, name)
+        size = sizes.get(system.range_of(open_slots[0])) if open_slots else None
+        prefix = None if size is None else Prefix.of(name, data[name], size)
+        if prefix is None:
+            whole[name] = asarray(entering(name, data[name]))
+            continue
+        if system.quantities[name].slots != tuple(open_slots[:1]):
+            raise BadValue(f"a prefix is of data over one index; {name} has "
+                           f"{', '.join(system.quantities[name].slots)}")
+        begun[name] = prefix
+    return {name: whole[name] for name in data if name in whole}, begun
 
 
-def _filled_up(posed: PosedModel, begun: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+def _filled_up(posed: PosedModel, begun: Mapping[str, Prefix], sizes: Mapping[str, int]) -> dict[str, Any]:
     """Prefixes as inputs of the whole length, and where they are kept."""
     found, xp = {}, backends.current().xp
-    for name, array in begun.items():
+    for name, prefix in begun.items():
         (index,), (values, kept) = posed.system.quantities[name].slots, posed.begun[name]
-        size = sizes[posed.system.range_of(index)]
+        size, array = sizes[posed.system.range_of(index)], prefix.values
         found[values] = xp.pad(array, [(0, size - array.shape[1] if k == 1 else 0) for k in range(array.ndim)])
-        keep = (xp.arange(size) < array.shape[1]).astype("float32")
-        found[kept] = xp.broadcast_to(keep, (len(array), size))
+        found[kept] = prefix.kept(size).astype("float32")
     return found
 
 
@@ -257,16 +274,11 @@ def codes(model: Model, drawn: Iterable[str], out: Values) -> Values:
         if name not in out:
             continue
         value = out[name]
-        bad = value != value
-        if bad.any():
-            at = [int(i[0]) for i in bad.nonzero()]
-            q = model.system.quantities[name]
-            axes = [*(["example"] if q.batched else []), *q.slots]
-            where = ", ".join(f"{a} {p}" if a == "example" else f"{a} = {p + 1}"
-                              for a, p in zip(axes, at, strict=False))
+        bad = first_true(value != value)
+        if bad is not None:
             eq = model.declarations[name]
-            raise BadValue(f"{name} cannot be drawn at {where}: what stands in {eq.rhs.op}(...) is no distribution "
-                           f"there (NaN, negative, or all zero)\n{eq.show()}")
+            raise BadValue(f"{name} cannot be drawn at {model.system.quantities[name].place(bad)}: what stands in "
+                           f"{eq.rhs.op}(...) is no distribution there (NaN, negative, or all zero)\n{eq.show()}")
         if kind_of(model, name) == "categorical":
             out[name] = value.argmax(-1)
         elif kind_of(model, name) == "pointer":

@@ -6,7 +6,6 @@ reordering weights changes no other.
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..arguments import real, whole
+from ..arguments import matching, real, whole
 from ..backends.places import check_place
 from ..errors import BadName, BadType, BadValue, near
 
@@ -219,7 +218,7 @@ def check_rules(rules: Mapping[str, Rule], names: Iterable[str]) -> None:
             raise BadType(f"a rule is keyed by a weight's name or a pattern, not by {key!r}")
         if isinstance(rule, type):
             raise BadType(f"the rule for {key} is the class {rule.__name__}; give one of it, {rule.__name__}(...)")
-        if key not in names and not any(fnmatch.fnmatchcase(name, key) for name in names):
+        if not matching(key, names):
             known = ", ".join(names) or "none"
             raise BadName(f"no weight matches the rule {key!r}{near(key, names)}; weights: {known}")
 
@@ -227,8 +226,8 @@ def check_rules(rules: Mapping[str, Rule], names: Iterable[str]) -> None:
 def _rule_of(name: str, rules: Mapping[str, Rule]) -> Any:
     if name in rules:
         return rules[name]
-    matching = [rule for pattern, rule in rules.items() if fnmatch.fnmatchcase(name, pattern)]
-    return matching[-1] if matching else None
+    found = [rule for pattern, rule in rules.items() if matching(pattern, [name])]
+    return found[-1] if found else None
 
 
 def _given(name: str, value: Any, shape: Shape) -> np.ndarray:

@@ -6,23 +6,18 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..above import viz
-from ..arguments import named
-from ..errors import BadFile, BadType, BadValue, many
-from ..files import described, load_checkpoint, save_checkpoint
-from ..notation.declared import Pose, Sampling, observed, posed
-from ..notation.declaring import Declaring
+from ..arguments import flag, named
+from ..checkpoints import described, save_checkpoint
+from ..errors import BadType, BadValue, Error, many
+from ..notation.declared import Pose, Sampling, posed
 from ..notation.reader import read
 from ..passes.autodiff import gradient
-from ..passes.demand import check_carried, computable
 from ..passes.schedule import needed, schedule
-from ..plans.carried import along
-from ..plans.feeds import apart, check_names, form, prepared
-from ..plans.plan import Plan
+from ..plans.feeds import apart
 from ..plans.replay import Replay
 from ..printing.printer import system_text
 from ..printing.rows import WIDTH, block_latex, chosen
@@ -30,10 +25,13 @@ from ..system import System
 from ..training.checking import check_gradient
 from ..training.evaluate import evaluate
 from ..training.fit import fit
+from ..training.totals import Totals
 from .decode import beam_search, stream
-from .generate import generated
-from .plan_cache import MOST, PlanCache
+from .generate import check_sampling, generated
+from .gradients import differentiated
+from .plan_cache import MOST
 from .result import Result, Trace, trace
+from .running import Running
 from .stepper import Stepper
 from .summary import summary
 from .weights import Weights, shapes
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
-class Model(Declaring):
+class Model(Running):
     """A recurrent network as its equations.
 
     Declared by `tr.equations(text)`, or in Python:
@@ -62,7 +60,6 @@ class Model(Declaring):
 
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
         super().__init__(name, dtype, **sizes)
-        self.adjoints: dict[str, str] = {}  # of a derived model: name -> the name of its adjoint
         self.meta: dict[str, str] = {}  # of a loaded model: the texts that were kept in the file
 
     @classmethod
@@ -75,14 +72,15 @@ class Model(Declaring):
 
     def _forget(self) -> None:
         super()._forget()
-        self._weights: Weights | None = None
-        self._plans = PlanCache()
         self._replays: dict[Any, Replay] = {}
         self._gradients: dict[tuple[str, tuple[str, ...]], Model] = {}
         self._poses: dict[Pose, PosedModel] = {}
+        self._totals: dict[str, tuple[Totals, Model]] = {}  # for evaluate
 
     def extend(self, text: str, /, **sizes: Any) -> Model:
         """A model with the equations of this one and those of the text; weights of the same name keep their values."""
+        if not isinstance(text, str):
+            raise BadType(f"equations are text, not {type(text).__name__}")
         bigger = equations(f"{self}\n{inspect.cleandoc(text)}", name=self.name, dtype=self.dtype, **sizes)
         for name, shape in shapes(self.system).items():
             if bigger.weights.shapes.get(name) == shape:
@@ -94,29 +92,6 @@ class Model(Declaring):
         return _copied, (self.description(), self.weights.on_host(), self.adjoints, self.meta)
 
     # -- what it is --------------------------------------------------------------------------------
-
-    @property
-    def weights(self) -> Weights:
-        """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
-        if self._weights is None:
-            with self._plans.alone:  # one for all threads
-                if self._weights is None:
-                    self._weights = Weights(observed(self.system))
-        return self._weights
-
-    @weights.setter
-    def weights(self, values: Any) -> None:
-        """Set all of them, from another model's or a dict. Raises BadName, BadValue and BadType as setting one does."""
-        own = self.weights
-        if values is own:  # after model.weights |= {...}
-            return
-        if not isinstance(values, Mapping):
-            raise BadType(f"weights are a dict of arrays by name, not {type(values).__name__}")
-        missing = [name for name in own if name not in values]
-        if missing:
-            raise BadValue(f"there is no {missing[0]} among these weights; some of a model's weights are set with "
-                           "model.weights.update({...})")
-        own.update(values)
 
     def posed(self, pose: Pose) -> PosedModel:
         """The model in which declared data are given or drawn, as the pose says; it shares this model's weights."""
@@ -151,7 +126,10 @@ class Model(Declaring):
         return system_text(self.system)
 
     def __repr__(self) -> str:
-        system = self.system
+        try:
+            system = self.system
+        except Error as error:  # of a model that is still being written, which a prompt or a debugger may show
+            return f"<Model {self.name}, not complete: {str(error).splitlines()[0]}>"
         counts = many(len(system.equations), "equation"), many(len(system.of_role("weight")), "weight")
         return f"<Model {self.name}: {', '.join(counts)}>"
 
@@ -188,8 +166,9 @@ class Model(Declaring):
         many examples, where no input says it.
 
         Declared data, w[t] = categorical(p[t]), are observed where they are given, and drawn where they are not; if
-        they are given for fewer positions than there are, they are kept and the rest is drawn. seed: of the draws.
-        stop: a class (or a dict of them by name) that ends an example, inclusive; `lengths` of the result say where.
+        they are given for fewer positions than there are, they are kept and the rest is drawn; in a list of sequences
+        each has its own length. seed: of the draws. stop: a class (or a dict of them by name) that ends an example,
+        inclusive; `lengths` of the result say where.
         temperature: of the draws, 0 for the likeliest; top_k, top_p: only the k likeliest classes, or those that
         together have that share, are drawn from.
         Raises `Error` where what is given does not fit the model.
@@ -199,60 +178,19 @@ class Model(Declaring):
         options = {"lengths": lengths, "steps": steps, "training": training, "seed": seed, "check": check,
                    "batch": batch, "state": state}
         sampling = Sampling(temperature, top_k, top_p)
+        check_sampling(self, sampling, stop)
         if self.declared:
             return generated(self, data, want, stop, sampling, **options)
-        if stop is not None or sampling != Sampling():
-            raise BadValue("stop=, temperature=, top_k= and top_p= are for models that draw; this one declares no "
-                           "data, such as w[t] = categorical(p[t])")
         return self._ran(data, self.asked_for(want, data), **options)[0]
-
-    def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
-        with self._plans.alone:
-            plan = self._computed(names, data, **options)
-            result = Result({name: plan.result(name) for name in names})
-            result.state = plan.state()
-        result.lengths = options.get("lengths")
-        return result, plan
-
-    def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
-        """A plan that has just been run; `options` are those of `prepared`."""
-        config, feed = prepared(self.system, names, data, **options)
-        if config.carried and not self.adjoints:
-            check_carried(self.system, names, config.carried)
-        plan = self._plans.get(self.system, config, self.weights)
-        plan.run(feed)
-        if config.check:
-            plan.check_finite()
-        return plan
-
-    def _inputs(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        if data is not None and not isinstance(data, Mapping):
-            raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
-        merged = {**(data or {}), **inputs}
-        if len(merged) < len(data or {}) + len(inputs):
-            twice = next(name for name in inputs if name in (data or {}))
-            raise BadValue(f"{twice} is given twice, in the data and as {twice}=")
-        check_names(self.system, merged, self.declared)
-        return merged
-
-    def asked_for(self, want: Iterable[str] | None, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names of `want`; by default what the data determine."""
-        if want is not None:
-            return named("want", want)
-        found = computable(self.system, data)
-        if not found:
-            first = self.system.of_role("input")
-            raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; the model's inputs are "
-                           f"{', '.join(first) or 'none'}")
-        return tuple(found)
 
     def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                        wrt: Iterable[str] | None = None, lengths: Any = None, steps: Any = None,
                        state: Mapping[str, Any] | None = None, training: bool = False, seed: int = 0,
                        check: bool = False, memory: str | None = None,
                        **inputs: Any) -> tuple[Any, dict[str, Any]]:
-        """The scalar `of` and its gradient with respect to every weight, or the names of `wrt`.
+        """The scalar `of` and its gradient with respect to every weight, or to the names of `wrt`.
 
+        wrt: names of weights, inputs or other quantities; a pattern, such as "W_h?", stands for the weights it matches.
         Gradients have the shapes of what they are gradients of. memory: "sqrt" keeps only the states between
         segments of time and computes the rest again, see `fit`. Arguments otherwise as in `run`; raises
         as `run` does.
@@ -264,35 +202,7 @@ class Model(Declaring):
                 merged, of=of, wrt=wrt, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
                 check=check, memory=memory)
         with self._plans.alone:
-            return self._differentiated(merged, of, wrt, lengths, steps, state, training, seed, check, memory)
-
-    def _differentiated(self, merged: Mapping[str, Any], of: str, wrt: Iterable[str] | None, lengths: Any, steps: Any,
-                        state: Mapping[str, Any] | None, training: bool, seed: int, check: bool, memory: str | None
-                        ) -> tuple[Any, dict[str, Any]]:
-        wrt = None if wrt is None else named("wrt", wrt)
-        plain = lengths is None and steps is None and state is None and memory is None and not check
-        again = form(merged, "biuf") if plain else None
-        if again is not None:
-            again = (of, wrt, training, again)
-            replay = self._replays.get(again)
-            if replay is not None and replay.holds(self.weights.arrays):
-                grads = replay(merged)
-                return grads.pop("")[()], grads
-        names = tuple(self.system.of_role("weight")) if wrt is None else wrt
-        derived = self.grad(of, names)
-        if isinstance(state, Mapping):
-            check_carried(self.system, (of,), along(self.system, (of,), state))
-        wanted = {name: derived.adjoints[name] for name in names}
-        plan = derived._computed((of, *(wanted[name] for name in self.weights.in_order(names))),
-                                 self._inputs(None, merged), lengths=lengths, steps=steps, state=state,
-                                 training=training, seed=seed, check=check, memory=memory)
-        lasting = [(key, replay) for key, replay in self._replays.items() if replay.lasts()]
-        self._replays = dict(lasting[1 - MOST :])
-        if again is not None and Replay.fits(plan) and not any(self.system.quantities[n].batched for n in names):
-            plans = derived._plans
-            self._replays[again] = Replay(plan, merged, {"": of, **wanted}, partial(plans.holds, plan),
-                                          plans.how if plan.shares else plans.how_alone)
-        return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
+            return differentiated(self, merged, of, wrt, lengths, steps, state, training, seed, check, memory)
 
     def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
         """Everything that one run computes: inputs, quantities, and the gradient of `of` with respect to each of them.
@@ -308,11 +218,15 @@ class Model(Declaring):
     def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
         """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.
 
-        Its `adjoints` name the adjoint of each quantity. It shares this model's weights.
+        wrt: names, or patterns of weights, as in `value_and_grad`; by default every weight. Its `adjoints` name the
+        adjoint of each quantity. It shares this model's weights.
         """
+        if not isinstance(of, str):
+            raise BadType(f"of= is the name of a scalar, such as 'loss', not {of!r:.80}")
         if self.declared:
             return self.observing().grad(of, wrt)
-        names = named("wrt", self.system.of_role("weight") if wrt is None else wrt)
+        weights = self.system.of_role("weight")
+        names = named("wrt", weights if wrt is None else wrt, weights)
         return self._kept(self._gradients, (of, names), lambda: self._derived(of, names))
 
     def _derived(self, of: str, names: tuple[str, ...]) -> Model:
@@ -358,6 +272,7 @@ class Model(Declaring):
         """
         from .profile import profile
 
+        flag("gradient", gradient)
         data, lengths = apart(self.system, data, lengths)
         data = self._inputs(data, inputs)
         return profile(self.observing(data), data, of=of, wrt=wrt, gradient=gradient, repeat=repeat,
@@ -402,6 +317,10 @@ class Model(Declaring):
         """In a notebook: the folded diagram beside the equations."""
         from html import escape
 
+        try:
+            self.system  # noqa: B018  (is it complete?)
+        except Error:
+            return {"text/plain": repr(self)}
         page = (f'<div style="display:flex;gap:2em;align-items:center;flex-wrap:wrap">{viz().svg(self)}'
                 f"<pre>{escape(str(self))}</pre></div>")
         return {"text/html": page, "text/plain": str(self),
@@ -462,23 +381,4 @@ def _copied(about: Mapping[str, str], weights: Mapping[str, Any], adjoints: Mapp
     model = of_description(about)
     model.weights.fill(weights)
     model.adjoints, model.meta = dict(adjoints), dict(meta)
-    return model
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """The model of a file that `Model.save` or `fit` wrote: it describes itself. Its `meta` are the texts kept there.
-
-    Raises BadFile where the file cannot be read or is another one.
-    """
-    arrays, meta = load_checkpoint(path)
-    for key in ("equations", "name", "dtype"):
-        if key not in meta:
-            raise BadFile(f"{os.fspath(path)} has no {key}: it was not written by Model.save")
-    model = of_description(meta)
-    weights = {k.removeprefix("weight."): v for k, v in arrays.items() if k.startswith("weight.")}
-    missing = [n for n in model.weights if n not in weights]
-    if missing:
-        raise BadFile(f"{os.fspath(path)} lacks the weight {missing[0]}")
-    model.weights.fill(weights)
-    model.meta = {key: text for key, text in meta.items() if key not in {*model.description(), "fit"}}
     return model

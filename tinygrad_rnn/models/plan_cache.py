@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -90,8 +91,8 @@ class PlanCache:
               ) -> Any:
         """A new plan. Where memory does not suffice, the others go, and then an error says how much it takes."""
 
-        def plan(config: Config) -> Plan:
-            return Plan(system, config, arrays, backend, threads=threads)
+        def plan(config: Config, parts: int | None = None) -> Plan:
+            return Plan(system, config, arrays, backend, parts=parts, threads=threads)
 
         for _ in range(2):
             with contextlib.suppress(*backend.memory_errors):
@@ -103,6 +104,6 @@ class PlanCache:
         needed = None
         if config.memory is None:
             with contextlib.suppress(*backend.memory_errors, Error):  # such as of a model that needs longer ranges
-                needed = footprint(system, config, plan)
+                needed = footprint(system, config, partial(plan, parts=1))  # small ones are not shared out all alike
         what = "a training step" if config.training else "a run"
         raise out_of_memory(needed, backend.free_memory(), f"{what} of {config.batch} examples")

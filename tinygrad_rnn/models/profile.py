@@ -135,7 +135,7 @@ def profile(model: Model, data: Mapping[str, Any] | None, *, of: str, wrt: Itera
             repeat: int, **options: Any) -> Profile:
     """See `Model.profile`."""
     whole("repeat", repeat, at_least=1)
-    names = named("wrt", model.weights if wrt is None else wrt)
+    names = named("wrt", model.weights if wrt is None else wrt, model.weights)
     derived = model.grad(of, names) if gradient else model
     want = (of, *(derived.adjoints[n] for n in model.weights.in_order(names))) if gradient else (of,)
     config, feed = prepared(derived.system, want, data or {}, **options)

@@ -21,7 +21,7 @@ from ..passes.schedule import needed
 from ..plans.carried import position_key
 from ..plans.feeds import are_classes, check_names
 from ..system import System
-from .generate import codes
+from .generate import check_sampling, codes
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -48,7 +48,9 @@ class Stepper:
         self.model, self.index = model, time_of(model.system)
         self.want = None if want is None else named("want", want)
         model.system.require(self.want or ())
-        self.lengths, self.seed, self.sampling = lengths, seed, Sampling(temperature, top_k, top_p)
+        self.lengths, self.seed = lengths, whole("seed", seed, at_least=0)
+        self.sampling = Sampling(temperature, top_k, top_p)
+        check_sampling(model, self.sampling)
         self._whole = {name: entering(name, value) for name, value in model._inputs(data, inputs).items()}
         for name in self._whole:
             if self.index in model.system.quantities[name].slots:
@@ -99,8 +101,11 @@ class Stepper:
             if others:
                 raise BadValue(f"only quantities with another open index than {self.index} follow from "
                                f"{', '.join(data) or 'no input'}; name those that are wanted: want={others[:3]}")
+            known = system.of_role("input")
+            ahead = ", ".join(f"{n}=..." for n in known if n not in data and not system.runs_over(n, self.index))
             raise BadValue(f"nothing can be computed from {', '.join(data) or 'no input'}; a step of this model takes "
-                           f"{', '.join(n for n in system.of_role('input') if system.runs_over(n, self.index))}")
+                           f"{', '.join(n for n in known if system.runs_over(n, self.index))}"
+                           f"{ahead and f'; the stepper is given {ahead} when it is made'}")
         check_causal(system, want, self.index)
         given = {n: data[n] for n in demand(system, want).inputs if n in data}
         with model._plans.alone:  # until the state lies where no other run comes
@@ -150,17 +155,15 @@ class Stepper:
         """Of the lengths those whose index is in what is computed."""
         if self.lengths is None:
             return None
-        if not isinstance(self.lengths, Mapping):
-            others = [i for i in system.ranges if i not in system.static and i != self.index]
-            named = {others[0] if others else self.index: self.lengths}
-        else:
-            named = dict(self.lengths)
+        lengths, time = self.lengths, system.range_of(self.index)
+        if not isinstance(lengths, Mapping):
+            others = [i for i in system.open_indices if i != self.index]
+            lengths = {others[0] if others else self.index: lengths}
         used = {system.range_of(i) for name in demand(system, tuple(want)).inputs
                 for i in system.quantities[name].slots}
-        if any(i in system.ranges and system.range_of(i) == system.range_of(self.index) for i in named
-               ) and system.range_of(self.index) in used:
+        if time in used and any(system.ranges.get(i) == time for i in lengths):
             raise BadValue(f"a step is one position of {self.index}; give lengths of other indices only")
-        return {i: n for i, n in named.items() if i not in system.ranges or system.range_of(i) in used} or None
+        return {i: n for i, n in lengths.items() if i not in system.ranges or system.range_of(i) in used} or None
 
     def _one_step(self, system: System, want: tuple[str, ...]) -> dict[str, int] | None:
         carried = any(system.runs_over(name, self.index) for name in demand(system, want).inputs)
@@ -278,12 +281,12 @@ def _moved(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 def time_of(system: System) -> str:
     """The index of time: t, or the only one whose range is open. Raises where there are others only."""
-    dynamic = [i for i in system.ranges if i not in system.static]
-    if "t" in dynamic:
+    found = system.open_indices
+    if "t" in found:
         return "t"
-    if len(dynamic) != 1:
+    if len(found) != 1:
         raise BadValue("a stepper needs a model with one index of time")
-    return dynamic[0]
+    return found[0]
 
 
 def check_causal(system: System, want: Iterable[str], index: str) -> None:

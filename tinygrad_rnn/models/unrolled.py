@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from ..above import viz
 from ..arguments import named
 from ..config import Config, Feed
 from ..errors import BadValue, many
-from ..node import At, Node, rebuild
+from ..node import At, Node, rebuilt
 from ..notation.declared import Pose
 from ..passes.autodiff import check_scalar
 from ..passes.unroll import Unrolled, unrolled
@@ -21,7 +22,7 @@ from ..plans.feeds import apart, prepared, steps_by_index
 from ..plans.plan import Plan
 from ..printing.printer import system_text
 from ..printing.rows import WIDTH, block_latex, chosen
-from ..system import Equation, System
+from ..system import Equation, Quantity, System
 from .generate import codes
 from .weights import Weights
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from .model import Model
+
+MOST = 1_000_000  # equations of an unrolled model; some GiB
 
 
 class UnrolledModel:
@@ -39,11 +42,16 @@ class UnrolledModel:
         base = model.system
         self.sizes = {base.range_of(i): size for i, size in base.static.items()}
         for index, count in steps_by_index(base, steps).items():
-            self.sizes[base.range_of(index)] = count
+            if self.sizes.setdefault(base.range_of(index), count) != count:
+                raise BadValue(f"steps of {index} are {count}, but its range is {self.sizes[base.range_of(index)]}")
         missing = [i for i in base.ranges if base.range_of(i) not in self.sizes]
         if missing:
             raise BadValue(f"unroll needs the number of positions of {missing[0]}: "
-                           f"unroll({{{', '.join(repr(i) + ': ...' for i in base.ranges if i not in base.static)}}})")
+                           f"unroll({{{', '.join(f'{i!r}: ...' for i in base.open_indices)}}})")
+        count = len(base.equations) * math.prod(self.sizes.values())
+        if count > MOST:
+            raise BadValue(f"unrolled this model may have {count:,} equations, more than {MOST:,}; take fewer steps, "
+                           "or run the model itself, for which any number of steps is one loop")
         self._flat: dict[frozenset[str], Unrolled] = {}
         self._models: dict[frozenset[str], Model] = {}
         self._poses: dict[Pose, UnrolledModel] = {}
@@ -81,7 +89,7 @@ class UnrolledModel:
                                                                        strict=True))}, node.type)
             return Node(node.op, args, node.attrs, node.type)
 
-        equations = [Equation(*placed[eq.name], rebuild([eq.rhs], written)[eq.rhs]) for eq in flat.system.equations]
+        equations = [Equation(*placed[eq.name], rebuilt(eq.rhs, written)) for eq in flat.system.equations]
         shown = chosen(base.with_equations(equations, base.quantities), want)
         return block_latex(shown, base, notation, width)
 
@@ -109,7 +117,8 @@ class UnrolledModel:
             given = Pose(frozenset(n for n in self.model.declared if n in data))
             return self._posed(given).value_and_grad(data, of=of, wrt=wrt, lengths=lengths, training=training,
                                                      seed=seed)
-        names = named("wrt", self.model.system.of_role("weight") if wrt is None else wrt)
+        weights = self.model.system.of_role("weight")
+        names = named("wrt", weights if wrt is None else wrt, weights)
         check_scalar(self.model.system, of, names)
         flat, config, feed = self._prepared((of,), data, lengths, training, seed)
         flat_of = flat.names[of, ()]
@@ -162,7 +171,7 @@ class UnrolledModel:
     def _steps(self) -> dict[str, int]:
         """How far each index runs that has no size of its own."""
         base = self.model.system
-        return {i: self.sizes[base.range_of(i)] for i in base.ranges if i not in base.static}
+        return {i: self.sizes[base.range_of(i)] for i in base.open_indices}
 
     def _columns(self) -> int:
         return next(iter(self._steps().values()), 1)
@@ -204,19 +213,13 @@ class UnrolledModel:
         return all(1 <= p <= self.sizes[self.model.system.range_of(i)] for p, i in zip(where, q.slots, strict=True))
 
     def _feed(self, flat: Unrolled, feed: Feed) -> Feed:
-        inputs, backend = {}, backends.current()
-        xp = backend.xp
-        given = {name: backend.asarray(array) for name, array in feed.inputs.items()}
+        inputs = {}
+        given = {name: backends.current().asarray(array) for name, array in feed.inputs.items()}
         for (name, where), flat_name in flat.names.items():
             if name in given:
                 q = self.model.system.quantities[name]
                 array = given[name][(slice(None), *(p - 1 for p in where))]
-                for p, index in zip(where, q.slots, strict=True):
-                    r = self.model.system.range_of(index)
-                    if r in feed.lengths:  # padding is selected away before anything is computed from it
-                        valid = (p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1))
-                        array = xp.where(valid, array, xp.zeros((), array.dtype))
-                inputs[flat_name] = array
+                inputs[flat_name] = self._selected(q, where, array, feed)  # before anything is computed from it
         for r, flat_name in flat.lengths.items():
             inputs[flat_name] = feed.lengths[r].astype("float64")
         return Feed(inputs, {}, {}, feed.seed, feed.step)
@@ -225,19 +228,22 @@ class UnrolledModel:
         """The flat values of one name, stacked as the model would return them, padding zero."""
         q = self.model.system.quantities[name]
         lead = tuple(self.sizes[self.model.system.range_of(i)] for i in q.slots)
-        xp = backends.current().xp
-        out = xp.zeros((*((batch,) * q.batched), *lead, *q.type.shape), self.model.dtype)
+        out = backends.current().xp.zeros((*((batch,) * q.batched), *lead, *q.type.shape), self.model.dtype)
         for (other, where), flat_name in flat.names.items():
             if other != name or not self._inside(name, where):
                 continue
             key: Any = (*((slice(None),) * q.batched), *(p - 1 for p in where))
-            array = value(flat_name)
-            for p, index in zip(where, q.slots, strict=True):
-                r = self.model.system.range_of(index)
-                if r in feed.lengths and q.batched:
-                    array = xp.where((p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1)), array, 0)
-            out[key] = array
+            out[key] = self._selected(q, where, value(flat_name), feed)
         return out
+
+    def _selected(self, q: Quantity, where: tuple[int, ...], array: Any, feed: Feed) -> Any:
+        """What is at these positions, zero where they are padding."""
+        for p, index in zip(where, q.slots, strict=True):
+            r = self.model.system.range_of(index)
+            if r in feed.lengths and q.batched:
+                valid = (p <= feed.lengths[r]).reshape(-1, *[1] * (array.ndim - 1))
+                array = backends.current().xp.where(valid, array, array.dtype.type(0))
+        return array
 
 
 @contextlib.contextmanager

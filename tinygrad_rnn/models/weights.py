@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any
@@ -11,14 +12,13 @@ import numpy as np
 from .. import backends
 from ..backends.flat import cut
 from ..backends.places import numbers
-from ..errors import BadName, BadType, BadValue, near
+from ..errors import BadName, BadType, BadValue, allocating, near
 from ..lowering.merge import stacks
 from ..node import Node, walk
-from ..passes.schedule import Loop, needed, schedule
+from ..ops.table import MOST
+from ..passes.schedule import loops, needed, schedule
 from ..system import System
 from .initialise import check_rules, initial
-
-LARGEST = 2**31
 
 
 def shapes(system: System) -> dict[str, tuple[int, ...]]:
@@ -32,8 +32,8 @@ def shapes(system: System) -> dict[str, tuple[int, ...]]:
 
 def recurrent(system: System) -> set[str]:
     """Weights that multiply inside a loop, as U does in h[t] = tanh(U @ h[t-1] + W @ x[t])."""
-    loops = [i for i in schedule(needed(system, system.by_name)) if isinstance(i, Loop)]
-    inside = [v for loop in loops for v in loop.vertices() if isinstance(v, Node)]
+    looped = loops(schedule(needed(system, system.by_name)))
+    inside = [v for loop in looped for v in loop.vertices() if isinstance(v, Node)]
     products = [v for v in inside if v.op in ("matmul", "dot", "einsum")]
     weights = set(system.of_role("weight"))
     return {r.attr("name") for p in products for r in walk(p.args) if r.op == "ref" and r.attr("name") in weights
@@ -73,8 +73,8 @@ class Weights(MutableMapping[str, Any]):
         self._system = system
         self.shapes = shapes(system)
         for name, shape in self.shapes.items():
-            if np.prod([float(s) for s in shape]) > LARGEST:
-                raise BadValue(f"the weight {name} would have shape {shape}, more than {LARGEST} numbers")
+            if math.prod(shape) > MOST:
+                raise BadValue(f"the weight {name} would have shape {shape}, more than {MOST} numbers")
         self.seed, self.rules = seed, _checked(rules, self.shapes)
         self._arrays: dict[str, Any] | None = None
         self._backend: ModuleType = backends.current()
@@ -99,14 +99,14 @@ class Weights(MutableMapping[str, Any]):
         return sorted(names, key=lambda name: place.get(name, len(place)))
 
     def _initial(self, seed: int, rules: Mapping[str, Any]) -> dict[str, Any]:
-        loops = recurrent(self._system)
-        quantities = self._system.quantities
-        slid = kernels(self._system)
-        shapes = {name: self.shapes[name] for name in stacks(self._system).ordered(self.shapes)}
-        values = {name: initial(name, shape, name in loops, rules, seed, len(quantities[name].slots),
-                                name in slid)
-                  for name, shape in shapes.items()}
-        return _in_one(backends.current(), values, self._system.dtype)
+        looped, slid, quantities = recurrent(self._system), kernels(self._system), self._system.quantities
+        values = {}
+        for name in stacks(self._system).ordered(self.shapes):
+            with allocating(f"the weight {name} of shape {self.shapes[name]}"):
+                values[name] = initial(name, self.shapes[name], name in looped, rules, seed,
+                                       len(quantities[name].slots), name in slid)
+        with allocating("the model's weights"):
+            return _in_one(backends.current(), values, self._system.dtype)
 
     def fill(self, values: Mapping[str, Any]) -> None:
         """Set every weight. What nobody has read yet is not drawn first: of large matrices that takes seconds."""

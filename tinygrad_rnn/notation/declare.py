@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadType, BadValue
 from ..inference.brackets import wrong_left, wrong_read
-from ..node import BATCH, At, Node, Operators, from_numpy, ref, without_truth
+from ..node import BATCH, At, Node, Operators, placed, ref, without_truth
 from ..ops import apply
 from ..ops.table import as_node
 from ..printing.printer import text
@@ -26,6 +26,8 @@ def index(name: str) -> Node:
 
 def last(of: Node) -> Node:
     """The last position of an index: T = last(t); h[T]."""
+    if not isinstance(of, Node) or of.op != "position":
+        raise BadType(f"the last position is that of an index, such as last(tr.t) or last(tr.index('u')), not {of!r}")
     return apply("last", index=of.attr("index"))
 
 
@@ -53,7 +55,7 @@ def _slots(name: str, key: Any, wrong: Callable[[tuple[At, ...]], tuple[int | No
     slots = tuple(map(slot_of, key if isinstance(key, tuple) else (key,)))
     found = wrong(slots)
     if found is not None:
-        raise BadValue(f"{name}[{','.join(map(str, slots))}]: {found[1]}")
+        raise BadValue(f"{placed(name, slots)}: {found[1]}")
     return slots
 
 
@@ -97,6 +99,3 @@ class Symbol(Operators):
             raise BadValue(f"{self.name} is declared as {article} {self.role} and has no equation; what has one is "
                            f"model.state({self.name!r})")
         self.model.define(self.name, _slots(self.name, key, wrong_left), value)
-
-    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **_: Any) -> Any:
-        return from_numpy(function, method, inputs)

@@ -7,17 +7,19 @@ position.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ..arguments import real, whole
 from ..errors import BadValue
-from ..node import BATCH, Node, Type, ordered, rebuild, ref, refs
+from ..inference.infer import retyped
+from ..node import BATCH, At, Node, Type, free, ordered, rebuilt, ref, refs
+from ..ops import f
 from ..ops.draws import DECLARED, law
-from ..ops.table import TABLE, f, make
-from ..passes.rewrite import filled
-from ..system import Equation, Quantity, System, fresh
+from ..passes.rewrite import filled, position_of, remade, substituted
+from ..system import Equation, Quantity, System, fresh, meets
 
 
 @dataclass(frozen=True)
@@ -172,10 +174,10 @@ class _Posing:
                 self._declaration(eq, renamed)
         if renamed:
             self.equations = [self._fed_back(eq, renamed) for eq in self.equations]
+        for name in self.pose.given - set(renamed):
+            self._without_boundaries(name)
         if self.surprises and "loss" not in self.system.quantities:
-            total = self.surprises[0]
-            for more in self.surprises[1:]:
-                total = total + more
+            total = functools.reduce(f.add, self.surprises)
             self.quantities["loss"] = Quantity("loss", "defined", (), Type((), (), self.system.dtype))
             self.equations.append(Equation("loss", (), total))
         hidden = frozenset(self.quantities) - set(self.system.quantities) - {"loss"}
@@ -212,6 +214,40 @@ class _Posing:
             if into != name:
                 renamed[name] = into
 
+    def _without_boundaries(self, name: str) -> None:
+        """Given data, such as classes, hold no other values: what reads beyond them reads what is set there itself."""
+        shape, ends = self.system.quantities[name].type.shape, [eq for eq in self.equations if eq.name == name]
+        if not ends:
+            return
+
+        def change(node: Node, args: tuple[Node, ...]) -> Node:
+            if node.op != "ref" or node.attr("name") != name:
+                return remade(node, args)
+            value = node
+            for eq in ends:
+                pairs = list(zip(node.attr("slots"), eq.slots, strict=True))
+                if all(meets(at, end) for at, end in pairs):
+                    moves = {end.index: at for at, end in pairs if end.anchor == "free"}
+                    there = substituted(filled(eq.rhs, shape), moves)
+                    met = [self._is_at(at, end) for at, end in pairs
+                           if at != (free(at.index) if end.anchor == "free" else end)]
+                    value = f.where(functools.reduce(f.logical_and, met), there, value) if met else there
+            return value
+
+        self.equations = [replace(eq, rhs=rebuilt(eq.rhs, change)) for eq in self.equations if eq.name != name]
+
+    def _is_at(self, at: At, end: At) -> Node:
+        """Is the position of a reference that of a boundary, or inside the range that it runs over?"""
+        if end.anchor != "free":
+            return f.equal(self._place(at), self._place(end))
+        last = f.last(index=at.index or end.index)
+        return f.logical_and(f.less_equal(1.0, self._place(at)), f.less_equal(self._place(at), last))
+
+    def _place(self, at: At) -> Node:
+        if at.anchor != "free":
+            return position_of(at)
+        return retyped(f.position(index=at.index), (), {}, self.system.static) + float(at.offset)
+
     def _drawn(self, eq: Equation) -> Node:
         """The right side that draws, from noise that is a quantity of its own."""
         q = self.system.quantities[eq.name]
@@ -241,10 +277,10 @@ class _Posing:
                 slots = node.attr("slots")
                 here = all(s.anchor == "free" and s.offset == 0 for s in slots)
                 return node if here else ref(renamed[node.attr("name")], slots, node.type, node.attr("batch"))
-            return node if args == node.args else make(TABLE[node.op], args, dict(node.attrs))
+            return remade(node, args)
 
         name = renamed.get(eq.name, eq.name) if eq.is_boundary else eq.name
-        return replace(eq, name=name, rhs=rebuild([eq.rhs], change)[eq.rhs])
+        return replace(eq, name=name, rhs=rebuilt(eq.rhs, change))
 
 
 def computable_ahead(system: System, equations: Iterable[Equation], index: str) -> frozenset[str]:

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..arguments import whole
 from ..errors import BadType, BadValue
 from ..inference.brackets import wrong_name
 from ..inference.infer import resolve
 from ..inference.roles import Declarations
-from ..node import At, Node, refs, walk
+from ..node import At, Node, placed, refs, walk
+from ..ops.draws import law
 from ..ops.table import as_node
 from ..passes.schedule import needed, schedule
-from ..printing.printer import equation_text
+from ..printing.printer import equation_text, text
 from ..system import Equation, System, sources
 from .declare import Symbol
 from .declared import declarations, observed
 from .reader import Program
 
-LARGEST_SIZE = 2**31
+LARGEST_SIZE = 2**31 - 1
 ROLES = {"input": "an input", "weight": "a weight", "defined": "a state"}
 
 
 def size_tuple(name: str, size: Any) -> tuple[int, ...]:
     """64 -> (64,); a tuple of sizes; () for a scalar."""
     sizes = size if isinstance(size, (tuple, list)) else (size,)
-    for s in sizes:
-        if isinstance(s, bool) or not hasattr(s, "__index__"):
-            raise BadType(f"the size of {name} is a whole number or a tuple of them, not {size!r}")
-        if not 1 <= s < LARGEST_SIZE:
-            raise BadValue(f"the size of {name} must be at least 1 and below {LARGEST_SIZE}, not {s}")
-    return tuple(s.__index__() for s in sizes)
+    return tuple(whole(f"the size of {name}", s, at_least=1, at_most=LARGEST_SIZE) for s in sizes)
 
 
 class Declaring:
@@ -42,7 +39,9 @@ class Declaring:
 
     _warns = True  # of what is likely a slip; not again of a model that was made before
 
-    def __init__(self, name: str = "model", dtype: Any = "float32", **sizes: Any):
+    def __init__(self, name: str, dtype: Any, **sizes: Any):
+        if not isinstance(name, str):
+            raise BadType(f"the name of a model is text, not {name!r:.80}")
         dtype = np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype  # np.float64 is "float64"
         self._roles: dict[str, str] = {}  # of the names that were declared in Python
         self._declared = Declarations(name, [], {k: size_tuple(k, v) for k, v in sizes.items()}, dtype)
@@ -53,6 +52,7 @@ class Declaring:
         self._declared.equations.extend(program.equations)
         for name, size in program.sizes.items():
             self._declared.sizes.setdefault(name, size)
+        self._declared.placed |= program.placed
 
     def _forget(self) -> None:
         """What follows from the equations is made anew after one is added."""
@@ -83,6 +83,7 @@ class Declaring:
             raise BadValue(f"{name} is declared twice, as {ROLES[known]} and as {ROLES[role]}")
         if size is not None:
             shape = size_tuple(name, size)
+            self._declared.placed.add(name)
             before = self._declared.sizes.setdefault(name, shape)
             if before != shape:
                 raise BadValue(f"{name} is declared twice, with the sizes {before} and {shape}")
@@ -115,6 +116,7 @@ class Declaring:
         """The typed system of equations; resolved at first use."""
         if self._system is None:
             self._check_roles()
+            _check_starts(self._declared.equations)
             self._system = resolve(self._declared)
             seen = observed(self._system)
             schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
@@ -154,6 +156,16 @@ class Declaring:
         return self._declarations
 
 
+def _check_starts(equations: Sequence[Equation]) -> None:
+    """Raise where w[0] = 2 was to be a class: one number is that in every element, here of a one-hot vector."""
+    classes = {eq.name for eq in equations if law(eq.rhs) == "categorical"}
+    for eq in equations:
+        if eq.name in classes and eq.is_boundary and eq.rhs.op == "const" and eq.rhs.attr("value") != 0:
+            number = text(eq.rhs)
+            raise BadValue(f"{eq.left} = {number} would be {number} in every element of a one-hot vector; a class, "
+                           f"counted from 0, is written one_hot({number}, size)\n{eq.show(eq.rhs)}")
+
+
 def _warn_of_twins(system: System) -> None:
     """b_f and b_F are rarely both meant; a vector v and a matrix V are."""
     seen: dict[tuple[str, int], str] = {}
@@ -182,16 +194,23 @@ def _warn_of_nothing(system: System) -> None:
     by_name = system.by_name
     for read in (found := refs(eq.rhs for eq in system.equations)):
         name, slots = read.attr("name"), read.attr("slots")
-        outside = [k for k, s in enumerate(slots) if (s.anchor == "first" and s.offset < 1)
-                   or (s.anchor == "last" and s.offset > 0)]
-        if not outside or sources(by_name.get(name, []), read):
+        sizes = [system.static.get(index) for index in system.quantities[name].slots]
+        outside = [k for k, (slot, size) in enumerate(zip(slots, sizes, strict=True)) if _is_outside(slot, size)]
+        boundaries = [eq for eq in by_name.get(name, []) if eq.is_boundary]
+        if not outside or sources(boundaries, read):
             continue
         alike = [other for other in found if other.attr("name") == name]
-        if all(_reached(k, slots[k], alike) for k in outside):
+        if all(sizes[k] is None and _reached(k, slots[k], alike) for k in outside):
             continue
-        where = f"{name}[{','.join(map(str, slots))}]"
-        warnings.warn(f"{where} is outside of the range and always zero, as no equation sets it; positions count from "
-                      "1, and the last is a capital: h[1], h[T]", stacklevel=4)
+        warnings.warn(f"{placed(name, slots)} is outside of the range and always zero, as no equation sets it; "
+                      "positions count from 1, and the last is a capital: h[1], h[T]", stacklevel=4)
+
+
+def _is_outside(at: At, size: int | None) -> bool:
+    """Is that position before the first or behind the last one, whose number is `size` where it is known ahead?"""
+    if at.anchor == "first":
+        return at.offset < 1 or (size is not None and at.offset > size)
+    return at.anchor == "last" and (at.offset > 0 or (size is not None and at.offset <= -size))
 
 
 def _reached(k: int, at: At, reads: list[Node]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..errors import BadType, BadValue, many, near
 from ..node import Node, Operators
 from ..ops import TABLE, Op, apply
 from ..ops.linear import split_spec
+from ..ops.table import REQUIRED
 from ..shapes import normal_axis
 from .meaning import MEANING
 
@@ -29,6 +31,8 @@ class Function:
             self.__doc__ = f"{name}({call}): {what}"
         else:  # a class of its own says more
             self.__doc__ = type(self).__doc__
+        called = re.search(rf"^ *({name}\(.*?\)):", self.__doc__ or "", re.M)
+        self.usage = called[1] if called else f"{name}(...)"
 
     def __repr__(self) -> str:
         return f"<function {self.name}>"
@@ -47,19 +51,23 @@ class Function:
         if self.arity is not None and len(args) > self.arity:
             extra = args[self.arity :]
             if len(extra) > len(names):
-                raise BadType(f"{self.name} takes {operands_of(self.arity)}, not {len(args)}")
+                raise BadType(self.miscounted("operand", len(args)))
             attrs.update(zip(names, extra, strict=False))
             args = args[: self.arity]
+        if self.arity is not None and len(args) < self.arity:
+            raise BadType(self.miscounted("argument", len(args)))
+        for key, default in self.params.items():
+            if default is REQUIRED and key not in attrs and not self.leading:
+                raise BadType(f"{self.name} needs {key}=; it is called {self.usage}")
         if self.arity is None and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = list(args[0])
         if attrs.get("over") is not None:
             attrs["over"] = index_names(attrs["over"])
         return args, attrs
 
-
-def operands_of(count: int) -> str:
-    """1 operand, 2 operands."""
-    return many(count, "operand")
+    def miscounted(self, what: str, given: int) -> str:
+        """That it takes another number of operands, and how it is called."""
+        return f"{self.name} takes {many(self.arity or 0, what)}, not {given}; it is called {self.usage}"
 
 
 def index_names(over: Any) -> tuple[str, ...]:

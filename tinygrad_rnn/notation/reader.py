@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import located, near
 from ..inference.brackets import wrong_left, wrong_name, wrong_read
-from ..node import BATCH, At, Node, refs
+from ..node import BATCH, At, Node, placed, refs
 from ..system import Equation, Source
 from .slips import SEVERAL_LINES
 from .syntax import Written
@@ -21,6 +21,7 @@ class Program:
 
     equations: list[Equation] = field(default_factory=list)
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    placed: set[str] = field(default_factory=set)  # names whose size is given with their indices, h[t]: 64
     indices: set[str] = field(default_factory=set)
 
 
@@ -44,6 +45,8 @@ class _Reader:
                 name, size = self.size_line(statement)
                 if program.sizes.setdefault(name, size) != size:
                     self.fail(statement, f"{name} has two sizes, {program.sizes[name]} and {size}")
+                if isinstance(statement.target, ast.Subscript):
+                    program.placed.add(name)
                 given.append(statement)
             elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                 program.equations.append(self.equation(statement))
@@ -93,7 +96,7 @@ class _Reader:
         own = tuple("" if slot.anchor == "first" else slot.index for slot in self.terms.slots(s.target, wrong_read))
         if not any(len(own) == len(indices) and all(a in (b, "") or not b for a, b in zip(own, indices, strict=True))
                    for indices in used):
-            shown = next((f"{name}[{','.join(indices)}]" for indices in used if all(indices)), name)
+            shown = next((placed(name, indices) for indices in used if all(indices)), name)
             self.fail(s.target, f"the equations have {shown if used[0] else name}")
 
     def equation(self, s: ast.Assign) -> Equation:
@@ -122,7 +125,6 @@ class _Reader:
         wrong = wrong_name(node.id)
         if wrong is not None:
             self.fail(node, wrong)
-
 
     def meant(self, statement: ast.stmt) -> str:
         """What a statement of Python that is neither was perhaps to be."""

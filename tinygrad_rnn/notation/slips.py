@@ -13,6 +13,7 @@ from ..inference.brackets import in_names, wrong_name
 from ..ops import TABLE
 
 SEVERAL_LINES = "a right side of several lines stands in brackets, (...)"
+LEFT = "left of = stands a name with its indices in square brackets: h[t] = ..."
 OPERATORS = "write * (element by element) or @ (matrix product)"
 # What stands for something that a keyboard lacks; what else has an ASCII form (full width letters) is found by that.
 INSTEAD = {"×": OPERATORS, "·": OPERATORS, "⋅": OPERATORS, "∙": OPERATORS, "•": OPERATORS, "∗": OPERATORS,
@@ -144,8 +145,7 @@ def _left(tokens: list[_Token]) -> Slip | None:
     if sign is None or (sign > 0 and tokens[sign - 1].text != ")"):
         return None
     start = tokens[0].start
-    return Slip("left of = stands a name with its indices in square brackets: h[t] = ...", start,
-                max(start + 1, tokens[max(0, sign - 1)].stop))
+    return Slip(LEFT, start, max(start + 1, tokens[max(0, sign - 1)].stop))
 
 
 def _equal_inside(tokens: list[_Token]) -> Slip | None:
@@ -181,14 +181,17 @@ def _shown(tokens: list[_Token], last: _Token) -> str:
 
 
 def _dangling(tokens: list[_Token]) -> Slip | None:
-    """An operator without a term after it."""
+    """An operator without a term after it, or the colon of a size without a name or a size."""
     for a, b in zip(tokens, [*tokens[1:], None], strict=True):
-        if a.text not in ("+", "-", "*", "/", "@", "**", "=", *LOGIC):
+        if a.text == ":" and a.depth == 0 and (b is None or a is tokens[0]):
+            return Slip(f"a {'name' if b else 'size'} is missing beside the colon; a size is written x[t]: 27",
+                        a.start, a.stop)
+        if a.text not in ("+", "-", "*", "/", "@", "**", "=", "<", ">", "<=", ">=", "==", "!=", *LOGIC):
             continue
         if b is None:
             return Slip(f"a term is missing after {a.text}; {SEVERAL_LINES}",
                         a.start, a.stop)
-        if b.kind == "sign" and b.text not in "([+-":
+        if (b.kind == "sign" and b.text not in "([+-") or b.text in ("and", "or"):
             return Slip(f"a term is missing between {a.text} and {b.text}", a.start, b.stop)
     return None
 

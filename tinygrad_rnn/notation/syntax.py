@@ -11,8 +11,8 @@ import tokenize
 import warnings
 from typing import Any
 
-from ..errors import BadValue, caret
-from .slips import Slip, slip, strange_character
+from ..errors import BadType, BadValue, caret
+from .slips import LEFT, Slip, slip, strange_character
 
 LONGEST = 1_000_000  # characters; a model is a page, not a book
 MOST_SIGNS = 60_000  # far more in one chain would overflow the stack of some Pythons' own parser
@@ -24,7 +24,7 @@ class Written:
 
     def __init__(self, text: str):
         if not isinstance(text, str):
-            raise BadValue(f"equations are text, not {type(text).__name__}")
+            raise BadType(f"equations are text, not {type(text).__name__}")
         if len(text) > LONGEST:
             raise BadValue(f"the text has {len(text)} characters, more than {LONGEST}")
         if sum(map(text.count, "+-*/@%<>&|^([.")) > MOST_SIGNS:
@@ -82,7 +82,7 @@ def _parsed(lines: list[str]) -> ast.Module:
         line = lines[number - 1] if number <= len(lines) else ""
         raise _refused(_reason(error, line), line, number) from None
     except (RecursionError, MemoryError):
-        raise BadValue("the text is nested too deeply to be an equation") from None
+        raise BadValue("the text is nested too deeply to be an equation; give its parts names of their own") from None
     except (ValueError, UnicodeError) as error:
         raise BadValue(f"the text cannot be read: {error}") from None
 
@@ -101,7 +101,8 @@ def _reason(error: SyntaxError, line: str) -> Slip:
         return found
     start = max(0, min((error.offset or 1) - 1, len(line)))
     stop = error.end_offset - 1 if error.end_offset and error.end_lineno == error.lineno else start + 1
-    return Slip(re.sub(r"[.?] (Perhaps|Maybe|Did) .*", "", error.msg), start, stop)
+    said = re.sub(r"[.?] (Perhaps|Maybe|Did) .*", "", error.msg)
+    return Slip(LEFT if said.startswith("cannot assign to") else said, start, stop)
 
 
 def _comments(text: str) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from typing import Any
 from ..errors import Error, near
 from ..inference.brackets import wrong_name, wrong_read
 from ..node import BATCH, At, Node, ref
+from ..ops.reduction import REDUCING
 from ..ops.table import KINDS, apply, as_node
-from .functions import IN_TEXT, operands_of
+from .functions import IN_TEXT
 from .syntax import Written
 
 BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power",
@@ -51,7 +53,18 @@ ELSEWHERE = {"σ": "sigmoid(...)", "sigm": "sigmoid(...)", "sig": "sigmoid(...)"
              "logsigmoid": "-softplus(-z)", "softsign": "z / (1 + abs(z))", "mish": "z * tanh(softplus(z))",
              "hard_sigmoid": "clip(0.2 * z + 0.5, 0, 1)", "rms_norm": "z / sqrt(mean(z ** 2, axis=0) + 1e-5)",
              "hstack": "concat(a, b)", "flip": "z[::-1]", "roll": "concat(z[-1:], z[:-1])",
-             "diag": "z * b, which is diag(z) @ b",
+             "diag": "z * b, which is diag(z) @ b", "eye": "z + A @ z, which is (I + A) @ z",
+             "log_sigmoid": "-softplus(-z)", "logit": "log(z / (1 - z))", "log10": "log(z) / log(10)",
+             "rsqrt": "1 / sqrt(z)", "cumprod": "exp(cumsum(log(z)))", "detach": "stop_gradient(z)",
+             "argmin": "z == -max(-z, axis=0), 1 at the least",
+             "straight_through": "p + stop_gradient(where(p > 0.5, 1, 0) - p)",
+             "linear": "A @ z + b", "dense": "A @ z + b", "mse_loss": "mean(squared_error(a, b))",
+             "l1_loss": "mean(abs(a - b))", "nll_loss": "cross_entropy(p, k)",
+             "bilinear": 'dot(a, B @ b), or einsum("kij,i,j->k", W, a, b) for several',
+             "normalize": "z / sqrt(dot(z, z))", "cosine_similarity": "dot(a, b) / sqrt(dot(a, a) * dot(b, b))",
+             "masked_fill": "where(z > 0, z, -inf)", "unsqueeze": "expand(z, 0, 1)", "tile": "concat(z, z)",
+             "pad": "concat(z, expand(0, 0, 2))", "split": "z[0:2], or z[2:] for the rest",
+             "chunk": "z[0:2], or z[2:] for the rest",
              "conv1d": "W_0 @ x[t] + W_1 @ x[t-1], a term for each step"}
 SECOND = "feature slices go in a second"
 BY_DATA = "a row by its class is embed(E, w[t]), a step by its number sum(where(s == k[t], h[s], 0), over=s)"
@@ -156,10 +169,12 @@ class Terms:
             return [node.operand], lambda a: apply(UNARY[type(node.op)], a)
         if isinstance(node, ast.BoolOp):
             name = "logical_and" if isinstance(node.op, ast.And) else "logical_or"
-            return node.values, lambda *parts: _fold(name, parts)
+            return node.values, lambda *parts: functools.reduce(functools.partial(apply, name), parts)
         if isinstance(node, ast.Compare):
-            if len(node.ops) != 1 or type(node.ops[0]) not in COMPARE:
-                self.fail(node, "a comparison has two sides: s <= t")
+            if len(node.ops) != 1:
+                self.fail(node, "a comparison has two sides: s <= t; several stand in brackets: (a < b) and (b < c)")
+            if type(node.ops[0]) not in COMPARE:
+                self.fail(node, "is and in are not part of the notation; == tells whether two numbers are equal")
             return [node.left, node.comparators[0]], lambda a, b: apply(COMPARE[type(node.ops[0])], a, b)
         if isinstance(node, ast.Constant):
             value = self.number(node)
@@ -262,11 +277,11 @@ class Terms:
         if function.arity is not None and len(args) > function.arity:
             extra = args[function.arity :]
             if len(extra) > len(row_params):
-                return self.fail(extra[len(row_params)], f"{name} takes {operands_of(function.arity)}, not "
-                                                         f"{len(node.args)}")
+                return self.fail(extra[len(row_params)], function.miscounted("operand", len(node.args)))
             for key, value in zip(row_params, extra, strict=False):
                 if key == "over" and not all(isinstance(p, ast.Name) for p in elements(value)):
-                    self.fail(value, f"{name} reduces one value, over the indices that stand here; {OF_SEVERAL}")
+                    self.fail(value, f"{name} reduces one value, over the indices that stand here; "
+                                     f"{OF_SEVERAL if name in REDUCING else f'it is called {function.usage}'}")
                 attrs[key] = self.attribute(key, value)
             args = args[: function.arity]
         return args, lambda *nodes: function(*nodes, **attrs)
@@ -312,13 +327,6 @@ class Terms:
         an_index = isinstance(node, ast.Name) and node.id in self.indices
         what, _ = KINDS.get(key, ("a number", None))
         return self.fail(node, f"{key} takes {what}{'; an index is named by over=' * an_index}")
-
-
-def _fold(name: str, parts: tuple[Node, ...]) -> Node:
-    result = parts[0]
-    for part in parts[1:]:
-        result = apply(name, result, part)
-    return result
 
 
 def elements(node: ast.expr) -> list[ast.expr]:

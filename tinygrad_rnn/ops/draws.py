@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..node import Node
-from ..shapes import Cell, Solver, elementwise, scalar, signature
+from ..shapes import Cell, Solver, elementwise, signature
 from .positional import leaf
 from .table import Do, Op, register
 
@@ -92,7 +92,7 @@ register(
        latex=r"\text{{Bernoulli}}{call}", no_gradient=DRAWS),
     Op("normal", "macro", _each, (None, None), None, arity=2, symbol="normal",
        latex=r"\mathcal{{N}}({0}, {1}^2)", no_gradient=DRAWS),
-    leaf("noise", r"{law}", DRAWS, "kind", shape=scalar, key="", at=()),
+    leaf("noise", r"{law}", DRAWS, "kind", key="", at=()),
     Op("draw_class", "feature", signature("(k),()->(k)"), (None, None), _draw_class, arity=2,
        params={"temperature": 1.0, "top_k": None, "top_p": None}, symbol="draw",
        latex=r"\text{{draw}}{call}", no_gradient=DRAWS),

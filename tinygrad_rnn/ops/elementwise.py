@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..node import Node
-from ..shapes import elementwise
+from ..shapes import Rule, added, elementwise, scaled
 from .table import REQUIRED, Do, Op, f, register, with_out
 
 
@@ -111,10 +111,11 @@ def _power_base(g: Node, y: Node, a: Node, b: Node) -> Node | None:
     return g * (b * (a if number == 2 else a ** (number - 1)))
 
 
-def row(name: str, *vjp: Any, array: Any = None, symbol: str = "", latex: str = "", **more: Any) -> Op:
+def row(name: str, *vjp: Any, array: Any = None, symbol: str = "", latex: str = "", shape: Rule = elementwise,
+        **more: Any) -> Op:
     """An elementwise row whose array code is, unless given, the array function of its name."""
     more.setdefault("arity", max(1, len(vjp)))
-    return Op(name, "elementwise", elementwise, vjp, array or ufunc(name), symbol=symbol or name, latex=latex, **more)
+    return Op(name, "elementwise", shape, vjp, array or ufunc(name), symbol=symbol or name, latex=latex, **more)
 
 
 def compare(name: str, symbol: str, latex: str, arity: int = 2) -> Op:
@@ -124,10 +125,11 @@ def compare(name: str, symbol: str, latex: str, arity: int = 2) -> Op:
 
 
 register(
-    row("add", lambda g, y, a, b: g, lambda g, y, a, b: g, symbol="+", latex="{0} + {1}", dtype="any"),
-    row("subtract", lambda g, y, a, b: g, lambda g, y, a, b: -g, symbol="−", latex="{0} - {1}", dtype="any"),
+    row("add", lambda g, y, a, b: g, lambda g, y, a, b: g, symbol="+", latex="{0} + {1}", dtype="any", shape=added),
+    row("subtract", lambda g, y, a, b: g, lambda g, y, a, b: -g, symbol="−", latex="{0} - {1}", dtype="any",
+        shape=added),
     row("multiply", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, symbol="×", latex=r"{0} \odot {1}",
-        dtype="any"),
+        dtype="any", shape=scaled),
     row("divide", lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b), symbol="÷", latex=r"\frac{{{0}}}{{{1}}}",
         ),
     row("power", _power_base, lambda g, y, a, b: g * y * f.log(f.where(a > 0, a, 1.0)), array=_power, symbol="^",
@@ -150,9 +152,9 @@ register(
     row("sin", lambda g, y, a: g * f.cos(a), latex=r"\sin{0}"),
     row("cos", lambda g, y, a: -(g * f.sin(a)), latex=r"\cos{0}"),
     row("maximum", lambda g, y, a, b: f.where(a >= b, g, 0.0), lambda g, y, a, b: f.where(a >= b, 0.0, g),
-        symbol="max", latex=r"\max{call}", dtype="any"),
+        symbol="max", latex=r"\max{call}", dtype="any", shape=added),
     row("minimum", lambda g, y, a, b: f.where(a <= b, g, 0.0), lambda g, y, a, b: f.where(a <= b, 0.0, g),
-        symbol="min", latex=r"\min{call}", dtype="any"),
+        symbol="min", latex=r"\min{call}", dtype="any", shape=added),
     row("where", None, lambda g, y, c, a, b: f.where(c, g, 0.0), lambda g, y, c, a, b: f.where(c, 0.0, g),
         array=_where, dtype="any",
         latex=r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",

@@ -110,14 +110,15 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _expand_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
-    (a,), size = args, attrs["size"]
+    (a,), size, axis = args, attrs["size"], attrs["axis"]
     if a.rank is None and out.rank is not None:
         u.rank(a, out.rank - 1)
+    elif a.rank is None and u.numbers and a.undeclared:  # the least of which there is such an axis
+        u.rank(a, axis if axis >= 0 else -axis - 1)
     if a.dims is not None:
         u.rank(out, len(a.dims) + 1)
-        axis = normal_axis(attrs["axis"], len(a.dims) + 1)
         dims = list(out.dims or [])
-        u.size(dims.pop(axis), size)
+        u.size(dims.pop(normal_axis(axis, len(a.dims) + 1)), size)
         for x, y in zip(a.dims, dims, strict=True):
             u.equal(x, y)
 
@@ -358,8 +359,14 @@ def _scatter_canon(args: tuple[Node, ...], axis: int, size: int) -> dict[str, An
 
 
 def _scatter(do: Do, out: Any, g: Any, i: Any, lead: int, ranks: tuple[int, ...], axis: int, size: int) -> None:
-    do(do.xp.copyto, out, 0.0)
-    do(do.xp.add.at, out, (*[slice(None)] * axis, i), g)
+    if out.dtype.kind != "f" or not i.size:  # the order of whole numbers makes no difference
+        do(do.xp.copyto, out, 0.0)
+        do(do.xp.add.at, out, (*[slice(None)] * axis, i), g)
+        return
+    rows = do.xp.moveaxis(g, range(axis, axis + i.ndim), range(i.ndim))
+    total = do.temp((size, *rows.shape[i.ndim :]), out.dtype)
+    do(do.backend.add_rows, total, i.reshape(-1), rows.reshape(-1, *total.shape[1:]))
+    do(do.xp.copyto, out, do.xp.moveaxis(total, 0, axis))
 
 
 register(

@@ -16,10 +16,10 @@ LEAD = string.ascii_uppercase
 
 def matmul_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
     """Labels of a @ b: matrices in the last two axes, equal stacks before them."""
-    lead = LEAD[: max(ranks) - 2] if max(ranks) > 2 else ""
+    lead = LEAD[: max(*ranks, 2) - 2]
     a = {1: "k"}.get(ranks[0], lead + "mk")
     b = {1: "k"}.get(ranks[1], lead + "kp")
-    return [a, b], lead * (max(ranks) > 2) + "m" * (ranks[0] > 1) + "p" * (ranks[1] > 1)
+    return [a, b], lead + "m" * (ranks[0] > 1) + "p" * (ranks[1] > 1)
 
 
 def dot_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
@@ -36,8 +36,7 @@ def outer_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
 
 def einsum_labels(ranks: list[int], spec: str, **attrs: Any) -> tuple[list[str], str]:
     """Labels as they are written."""
-    left, right = split_spec(spec)
-    return left, right
+    return split_spec(spec)
 
 
 def split_spec(spec: Any) -> tuple[list[str], str]:
@@ -54,8 +53,6 @@ def split_spec(spec: Any) -> tuple[list[str], str]:
 
 def _einsum_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
     parts, right = split_spec(attrs["spec"])
-    if len(parts) != len(args):
-        raise BadValue(f"einsum {attrs['spec']!r} names {len(parts)} terms, {len(args)} were given")
     form = ",".join("(" + ",".join(p) + ")" for p in parts) + "->(" + ",".join(right) + ")"
     signature(form)(u, args, out, attrs)
 
@@ -146,6 +143,11 @@ def _dot_vjp(g: Node, y: Node, a: Node, b: Node) -> Node:
     return f.einsum(g, b, spec=f"{letters[: wide - 1]},{labels[b.rank]}->{labels[a.rank]}")
 
 
+def _outer_spec(a: Node, b: Node, form: str) -> str:
+    (la, lb), lg = outer_labels([a.rank, b.rank])
+    return "".join({"a": la, "b": lb, "g": lg}.get(c, c) for c in form)
+
+
 def contraction(name: str, shape: Any, labels: Any, *vjp: Any, **more: Any) -> Op:
     """A row that is a contraction of two operands."""
     return Op(name, "contract", shape, vjp, None, arity=2, labels=labels, **more)
@@ -153,7 +155,7 @@ def contraction(name: str, shape: Any, labels: Any, *vjp: Any, **more: Any) -> O
 
 register(
     contraction("matmul", _matmul_shape, matmul_labels, _matmul_left, _matmul_right, symbol="@", latex="{0} {1}"),
-    contraction("dot", DOT, dot_labels, lambda g, y, a, b: _dot_vjp(g, y, a, b),
+    contraction("dot", DOT, dot_labels, _dot_vjp,
                 lambda g, y, a, b: _dot_vjp(g, y, b, a), symbol="·", latex=r"{0} \cdot {1}"),
     contraction("outer", _outer_shape, outer_labels,
                 lambda g, y, a, b: g @ b if (a.rank, b.rank) == (1, 1) else f.einsum(
@@ -161,12 +163,6 @@ register(
                 lambda g, y, a, b: f.transpose(g) @ a if (a.rank, b.rank) == (1, 1) else f.einsum(
                     g, a, spec=_outer_spec(a, b, "g,a->b")),
                 symbol="⊗", latex=r"{0} \, {transposed}"),
-    Op("einsum", "contract", _einsum_shape, (_einsum_vjp(0), _einsum_vjp(1)), None, arity=2,
-       params={"spec": REQUIRED}, labels=einsum_labels, symbol="einsum",
-       latex=r"\text{{einsum}}_{{{spec}}}{call}", leading=True),
+    contraction("einsum", _einsum_shape, einsum_labels, _einsum_vjp(0), _einsum_vjp(1), params={"spec": REQUIRED},
+                symbol="einsum", latex=r"\text{{einsum}}_{{{spec}}}{call}", leading=True),
 )
-
-
-def _outer_spec(a: Node, b: Node, form: str) -> str:
-    (la, lb), lg = outer_labels([a.rank, b.rank])
-    return "".join({"a": la, "b": lb, "g": lg}.get(c, c) for c in form)

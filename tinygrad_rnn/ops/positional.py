@@ -6,8 +6,13 @@ from typing import Any
 
 from ..errors import BadValue
 from ..node import Node
-from ..shapes import Cell, Solver, scalar, signature
+from ..shapes import Cell, Solver, signature, unrelated
 from .table import REQUIRED, Do, Op, f, register
+
+
+def reached(index: str) -> Node:
+    """Does the example reach the position of an index, which then is no padding?"""
+    return f.less_equal(f.position(index=index), f.last(index=index))
 
 
 def _one_hot_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any]) -> None:
@@ -50,10 +55,10 @@ def _embed_right(g: Node, y: Node, table: Node, i: Node) -> Node | None:
     return table @ g if i.rank else None
 
 
-def leaf(name: str, latex: str, why: str, *required: str, shape: Any = scalar, symbol: str = "", **optional: Any) -> Op:
+def leaf(name: str, latex: str, why: str, *required: str, symbol: str = "", **optional: Any) -> Op:
     """A row without arguments that have adjoints; `why` says so."""
     params = dict.fromkeys(required, REQUIRED) | optional
-    return Op(name, "leaf", shape, (), None, arity=0, params=params, symbol=symbol or name, latex=latex,
+    return Op(name, "leaf", unrelated, (), None, arity=0, params=params, symbol=symbol or name, latex=latex,
               no_gradient=why)
 
 
@@ -65,7 +70,7 @@ register(
     leaf("last", "{index}", "an integer", "index"),
     leaf("count", r"\text{{count}}_{{{over}}}", "an integer", "over", symbol="#"),
     leaf("dropout_mask", r"\text{{Bernoulli}}({kept}) / {kept}", "no gradient passes a draw", "rate",
-         shape=lambda *_: None, symbol="mask", key="", at=()),
+         symbol="mask", key="", at=()),
     Op("one_hot", "feature", _one_hot_shape, (_one_hot_vjp,), _one_hot, params={"size": REQUIRED, "codes": False},
        latex=r"\text{{onehot}}{0}", no_gradient="classes are integers; what is a vector already passes"),
     Op("embed", "contract", signature("(v,d),(v)->(d)", "(v,d),()->(d)"),
@@ -79,5 +84,3 @@ def check_rate(rate: Any, node: Node | None = None) -> float:
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
         raise BadValue(f"a dropout rate lies in [0, 1), not {rate!r}", node)
     return float(rate)
-
-

@@ -9,23 +9,24 @@ from typing import Any
 
 from ..errors import BadValue
 from ..node import BATCH, Node, ordered
-from ..shapes import along_axis, normal_axis, reduction, signature
+from ..shapes import along_axis, axes_of, normal_axis, reduction, signature
 from .elementwise import least
+from .positional import reached
 from .table import Do, Op, f, keep, register, with_out
 
 
-def _reduce_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None) -> dict[str, Any]:
+def _reduce_canon(args: tuple[Node, ...], over: Any, axis: Any) -> dict[str, Any]:
     """A bare reduction covers everything; axes are counted from the front."""
     (a,) = args
     if over is None and axis is None:
         return {"over": a.indices, "axis": tuple(range(a.rank))}
-    axes = [normal_axis(k, a.rank) for k in (() if axis is None else axis if isinstance(axis, tuple) else (axis,))]
+    axes = [normal_axis(k, a.rank) for k in axes_of(axis)]
     if len(set(axes)) < len(axes):
         raise BadValue(f"axis={axis} names an axis twice", a)
     return {"over": ordered(over or ()), "axis": tuple(sorted(axes))}
 
 
-def _along_canon(args: tuple[Node, ...], over: Any = None, axis: Any = None, **rest: Any) -> dict[str, Any]:
+def _along_canon(args: tuple[Node, ...], over: Any, axis: Any, **rest: Any) -> dict[str, Any]:
     """Over a named index, or along one feature axis, the last by default."""
     a = args[0]
     if over:
@@ -47,7 +48,7 @@ def _of_some(canon: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, An
     def checked(args: tuple[Node, ...], **attrs: Any) -> dict[str, Any]:
         own = canon(args, **attrs)
         axis = own["axis"]
-        if any(args[0].shape[k] == 0 for k in (() if axis is None else axis if isinstance(axis, tuple) else (axis,))):
+        if any(args[0].shape[k] == 0 for k in axes_of(axis)):
             raise BadValue(f"a value of shape {args[0].shape} has no largest number along axis {axis}", args[0])
         return own
 
@@ -60,14 +61,13 @@ def counted(a: Node, over: tuple[str, ...], static: Collection[str] = ()) -> Nod
     own = [i for i in ordered({*a.indices, *over}) if i != BATCH and i not in static]
     if BATCH not in over or set(own) <= set(over):
         return f.count(over=over)
-    reached = [f.where(f.less_equal(f.position(index=i), f.last(index=i)), 1.0, 0.0) for i in own]
-    return f.sum(math.prod(reached[1:], start=reached[0]), over=over, axis=())
+    each = [f.where(reached(i), 1.0, 0.0) for i in own]
+    return f.sum(functools.reduce(f.multiply, each), over=over, axis=())
 
 
 def total(x: Node, over: tuple[str, ...], axis: Any) -> Node:
     """sum(x) over the same axes as another row, spread again over x's shape."""
-    axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return keep(f.sum(x, over=over, axis=axes), x, axes)
+    return keep(f.sum(x, over=over, axis=axes_of(axis)), x, axis)
 
 
 def _sum(do: Do, out: Any, a: Any, axes: tuple[int, ...]) -> None:
@@ -155,11 +155,11 @@ def _rstd(do: Do, out: Any, a: Any, axes: tuple[int, ...], eps: float) -> None:
     do(do.xp.copyto, out, part.reshape(out.shape))
 
 
-def _norm_canon(args: tuple[Node, ...], axis: int = -1, eps: float = 1e-5) -> dict[str, Any]:
+def _norm_canon(args: tuple[Node, ...], axis: int, eps: float) -> dict[str, Any]:
     return {"axis": _along_canon(args, None, axis)["axis"], "eps": eps}
 
 
-def _rstd_canon(args: tuple[Node, ...], axis: Any = -1, eps: float = 1e-5) -> dict[str, Any]:
+def _rstd_canon(args: tuple[Node, ...], axis: Any, eps: float) -> dict[str, Any]:
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     return {"axis": (normal_axis(axis, args[0].rank),), "eps": eps}
 
@@ -194,6 +194,7 @@ def _last(x: Node) -> int:
 
 
 OVER = {"over": None, "axis": None}
+REDUCING = ("sum", "mean", "max", "logsumexp")  # what reduces everything where it says nothing else
 CLASSES = signature("(...,k),(...,k)->(...)")
 
 

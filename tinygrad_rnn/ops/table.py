@@ -12,12 +12,13 @@ import numpy as np
 
 from .. import shapes
 from ..errors import BadType, BadValue, Error, many, near
-from ..node import Node, Type, const, ordered
+from ..node import WEAK, Node, Type, const, number, ordered
 
 
 class Do(Protocol):
     """Where array code sends its calls: run now (tensors) or recorded into a plan (models)."""
 
+    backend: Any
     xp: Any
     compiled: bool
     matrices: bool
@@ -43,7 +44,7 @@ class Op:
     kind: how arguments are laid out for the array code:
           "elementwise": broadcast against the result; "axes": `axes` lists the array axes worked over;
           "contract": a contraction by labels (`labels`); "feature": feature axes start at axis `lead`;
-          "leaf": no array code, the executor knows it.
+          "leaf": no array code, the executor knows it; "macro": written in other rows before anything is typed.
     params: attribute names with their defaults, in call order after the arguments; REQUIRED has none.
     arity: the number of arguments, None for any.
     """
@@ -197,7 +198,7 @@ def as_node(value: Any, where: str = "") -> Node:
         value = value.item()
     if isinstance(value, (bool, int, float)):
         try:
-            return const(value if isinstance(value, bool) else float(value), Type((), (), "weak"))
+            return const(value, WEAK) if isinstance(value, bool) else number(value)
         except OverflowError:
             raise BadValue("a constant is too large for a floating-point number") from None
     as_ref = getattr(value, "as_node", None)  # a model's quantity or index
@@ -261,10 +262,7 @@ f = _Functions()
 
 
 def keep(r: Node, like: Node, axis: Any) -> Node:
-    """r, whose feature axes `axis` were reduced, spread again over like's shape."""
-    axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if r.shape == ():
-        return r
-    for k in sorted(axes):
+    """r, whose feature axes `axis` were reduced, spread again over like's shape; a number goes with any."""
+    for k in sorted(shapes.axes_of(axis)) if r.shape else ():
         r = f.expand(r, axis=k, size=like.shape[k])
     return r

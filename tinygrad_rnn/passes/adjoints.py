@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from ..node import BATCH, Node, ordered, walk
 from ..ops import TABLE, f
+from ..ops.positional import reached
 
 DEEP = 4  # conditions around one adjoint, beyond which it is a term: a long chain of them would take the square of time
 
@@ -45,10 +47,8 @@ def fitted(g: Node, result: Node, arg: Node, ragged: Collection[str] = ()) -> No
 def _shared_out(g: Node, ends: Iterable[str]) -> Node:
     """g, the same for all examples, in equal parts among those that reach a position: a sum over positions is one over
     each example's own."""
-    reached = [f.less_equal(f.position(index=i), f.last(index=i)) for i in ends]
-    for more in reached[1:]:
-        reached[0] = f.logical_and(reached[0], more)
-    return f.where(reached[0], g / f.sum(f.where(reached[0], 1.0, 0.0), over=(BATCH,), axis=()), 0.0)
+    inside = functools.reduce(f.logical_and, map(reached, ends))
+    return f.where(inside, g / f.sum(f.where(inside, 1.0, 0.0), over=(BATCH,), axis=()), 0.0)
 
 
 def spread(g: Node, like: Node) -> Node:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from ..errors import BadValue
 from ..inference.infer import retyped
-from ..node import BATCH, At, Node, Type, free, ordered, rebuild, ref, refs, walk
+from ..node import BATCH, At, Node, Type, free, ordered, placed, rebuild, rebuilt, ref, refs, walk
 from ..ops import TABLE, f
 from ..shapes import reduction
-from ..system import Equation, Quantity, System, fresh, least, sources
+from ..system import Equation, Quantity, System, closure, fresh, least, sources
 from .adjoints import backward, fitted, spread
 from .rewrite import ONE, ZERO, position_of, remade, stabilised, substituted
 from .simplify import simplified
@@ -54,10 +54,9 @@ def check_scalar(system: System, of: str, wrt: Iterable[str]) -> None:
     if q.role != "defined":
         raise BadValue(f"{of!r} is not defined by an equation; a gradient is of a scalar such as loss = ...")
     if q.type.indices or q.type.shape:
-        left = of + (f"[{','.join(q.slots)}]" if q.slots else "")
         varies = f" and varies over {', '.join(q.type.indices)}" if q.type.indices else ""
-        raise BadValue(f"a gradient is of a single number, but {left} has shape {q.type.shape}{varies}; take a sum or "
-                       "mean of it")
+        raise BadValue(f"a gradient is of a single number, but {placed(of, q.slots)} has shape {q.type.shape}{varies}; "
+                       "take a sum or mean of it")
 
 
 class _Gradient:
@@ -87,12 +86,12 @@ class _Gradient:
         """Names on a path from wrt to `of`."""
         reads = {eq_name: {r.attr("name") for eq in eqs for r in _reached(eq.rhs)}
                  for eq_name, eqs in self.by_name.items()}
-        above = _closure([self.of], reads)
+        above = closure([self.of], reads)
         users: dict[str, set[str]] = {}
         for name, read in reads.items():
             for other in read:
                 users.setdefault(other, set()).add(name)
-        return above & _closure(self.wrt, users)
+        return above & closure(self.wrt, users)
 
     def system(self) -> tuple[System, dict[str, str]]:
         for name, adjoint in self.names.items():
@@ -140,8 +139,7 @@ class _Gradient:
         seed = self._seed(eq)
         if seed is not ONE:
             seed = fitted(seed, value, eq.rhs)  # a boundary value may vary over less than its quantity
-        adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None,
-                           [i for i in self.base.ranges if i not in self.base.static])
+        adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None, self.base.open_indices)
         leaves = [r for r in refs([eq.rhs]) if r in adjoint and r in active]
         simple = simplified(adjoint.values(), self.named_values, self.written)
         self.labels = {simple[g]: self.preactivations[node] for node, g in adjoint.items()
@@ -222,7 +220,7 @@ class _Gradient:
         number = position_of(at)
         if at.index not in self.base.static:
             return number
-        return rebuild([number], lambda node, args: retyped(node, args, self.quantities, self.base.static))[number]
+        return rebuilt(number, lambda node, args: retyped(node, args, self.quantities, self.base.static))
 
     def _moved(self, arrow: _Arrow, moves: dict[str, At]) -> Node:
         value = arrow.adjoint
@@ -342,13 +340,3 @@ def _reached(root: Node) -> list[Node]:
                 seen.add(arg)
                 stack.append(arg)
     return list(found)
-
-
-def _closure(start: Iterable[str], edges: dict[str, set[str]]) -> set[str]:
-    found, stack = set(start), list(start)
-    while stack:
-        for name in edges.get(stack.pop(), ()):
-            if name not in found:
-                found.add(name)
-                stack.append(name)
-    return found

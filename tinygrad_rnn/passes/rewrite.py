@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from ..node import At, Node, Type, const, free, ordered, rebuild, ref, walk
+from ..node import At, Node, Type, const, free, number, ordered, rebuild, rebuilt, ref, walk
 from ..ops import TABLE, f
 from ..ops.table import make
 from ..system import Equation, System
 
-ONE = const(1.0, Type((), (), "weak"))
-ZERO = const(0.0, Type((), (), "weak"))
+ONE, ZERO = number(1), number(0)
 
 
 def is_const(node: Node, value: float) -> bool:
@@ -47,6 +46,10 @@ def numbered(system: System) -> System:
         size = system.static.get(node.attr("index")) if node.op == "last" else None
         return remade(node, args) if size is None else const(float(size), node.type)
 
+    return _each_side(system, change)
+
+
+def _each_side(system: System, change: Callable[[Node, tuple[Node, ...]], Node]) -> System:
     new = rebuild((eq.rhs for eq in system.equations), change)
     return replace(system, equations=tuple(replace(eq, rhs=new[eq.rhs]) for eq in system.equations))
 
@@ -73,13 +76,13 @@ def substituted(expr: Node, moves: Mapping[str, At]) -> Node:
             return position_of(kept[node.attr("index")])
         return remade(node, args)
 
-    return rebuild([expr], change)[expr]
+    return rebuilt(expr, change)
 
 
 def position_of(at: At) -> Node:
     """The number of a position: t-1, 3, T+1."""
     if at.anchor == "first":
-        return const(float(at.offset), Type((), (), "weak"))
+        return number(at.offset)
     base = f.position(index=at.index) if at.anchor == "free" else f.last(index=at.index)
     if at.offset < 0:
         return f.subtract(base, float(-at.offset))
@@ -132,8 +135,7 @@ def stabilised(system: System, kept: Collection[str] = ()) -> System:
             return node if form is None else form
         return node
 
-    new = rebuild((eq.rhs for eq in system.equations), change)
-    return replace(system, equations=tuple(replace(eq, rhs=new[eq.rhs]) for eq in system.equations))
+    return _each_side(system, change)
 
 
 def _seen_through(node: Node, mains: Mapping[str, Equation]) -> Node:

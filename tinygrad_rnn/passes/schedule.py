@@ -14,11 +14,13 @@ from typing import TypeAlias
 import networkx as nx
 
 from ..errors import BadValue
-from ..node import Node, walk
+from ..node import Node, placed, walk
 from ..system import Equation, System, grouped, sources
 
 Vertex: TypeAlias = "Node | Equation"
 Graph: TypeAlias = "dict[Vertex, list[Vertex]]"  # what each vertex uses, in order
+TRIED = 50  # equations through which a short cycle is looked for
+SHOWN = 10  # names along a cycle that an error says
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +34,7 @@ class Loop:
     def vertices(self) -> Iterator[Vertex]:
         """Every term and equation inside, in order."""
         for item in self.items:
-            if isinstance(item, Loop):
-                yield from item.vertices()
-            else:
-                yield item
-
-    def __str__(self) -> str:
-        names = ", ".join(v.left for v in self.vertices() if isinstance(v, Equation))
-        return f"loop over {self.index} {'forward' if self.direction > 0 else 'backward'}: {names}"
+            yield from vertices(item)
 
 
 Item: TypeAlias = "Node | Equation | Loop"
@@ -146,24 +141,29 @@ def _explained(part: Graph, equations: list[Equation], arrows: list[tuple[Node, 
                reasons: dict[str, tuple[str, Vertex | None]]) -> str:
     """A short cycle through the component, by name, and what stands in the way for each index."""
     cycle = _cycle(part, equations, next((v for _, v in reasons.values() if v is not None), None))
-    names = [f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" if n.attr("slots") else n.attr("name")
-             for n in cycle if isinstance(n, Node) and n.op == "ref"]
+    names = [_read(n) for n in cycle if isinstance(n, Node) and n.op == "ref"]
     along = [v for v in cycle if isinstance(v, Equation)]
     if any("past and to the future" in reason for reason, _ in reasons.values()):
-        names = list(dict.fromkeys(f"{n.attr('name')}[{','.join(map(str, n.attr('slots')))}]" for n, _ in arrows))
+        names = list(dict.fromkeys(_read(node) for node, _ in arrows))
         along = equations
     why = "; ".join(f"{i}: {reason}" for i, (reason, _) in reasons.items()) or "no index is shifted along it"
     shown = "\n".join(eq.show() for eq in along[:4])
-    return f"{along[0].left} depends on itself through {' and '.join(names)}, and cannot be ordered ({why})\n{shown}"
+    others = [f"{len(names) - SHOWN} more"] if len(names) > SHOWN + 1 else names[SHOWN:]
+    through = " and ".join([*names[:SHOWN], *others])
+    return f"{along[0].left} depends on itself through {through}, and cannot be ordered ({why})\n{shown}"
+
+
+def _read(reference: Node) -> str:
+    return placed(reference.attr("name"), reference.attr("slots"))
 
 
 def _cycle(part: Graph, equations: list[Equation], through: Vertex | None) -> list[Vertex]:
     """A short cycle, from an equation on; through what stands in the way, where that is one vertex."""
     graph = nx.DiGraph(part)
+    tried = equations[:TRIED] if through is None else [through]
+    cycle = min((nx.shortest_path(graph, used, vertex) for vertex in tried for used in graph[vertex]), key=len)
     if through is None:
-        cycle = [v for v, _ in min((nx.find_cycle(graph, eq) for eq in equations), key=len)]
-    else:
-        cycle = min((nx.shortest_path(graph, used, through) for used in graph[through]), key=len)
+        cycle = [cycle[-1], *cycle[:-1]]
     start = next(k for k, v in enumerate(cycle) if isinstance(v, Equation))
     return cycle[start:] + cycle[:start]
 

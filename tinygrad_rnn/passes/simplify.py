@@ -5,10 +5,11 @@ Only for what the project derives, never for what a person wrote.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from ..node import Node, Type, const, rebuild
+from ..node import Node, number, rebuild
 from ..ops import TABLE, f
 from .rewrite import ZERO, is_const, remade
 
@@ -31,14 +32,10 @@ def _scaled(node: Node) -> tuple[float, Node | None]:
     return 1.0, node
 
 
-def _number(value: float) -> Node:
-    return const(float(value), Type((), (), "weak"))
-
-
 def _times(value: float, node: Node | None) -> Node:
     if node is None:
-        return _number(value)
-    return node if value == 1 else f.multiply(_number(value), node)
+        return number(value)
+    return node if value == 1 else f.multiply(number(value), node)
 
 
 def _common_factor(a: Node, b: Node) -> Node | None:
@@ -47,11 +44,47 @@ def _common_factor(a: Node, b: Node) -> Node | None:
     return a.args[0] if same and _alike(a, b) and _alike(a.args[1], b.args[1]) else None
 
 
+def _terms(node: Node) -> list[Node]:
+    """The terms of a sum, in order."""
+    found, stack = list[Node](), [node]
+    while stack:
+        node = stack.pop()
+        if node.op == "add":
+            stack.extend(reversed(node.args))
+        else:
+            found.append(node)
+    return found
+
+
+def _side_by_side(a: Node, b: Node) -> Node | None:
+    """A sum of parts, each at its place among zeros: those that fill all places one after another, and the others."""
+    terms = [*_terms(a), *_terms(b)]
+    axis, size = map((b if b.op == "place" else a).attr, ("axis", "size"))
+    parts, where = dict[tuple[int, int], Node](), dict[int, tuple[int, int]]()
+    for k, x in enumerate(terms):
+        if x.op == "place" and (x.attr("axis"), x.attr("size")) == (axis, size):
+            start, stop, step = slice(*map(x.attr, ("start", "stop", "step"))).indices(size)
+            if step == 1:
+                where[k] = start, stop
+                parts[start, stop] = f.add(parts[start, stop], x.args[0]) if (start, stop) in parts else x.args[0]
+    ways = {0: list[tuple[int, int]]()}
+    for start, stop in sorted(parts):
+        if start in ways:
+            ways.setdefault(stop, [*ways[start], (start, stop)])
+    if size not in ways:
+        return None
+    first, *more = (parts[part] for part in ways[size])
+    whole = f.concat(first, *more, axis=axis) if more else first
+    return functools.reduce(f.add, [*(x for k, x in enumerate(terms) if where.get(k) not in ways[size]), whole])
+
+
 def _add(a: Node, b: Node) -> Node | None:
     if is_const(a, 0.0):
         return b
     if is_const(b, 0.0):
         return a
+    if "place" in (a.op, b.op) and (whole := _side_by_side(a, b)) is not None:
+        return whole
     if a is b:
         return f.multiply(2.0, a)
     factor = _common_factor(a, b)
@@ -114,7 +147,7 @@ def _folded(node: Node) -> Node | None:
         return None
     work: dict[str, Callable[..., float]] = {"add": lambda x, y: x + y, "subtract": lambda x, y: x - y,
                                              "multiply": lambda x, y: x * y, "negative": lambda x: -x}
-    return const(work[node.op](*values), Type((), (), "weak")) if node.op in work else None
+    return number(work[node.op](*values)) if node.op in work else None
 
 
 # Operations that are zero where one argument is.

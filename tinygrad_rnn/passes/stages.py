@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import BadValue
-from ..node import Node, refs
-from ..system import Equation, System
+from ..node import Node, placed, refs
+from ..system import Equation, System, closure
 from .schedule import needed
 from .tear import Torn, refused, torn
 
@@ -156,7 +156,7 @@ class _Sorting:
                     raise refused(eq, None, "follows from the whole sequence, and is read at its first steps")
 
     def _explained(self, r: _Read) -> BadValue:
-        shown = f"{r.node.attr('name')}[{','.join(map(str, r.node.attr('slots')))}]"
+        shown = placed(r.node.attr("name"), r.node.attr("slots"))
         if r.of_the_future:
             return refused(r.eq, r.node, f"reads the future, {shown}")
         if r.shift is not None:
@@ -195,13 +195,7 @@ class _Sorting:
 
     def _upstream(self, names: Iterable[str]) -> set[str]:
         """The names, and what without time they follow from."""
-        found, todo = set[str](), list(names)
-        while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo += [r.name for r in self.reads.get(name, []) if r.shift is None]
-        return found
+        return closure(names, {name: [r.name for r in reads if r.shift is None] for name, reads in self.reads.items()})
 
     def _stage(self, names: set[str], want: Iterable[str]) -> Stage:
         """The equations of these names; whatever else they read is given."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import BadValue
-from ..node import BATCH, At, Node, Type, free, ordered, rebuild, ref
+from ..node import BATCH, At, Node, Type, free, ordered, rebuilt, ref
 from ..ops import f
 from ..system import Equation, Quantity, System, fresh, meets
 from .rewrite import position_of, remade
@@ -20,8 +20,8 @@ from .schedule import needed
 
 def cut_index(system: System) -> str:
     """The index along which memory="sqrt" cuts: t, or the only one whose range is not fixed."""
-    dynamic = list(dict.fromkeys(system.range_of(i) for i in system.ranges if i not in system.static))
-    if "t" in system.ranges and "t" not in system.static:
+    dynamic = list(dict.fromkeys(map(system.range_of, system.open_indices)))
+    if "t" in system.open_indices:
         return "t"
     if len(dynamic) != 1:
         raise BadValue(f'memory="sqrt" cuts the sequence along t; the model has '
@@ -113,7 +113,7 @@ class _Tear:
         start = k is not None and eq.slots[k].anchor == "first"
         if start and self.carried:
             return
-        rhs = rebuild([eq.rhs], lambda node, args: self._changed(eq, node, args))[eq.rhs]
+        rhs = rebuilt(eq.rhs, lambda node, args: self._changed(eq, node, args))
         if k is not None and start:
             name = self.starts[eq.name][eq.slots[k].offset]
             eq = replace(eq, name=name, slots=tuple(slot for j, slot in enumerate(eq.slots) if j != k))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..node import BATCH, At, Node, Type, const, ref
+from ..node import BATCH, At, Node, Type, number, ref
 from ..ops import TABLE, f
 from ..ops.table import make
 from ..system import Equation, Quantity, System, fresh, grouped
-from .rewrite import ZERO, filled, remade
+from .rewrite import ONE, ZERO, filled, remade
 
 Positions = tuple[int, ...]
 
@@ -124,6 +125,14 @@ class _Unroller:
     def _over(self, node: Node) -> list[str]:
         return [i for i in dict(node.attrs).get("over") or () if i != BATCH and node.args]
 
+    def _padded(self, node: Node) -> list[str]:
+        """The indices whose padding is among what the node works over: over the batch, that of every index there."""
+        if not node.args:
+            return []
+        over = dict(node.attrs).get("over") or ()
+        among = node.args[0].indices if BATCH in over else over
+        return [i for i in among if i != BATCH and self.base.range_of(i) in self.ragged]
+
     def _parts(self, node: Node, env: dict[str, int]) -> list[tuple[Node, dict[str, int]]]:
         """What the node is built of there; nothing where what it works over has been done for another position."""
         over = self._over(node)
@@ -137,7 +146,7 @@ class _Unroller:
         if node.op == "ref":
             return self._reference(node, env)
         if node.op == "position":
-            return const(float(env[node.attr("index")]), Type((), (), "weak"))
+            return number(env[node.attr("index")])
         if node.op == "last":
             return self._last(node.attr("index"))
         if node.op == "count":
@@ -150,15 +159,15 @@ class _Unroller:
             return node
         values = [self.memo[self._key(a, e)] for a, e in parts]
         over = self._over(node)
-        if not over:
+        if not over and not self._padded(node):
             if node not in self.first:
                 self.first[node] = make(TABLE[node.op], tuple(values), dict(node.attrs))
             return remade(self.first[node], tuple(values))
         key = self._whole_key(node, env)
         if key not in self.memo:
-            self.memo[key] = self._whole(node, env, values, [e for _, e in parts])
+            self.memo[key] = self._whole(node, values, [e for _, e in parts])
         whole = self.memo[key]
-        if not set(over) <= set(node.indices):
+        if not set(node.attr("over")) <= set(node.indices):  # it reduces
             return whole
         place = 0
         for i in over:
@@ -170,13 +179,10 @@ class _Unroller:
         if r in self.length_inputs:
             name = self.length_inputs[r]
             return ref(name, (), self.quantities[name].type, batch=True)
-        return const(float(self.sizes[r]), Type((), (), "weak"))
+        return number(self.sizes[r])
 
     def _count(self, over: tuple[str, ...]) -> Node:
-        total: Node = const(1.0, Type((), (), "weak"))
-        for index in over:
-            if index != BATCH:
-                total = total * self._last(index)
+        total = math.prod([self._last(i) for i in over if i != BATCH], start=ONE)
         if BATCH not in over:
             return total
         return f.sum(total, over=(BATCH,)) if BATCH in total.indices else total * f.count(over=(BATCH,))
@@ -185,14 +191,13 @@ class _Unroller:
         """The conditions under which the positions of env are not padding."""
         return [f.less_equal(float(env[i]), self._last(i)) for i in indices if self.base.range_of(i) in self.ragged]
 
-    def _whole(self, node: Node, env: dict[str, int], values: list[Node], envs: list[dict[str, int]]) -> Node:
+    def _whole(self, node: Node, values: list[Node], envs: list[dict[str, int]]) -> Node:
         """A row over named indices, as the same row over a new leading feature axis; which it keeps if it reduces none.
         """
-        over, attrs = self._over(node), dict(node.attrs)
+        attrs = dict(node.attrs)
         batch = tuple(i for i in attrs["over"] if i == BATCH)
-        ragged = [i for i in ([*over, *(env if batch else ())]) if self.base.range_of(i) in self.ragged]
-        fill = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf"),
-                "log_softmax": -float("inf")}.get(node.op, 0.0)
+        ragged = self._padded(node)
+        fill = -math.inf if node.op in ("max", "logsumexp", "softmax", "log_softmax") else 0.0
 
         def masked(x: Node, e: dict[str, int], other: float) -> Node:
             for condition in self._inside(e, ragged):

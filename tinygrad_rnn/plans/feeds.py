@@ -16,6 +16,7 @@ from ..passes.demand import demand
 from ..system import Quantity, System
 from .carried import along, position_key
 
+LONGEST = 2**31 - 1  # steps, or examples: what would never fit in memory is a slip of the keyboard
 MOST = 256  # forms of data of which the configuration is kept
 
 
@@ -152,7 +153,7 @@ def _entered(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     if not isinstance(state, Mapping):
         raise BadType(f"state is what an earlier run left, a dict of arrays by name, not {type(state).__name__}")
-    return {name: entering(f"the state of {name}", value) for name, value in state.items()}
+    return {name: numbers(f"the state of {name}", value) for name, value in state.items()}
 
 
 def _check_state(system: System, state: Mapping[str, Any], batch: int) -> None:
@@ -168,7 +169,7 @@ def _check_state(system: System, state: Mapping[str, Any], batch: int) -> None:
             rank, sizes = rank - 1, ()  # classes
         examples = 1 if q is not None and not q.batched else batch
         if array.ndim != rank or array.shape[0] != examples or array.shape[rank - len(sizes) :] != sizes:
-            axes = [examples, *(f"the last in {i}" for i in (q.slots if q is not None else ())), *sizes]
+            axes = [examples, *(f"last steps of {i}" for i in (q.slots if q is not None else ())), *sizes]
             raise BadValue(f"the state of {name} has shape {tuple(array.shape)}, expected "
                            f"({', '.join(map(str, axes))})")
 
@@ -200,7 +201,7 @@ def _sizes(system: System, arrays: Mapping[str, Any], beside: Mapping[str, Any],
            state: Mapping[str, Any] | None, lengths: Any, batch: int | None) -> tuple[int, dict[str, int]]:
     sizes = {system.range_of(i): size for i, size in system.static.items()}
     given = {r: f"{i}={sizes[r]}" for i in system.static for r in [system.range_of(i)]}
-    batch, batch_from = None if batch is None else whole("batch", batch, at_least=1), "batch="
+    batch, batch_from = None if batch is None else whole("batch", batch, at_least=1, at_most=LONGEST), "batch="
     for name, array in arrays.items():
         q = system.quantities[name]
         if batch is not None and array.shape[0] != batch:
@@ -238,10 +239,10 @@ def steps_by_index(system: System, steps: Any) -> dict[str, int]:
     if steps is None:
         return {}
     if not isinstance(steps, Mapping):
-        return {only_index(system, "steps"): whole("steps", steps, at_least=1)}
+        return {only_index(system, "steps"): whole("steps", steps, at_least=1, at_most=LONGEST)}
     for index in steps:
         _index(system, index, "steps")
-    return {index: whole(f"steps of {index}", count, at_least=1) for index, count in steps.items()}
+    return {index: whole(f"steps of {index}", count, at_least=1, at_most=LONGEST) for index, count in steps.items()}
 
 
 def lengths_by_index(system: System, lengths: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from ..node import Node, walk
 from ..ops import TABLE
+from ..ops.reduction import REDUCING
+from ..shapes import axes_of
 from .letters import ACCENTED, Letters
 from .printer import part_text
 from .symbols import scientific
@@ -341,9 +343,8 @@ def _along(node: Node, bare: bool) -> str:
     attrs, typed = dict(node.attrs), node.args[0].type
     over = attrs.get("over") or ()
     backwards = [r"\text{reversed}"] * bool(attrs.get("reverse"))
-    axis = attrs["axis"] if typed is not None else None
-    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
-    reduces = node.op in (*TOTALS, "logsumexp")
+    axes = axes_of(attrs["axis"] if typed is not None else None)
+    reduces = node.op in REDUCING
     if reduces and bare and axes and typed is not None and len(axes) == typed.rank and set(over) == set(typed.indices):
         return ""  # everything
     usual = typed is None or not axes or (

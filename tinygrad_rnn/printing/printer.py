@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from ..node import At, Node, ref, walk
+from ..node import Node, placed, ref, walk
 from ..ops import TABLE
+from ..ops.reduction import REDUCING
 from ..system import Equation, System
 
 INFIX = {"add": (" + ", 10), "subtract": (" - ", 10), "multiply": (" * ", 20), "divide": (" / ", 20),
@@ -86,16 +86,13 @@ def _held(inner: str, tight: int, needed: int) -> str:
 
 
 def _reference(attrs: dict[str, Any]) -> str:
-    slots: Iterable[At] = attrs["slots"]
-    if attrs["batch"]:
-        return f"{attrs['name']}[n]"
-    return attrs["name"] + (f"[{','.join(map(str, slots))}]" if slots else "")
+    return f"{attrs['name']}[n]" if attrs["batch"] else placed(attrs["name"], attrs["slots"])
 
 
 def _number(value: float | bool) -> str:
     if isinstance(value, bool):
         return str(value)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if value == 0 or not value.is_integer() or abs(value) >= 1e15:
         return repr(value).removesuffix(".0")
@@ -133,7 +130,7 @@ def _short(node: Node, options: dict[str, Any], bare: bool) -> dict[str, Any]:
     options = {k: v for k, v in options.items() if v is not None and (v != () or k == "shape")}
     if TABLE[node.op].canon is None:
         return options
-    if node.op in ("sum", "mean", "max", "logsumexp"):
+    if node.op in REDUCING:
         if bare and node.attr("over") == a.indices and len(node.attr("axis")) == a.rank:
             return {}
         if len(options.get("axis", ())) == 1:
@@ -178,9 +175,7 @@ def _size_left(system: System, name: str) -> str:
     q = system.quantities.get(name)
     if q is None:
         return name
-    if q.slots:
-        return f"{name}[{','.join(q.slots)}]"
-    return f"{name}[n]" if q.role == "input" else name
+    return f"{name}[n]" if q.role == "input" and not q.slots else placed(name, q.slots)
 
 
 def _size(shape: tuple[int, ...]) -> str:

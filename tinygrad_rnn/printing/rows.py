@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain, pairwise, zip_longest
 
-from ..arguments import named, one_of, real
-from ..errors import BadType, BadValue
+from ..arguments import matching, named, one_of, real
+from ..errors import BadValue
 from ..ops import TABLE
 from ..ops.draws import DECLARED
 from ..system import Equation, System
@@ -63,9 +62,7 @@ def chosen(system: System, want: str | Iterable[str] | None) -> list[Equation]:
     found: set[str] = set()
     defined = {eq.name for eq in system.equations}
     for pattern in named("want", want):
-        if not isinstance(pattern, str):
-            raise BadType(f"want is a name or a list of names, not {pattern!r}")
-        names = {name for name in system.quantities if name == pattern or fnmatch.fnmatchcase(name, pattern)}
+        names = set(matching(pattern, system.quantities))
         if not names:
             system.require([pattern])
         if not names & defined:

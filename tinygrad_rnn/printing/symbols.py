@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from ..node import refs
-from ..system import System
+from ..system import System, closure
 
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
          "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
@@ -61,17 +61,8 @@ class Names:
         for seed in (eq for eq in system.equations if eq.rhs.op == "const" and eq.rhs.attr("value") == 1):
             owner = self._owner(seed.name)[0]
             if owner in self._reads and not self.known[owner].slots:
-                self._adjoints |= {name for name in self._reads if self._owner(name)[0]} - self._above(owner)
-
-    def _above(self, name: str) -> set[str]:
-        """A name, and all that it follows from."""
-        found, todo = set[str](), [name]
-        while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo += self._reads.get(name, ())
-        return found
+                above = closure([owner], self._reads)
+                self._adjoints |= {name for name in self._reads if self._owner(name)[0]} - above
 
     def _owner(self, name: str) -> tuple[str, str | None]:
         """The x of d_x, d_x_1 and d_a_x, and the number: "" of d_x, None of d_a_x. "" where there is no x."""

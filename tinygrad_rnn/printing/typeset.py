@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..node import Node, Type, ordered, rebuild
+from ..node import Node, Type, ordered, rebuilt
 from ..system import Equation
 
 
 def typeset(eq: Equation) -> Equation:
     """The equation, of the same value, in the form in which it is typeset rather than run."""
-    return replace(eq, rhs=rebuild([eq.rhs], _written)[eq.rhs])
+    return replace(eq, rhs=rebuilt(eq.rhs, _written))
 
 
 def _written(node: Node, args: tuple[Node, ...]) -> Node:
@@ -98,27 +98,6 @@ def _minus(node: Node, args: tuple[Node, ...]) -> Node | None:
     return Node("subtract", (first, Node("const", (), {"value": -second.attr("value")}, second.type)), (), node.type)
 
 
-def _together(node: Node, args: tuple[Node, ...]) -> Node | None:
-    """A sum of parts, each at its place among zeros, as these one after another, where they fill all places."""
-    terms, stack = list[Node](), list(args)
-    while stack:
-        term = stack.pop()
-        if term.op == "add":
-            stack.extend(term.args)
-        elif term.op == "place" and term.attr("step") in (None, 1):
-            terms.append(term)
-        else:
-            return None
-    axis, size = map(terms[0].attr, ("axis", "size"))
-    terms.sort(key=lambda term: term.attr("start") or 0)
-    ends = [size if term.attr("stop") is None else term.attr("stop") for term in terms]
-    begins = [0, *ends[:-1]]
-    if ends[-1] != size or any((term.attr("axis"), term.attr("size"), term.attr("start") or 0) != (axis, size, begin)
-                               for term, begin in zip(terms, begins, strict=True)):
-        return None
-    return Node("concat", tuple(term.args[0] for term in terms), {"axis": axis}, node.type)
-
-
 def _is_matrix(node: Node) -> bool:
     return node.type is not None and node.type.rank == 2
 
@@ -134,4 +113,4 @@ def _is_vector(node: Node) -> bool:
 Rule = Callable[[Node, tuple[Node, ...]], Node | None]
 RULES: dict[str, tuple[Rule, ...]] = {
     "multiply": (_scaled,), "transpose": (_straight,), "matmul": (_column, _dotted), "dot": (_dotted,),
-    "sum": (_summed_product,), "logsumexp": (_log_of_sum,), "add": (_minus, _together)}
+    "sum": (_summed_product,), "logsumexp": (_log_of_sum,), "add": (_minus,)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from .. import backends
 from ..arguments import whole
 from ..errors import BadType, BadValue
+from ..ops.table import MOST
 from ..shapes import normal_axis
 from .broadcast import joint, stretched
 from .tensor import Tensor, as_operand, check_operands
@@ -50,7 +52,10 @@ def ones(shape: Any, dtype: Any = "float32") -> Tensor:
 
 def _sizes(shape: Any) -> tuple[int, ...]:
     given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return tuple(whole("a size", size, at_least=0) for size in given)
+    found = tuple(whole("a size", size, at_least=0) for size in given)
+    if math.prod(found) > MOST:
+        raise BadValue(f"a tensor of shape {found} is larger than {MOST} numbers")
+    return found
 
 
 def permute_dims(x: Any, axes: Sequence[int]) -> Any:

@@ -22,8 +22,8 @@ class Now:
 
     compiled, matrices = False, True
 
-    def __init__(self, xp: Any, dtype: str = "float64"):
-        self.xp = xp
+    def __init__(self, backend: Any, dtype: str = "float64"):
+        self.backend, self.xp = backend, backend.xp
         self.range = np.iinfo(dtype) if dtype.startswith("int") else None
 
     def __call__(self, fn: Callable[..., Any], *args: Any) -> None:
@@ -51,7 +51,7 @@ def evaluate(roots: Iterable[Node], known: Mapping[Node, Any]) -> list[Any]:
     with backend.quiet():
         for node, read in order.items():
             ins = [value(a) for a in read]
-            values[node] = _computed(backend.xp, node, ins) if read is node.args else ins[0]
+            values[node] = _computed(backend, node, ins) if read is node.args else ins[0]
             for arg in read:
                 uses[arg] -= 1
                 if not uses[arg]:
@@ -81,8 +81,8 @@ def _read(node: Node) -> tuple[Node, ...]:
     return node.args if form is None else (form,)
 
 
-def _computed(xp: Any, node: Node, ins: list[Any]) -> Any:
-    attrs = dict(node.attrs)
+def _computed(backend: Any, node: Node, ins: list[Any]) -> Any:
+    attrs, xp = dict(node.attrs), backend.xp
     if node.op == "const":
         return attrs["value"]
     if node.op == "data":
@@ -92,7 +92,7 @@ def _computed(xp: Any, node: Node, ins: list[Any]) -> Any:
         made = row.composed(f, *node.args, **attrs)
         return evaluate([made], dict(zip(node.args, ins, strict=True)))[0]
     dtype = "float64" if node.dtype == "weak" else node.dtype  # what only numbers entered is a number
-    do, out = Now(xp, dtype), xp.empty(node.shape, dtype)
+    do, out = Now(backend, dtype), xp.empty(node.shape, dtype)
     if row.kind == "elementwise":
         assert row.array is not None, node.op
         row.array(do, out, *ins, **attrs)

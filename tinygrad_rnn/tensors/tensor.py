@@ -48,18 +48,31 @@ class _Data:
         return f"data{tuple(self.array.shape)}"
 
 
+class _OfHost:
+    """`__array_ufunc__`, which NumPy looks up in the class; CuPy asks the tensor, and where that lies on the GPU it is
+    to leave `cupy_array + x` to `__radd__`, rather than take x for an array."""
+
+    def __get__(self, tensor: Tensor | None, kind: type) -> Any:
+        if tensor is not None and tensor.backend != "numpy":
+            raise AttributeError("this tensor lies on the GPU")
+        method = Operators.__array_ufunc__
+        return method if tensor is None else method.__get__(tensor)
+
+
 class Tensor(Operators):
     """An array whose computation is a graph: values are computed when they are looked at.
 
     data: anything that `asarray` takes, copied; floating-point arrays keep their dtype, Python numbers become float32.
     requires_grad: `backward` puts the gradient into `.grad`. Operators, functions and methods have the names and
-    broadcasting of the array API standard.
+    broadcasting of the array API standard. NumPy's functions of a tensor, np.sum(x), are ours where we have them;
+    others compute of its value, and raise where a gradient would be lost.
 
     `backend` names where it was made. It can always be looked at; in operations all tensors are of the backend in use.
     """
 
     __slots__ = ("__weakref__", "backend", "grad", "node", "requires_grad")
     __array_priority__ = 1000
+    __array_ufunc__ = _OfHost()
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: str | None = None):
         array = _to_array(data, dtype)
@@ -175,18 +188,21 @@ class Tensor(Operators):
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python number. Raises BadValue for any other."""
+        return self._single("item()")
+
+    def _single(self, what: str, instead: str = "") -> Any:
         if self.size != 1:
-            raise BadValue(f"item() is for a tensor with one element, this one has shape {self.shape}")
+            raise BadValue(f"{what} is for a tensor with one element, this one has shape {self.shape}{instead}")
         return self._value().reshape(()).item()
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._single("float()"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._single("int()"))
 
     def __bool__(self) -> bool:
-        return bool(self.item())
+        return bool(self._single("true or false", "; where(x, a, b) chooses element by element"))
 
     def __format__(self, spec: str) -> str:
         """As a number where a format is given, as in f"{loss:.3f}"."""

@@ -60,19 +60,21 @@ def _with_classes(op: str, operands: list[Any], attrs: dict[str, Any]) -> Call:
 
 def _one_hot(op: str, operands: list[Any], attrs: dict[str, Any]) -> Call:
     (k,) = operands
-    return op, operands, {"codes": True, **attrs} if k.dtype in WHOLE else attrs
+    if k.dtype not in WHOLE:
+        return op, operands, attrs
+    _check_classes(k, attrs["size"])
+    return op, operands, {"codes": True, **attrs}
 
 
 def _embed(op: str, operands: list[Any], attrs: dict[str, Any]) -> Call:
-    """embed(E, k) of classes k: rows of E, zeros for what is no class, as in models."""
+    """embed(E, k) of classes k: rows of E."""
     table, k = operands
+    if k.dtype not in WHOLE and not k.shape:
+        raise BadType(f"embed takes classes, which are whole numbers, or one-hot vectors, not a number of {k.dtype}")
     if k.dtype not in WHOLE or len(table.shape) != 2:
         return op, operands, attrs
-    values, size = k._value(), table.shape[0]
-    inside = (values >= 0) & (values < size)
-    at = type(k)(backends.current().xp.where(inside, values, 0))
-    rows = table._apply("take", table, at, axis=0)
-    return "where", [type(k)(inside[..., None]), rows, 0.0], {}
+    _check_classes(k, table.shape[0])
+    return "take", operands, {"axis": 0}
 
 
 def _at_positions(size: Callable[[Any, dict[str, Any]], int]) -> Callable[..., Call]:

@@ -27,14 +27,25 @@ def given(data: Any) -> Iterable[str] | None:
 
 def trained(model: Model, wrt: Iterable[str] | None) -> list[str]:
     """The weights to train. Raises where a name is none, or there are none."""
-    names = list(named("wrt", model.weights if wrt is None else wrt))
+    names = list(named("wrt", model.weights if wrt is None else wrt, model.weights.shapes))
     for name in names:
         if name not in model.weights.shapes:
-            raise BadName(f"wrt names {name!r}{near(name, model.weights.shapes)}, which is no weight of the model; its "
-                          f"weights are {', '.join(model.weights.shapes) or 'none'}")
+            raise BadName(f"wrt names {name!r}, which is no weight of the model; its weights are "
+                          f"{', '.join(model.weights.shapes) or 'none'}{near(name, model.weights.shapes)}")
     if not names:
         raise BadValue("there is no weight to train")
     return names
+
+
+def nothing_learnt(weights: Mapping[str, Any]) -> str:
+    """What to say where the gradient of the first update is zero."""
+    zero = [name for name, array in weights.items() if not array.any()]
+    why = "does the loss depend on the weights that are trained?"
+    if zero:
+        why = (f"{', '.join(zero)} are zero, as vectors and numbers are at first; where two such weights multiply each "
+               f'other neither changes, so begin with others, as model.initialise(rules={{"{zero[0]}": '
+               "tr.Normal(0.1)})")
+    return f"the gradient is zero, so nothing is learnt: {why}"
 
 
 def clipping(clip: Any) -> Callable[..., float] | None:

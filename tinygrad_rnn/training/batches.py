@@ -1,9 +1,10 @@
-"""What `fit` is given, as batches: dicts of arrays, shuffled, cut into segments, counted."""
+"""What `fit` is given, as batches: dicts of arrays, shuffled, counted."""
 
 from __future__ import annotations
 
+import inspect
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,14 @@ class Batches:
 class Stream:
     """Batches that somebody else makes: any iterable of dicts.
 
-    One with a method `epoch(number)` is asked for the batches of each epoch, so it may shuffle and yet be resumed.
+    One with a method `epoch(number)`, or a function of that number, is asked for the batches of each epoch, so it may
+    shuffle and yet be resumed. once: can it be gone through only once, as what a generator gives?
     """
 
-    def __init__(self, batches: Iterable[Batch], names: Sequence[str]):
-        self.batches = batches
-        self._names, self._started = names, False
+    def __init__(self, batches: Any, names: Sequence[str]):
+        self.batches, self._names = batches, names
+        self._of_epoch = getattr(batches, "epoch", None if isinstance(batches, Iterable) else batches)
+        self.once = self._of_epoch is None and isinstance(batches, Iterator)
 
     def count(self) -> int | None:
         """How many batches an epoch has, where that is known."""
@@ -61,23 +64,27 @@ class Stream:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one epoch, in the order in which they come."""
-        if hasattr(self.batches, "epoch"):
-            yield from _dicts(self.batches.epoch(number), self._names)
-            return
-        begun = iter(self.batches)  # once an epoch: PyTorch's loader starts its processes
-        if self._started and begun is self.batches:
-            raise BadValue("these batches can be gone through only once; give a list, or an object whose iter() begins "
-                           "anew, for more than one epoch")
-        self._started = True
-        yield from _dicts(begun, self._names)
+        batches = self.batches if self._of_epoch is None else self._of_epoch(number)
+        for batch in batches:  # asked for its iterator once an epoch: PyTorch's loader starts its processes
+            if not isinstance(batch, Mapping):
+                raise BadType(f"a batch is a dict of arrays by input name, {_example(self._names)}, not "
+                              f"{type(batch).__name__}{_names_for(batch, self._names)}")
+            yield dict(batch)
 
 
-def _dicts(batches: Iterable[Any], names: Sequence[str]) -> Iterator[Batch]:
-    for batch in batches:
-        if not isinstance(batch, Mapping):
-            raise BadType(f"a batch is a dict of arrays by input name, {_example(names)}, not "
-                          f"{type(batch).__name__}")
-        yield dict(batch)
+def check_again(data: Batches | Stream | None, epochs: int) -> None:
+    """Raise where data are to be gone through more often than they can be."""
+    if epochs > 1 and isinstance(data, Stream) and data.once:
+        raise BadValue("these batches can be gone through only once; for more than one epoch give a list, an object "
+                       "whose iter() begins anew, or a function of the epoch's number that gives its batches, such as "
+                       "def batches(epoch): ...")
+
+
+def _names_for(batch: Any, names: Sequence[str]) -> str:
+    """What to do with a batch without names, as PyTorch's loader gives it."""
+    if not isinstance(batch, (list, tuple)) or len(batch) != len(names):
+        return ""
+    return f"; of what stands in order make a dict: dict(zip({tuple(names)}, batch))"
 
 
 def _example(names: Sequence[str]) -> str:
@@ -96,10 +103,24 @@ def as_batches(data: Any, size: int, shuffle: bool, seed: int, system: System) -
         return Stream(Bucketed(data, size, over=over, seed=seed if shuffle else None), names)
     if isinstance(data, Mapping):
         return Batches(data, size, shuffle, seed)
-    if isinstance(data, (str, bytes)) or hasattr(data, "shape") or not isinstance(data, Iterable):
+    if callable(data) and not isinstance(data, (type, Iterable)) and not hasattr(data, "epoch"):
+        _check_takes_number(data)
+        return Stream(data, names)
+    many = isinstance(data, Iterable) or hasattr(data, "epoch")
+    if isinstance(data, (str, bytes, type)) or hasattr(data, "shape") or not many:
         raise BadType(f"data is a dict of arrays by input name, {_example(names)}, or an iterable of such dicts, not "
                       f"{type(data).__name__}")
     return Stream(data, names)
+
+
+def _check_takes_number(batches: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(batches).bind(0)
+    except TypeError as error:
+        raise BadType("as a function, data takes the epoch's number, counted from 0, and gives its batches: "
+                      f"def batches(epoch): ...; this one cannot be called so: {error}") from None
+    except ValueError:
+        pass  # nobody knows its arguments
 
 
 def _as_array(name: str, value: Any) -> Any:
@@ -110,21 +131,3 @@ def _as_array(name: str, value: Any) -> Any:
 
 def _rows(value: Any, rows: Any) -> Any:
     return {k: v[rows] for k, v in value.items()} if isinstance(value, Mapping) else value[rows]
-
-
-def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]:
-    """The batch cut along t into pieces of at most `steps`, for truncated backpropagation through time."""
-    if steps is None:
-        yield batch
-        return
-    steps = whole("truncate", steps, at_least=1)
-    if "lengths" in batch:
-        raise BadValue("truncate= cuts streams of one length; it does not go with lengths")
-    axes = {name: 1 + q.slots.index("t") for name, q in system.quantities.items()
-            if q.role == "input" and "t" in q.slots and name in batch}
-    if not axes:
-        raise BadValue("truncate= cuts inputs along t, and no input of this model runs over t")
-    longest = max(np.shape(batch[name])[axis] for name, axis in axes.items())
-    for start in range(0, longest, steps):
-        yield {name: entering(name, value)[(*[slice(None)] * axes[name], slice(start, start + steps))]
-               if name in axes else value for name, value in batch.items()}

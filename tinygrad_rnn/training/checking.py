@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import backends
+from ..arguments import named, real
 from ..errors import BadValue
 
 if TYPE_CHECKING:
@@ -19,12 +20,14 @@ def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of
                    lengths: Any = None, steps: Any = None, **inputs: Any) -> dict[str, float]:
     """For each weight, |g.v - (f(w + e v) - f(w - e v)) / 2e| relative to its size, along a random v of norm 1.
 
-    Computed on a float64 copy of the model. wrt: the weights to check, all by default. step: e; seed: of v. data and
-    inputs, lengths, steps: as in `Model.run`. Raises where an error exceeds the tolerance, naming the weight.
+    Computed on a float64 copy of the model. wrt: the weights to check, by name or pattern, all by default. step: e;
+    seed: of v. data and inputs, lengths, steps: as in `Model.run`. Raises where an error exceeds the tolerance, naming
+    the weight, and where step or tolerance is not above 0.
     """
     from ..models.model import of_description
 
-    names = list(model.weights) if wrt is None else list(wrt)
+    step, tolerance = real("step", step, above=0), real("tolerance", tolerance, above=0)
+    names = named("wrt", model.weights if wrt is None else wrt, model.weights)
     for name in names:
         if name not in model.weights:
             raise BadValue(f"check_gradient is of weights, and the model has no weight {name!r}")

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +15,23 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import backends
-from ..arguments import flag, real, whole
+from ..arguments import flag, whole
 from ..backends.places import on_device
+from ..checkpoints import load_checkpoint, save_checkpoint
 from ..errors import BadFile, BadType, BadValue, Error, about
-from ..files import described, load_checkpoint, save_checkpoint, writable
 from ..passes.stages import check_cut
 from ..plans.feeds import apart, check_memory, on_host, prepared
-from .asked import check_carries, check_order, clipping, given, trained
-from .batches import Batch, Batches, Stream, as_batches, segments
+from .asked import check_carries, check_order, clipping, given, nothing_learnt, trained
+from .batches import Batch, Batches, Stream, as_batches, check_again
 from .counts import counted, positions
 from .evaluate import mean_over
 from .feeding import Feeding
-from .history import History, Log, Rows
+from .files import Files
+from .history import History, Rows
 from .interrupts import Interrupts
 from .optim import Adam, Optimizer
 from .rates import rate_at, schedule
+from .segments import check_examples, check_segments, segments
 from .updates import Training
 
 if TYPE_CHECKING:
@@ -47,23 +50,25 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
     """Minimise `of` over the data; the weights change in place. Returns the losses and more, by epoch and update.
 
     data: a dict of arrays (and "lengths"), cut into batches of `batch_size`, in an order drawn anew for each epoch but
-    for shuffle=False; or of lists of sequences, sorted into buckets by length and padded; or an iterable of such dicts.
-    valid: data whose loss is taken after each epoch. of: the scalar to minimise. wrt: the weights to train, all by
-    default. optimizer: Adam(1e-3) by default; its rate is a number or a function of the number of updates done. Each
-    call begins its state and its schedule anew, so many epochs are one call, with on_epoch for what is done in between.
-    clip: a number (global norm), ClipNorm or ClipValue. epochs: how often to go through the data. patience: stop after
-    so many epochs without a better loss (of `valid` where there is one), and put the best weights back. seed: of the
-    order of the data, dropout and draws. progress: show a bar. on_epoch: called with the row of each epoch.
+    for shuffle=False; or of lists of sequences, sorted into buckets by length and padded; or an iterable of such dicts,
+    or a function of the epoch's number, from 0, that gives one.
+    valid: data whose loss is taken after each epoch, as by `evaluate`. of: the scalar to minimise. wrt: the weights to
+    train, by name or pattern, all by default. optimizer: Adam(1e-3) by default; its rate is a number or a function of
+    the number of updates done. Each call begins its state and its schedule anew, so many epochs are one call, with
+    on_epoch for what is done in between. clip: a number (global norm), ClipNorm or ClipValue. epochs: how often to go
+    through the data. patience: stop after so many epochs without a better loss (of `valid` where there is one), and put
+    the best weights back. seed: of the order of the data, dropout and draws. progress: show a bar. on_epoch: called
+    with the row of each epoch.
 
-    carry_state: each batch goes on from the state that the one before it left (no gradient passes); of a dict with
-    more than one batch only with shuffle=False, which says that its examples are in that order. truncate: cut batches
-    into segments of so many steps with the state carried between them (truncated BPTT). memory: "sqrt" for long
-    sequences: only the states between segments of about sqrt(T) steps are kept, and each segment is computed again on
-    the way back; the same gradients in memory in proportion to sqrt(T), for one more pass forward. It takes models
-    that read no future. scheduled_sampling: the share of declared data, such as w[t] = categorical(p[t]), that is fed
-    back as drawn by the model rather than as given: a number, or a function of the number of updates done (Bengio et
-    al. 2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks", section 2.4); the loss is of
-    the given data always.
+    carry_state: each batch goes on from the state that the one before it left (no gradient passes); of a dict with more
+    than one batch only with shuffle=False, which says that its examples are in that order. truncate: cut batches into
+    segments of so many steps with the state carried between them (truncated BPTT); the loss is then made of sums or
+    means over t, and not of h[T]. memory: "sqrt" for long sequences: only the states between segments of about sqrt(T)
+    steps are kept, and each segment is computed again on the way back; the same gradients in memory in proportion to
+    sqrt(T), for one more pass forward. It takes models that read no future. scheduled_sampling: the share of declared
+    data, such as w[t] = categorical(p[t]), that is fed back as drawn by the model rather than as given: a number, or a
+    function of the number of updates done (Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction with
+    Recurrent Neural Networks", section 2.4); the loss is of the given data always.
 
     log: a CSV file, one row per update. checkpoint: a safetensors file, written beside and renamed, every `save_every`
     seconds and after each epoch, and with meta=, texts of your own; resume: go on from it exactly. Ctrl-C stops between
@@ -93,33 +98,21 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
             trainer.valid = as_batches(valid, batch_size, False, seed, trainer.seen.system)
             check_order(valid, trainer.valid, carry_state, shuffle)
             trainer.look_at_valid()
-    trainer.files = _Files(model, checkpoint, save_every, log, meta)
+    trainer.files = Files(model, checkpoint, save_every, log, meta)
     trainer.look_ahead()
     if resume:
         trainer.resume()
+    check_again(trainer.batches, epochs - trainer.epoch)
+    with about("the validation data"):
+        check_again(trainer.valid, epochs - trainer.epoch)
     with trainer.interrupts.awaited():
         return trainer.train(epochs, patience, progress, on_epoch)
-
-
-class _Files:
-    """Where training leaves its checkpoint and log."""
-
-    def __init__(self, model: Model, checkpoint: Any, save_every: float, log: Any, meta: Mapping[str, str] | None):
-        self.checkpoint = None if checkpoint is None else writable(checkpoint)
-        self.log = None if log is None else Log(writable(log))
-        self.save_every = real("save_every", save_every, at_least=0)
-        unused = checkpoint is None and meta is None
-        self.about = {} if unused else described({**model.description(), "fit": ""}, meta)
-        self.saved = time.monotonic()
-
-    def due(self) -> bool:
-        return self.checkpoint is not None and time.monotonic() - self.saved > self.save_every
 
 
 class _Trainer:
     batches: Batches | Stream
     valid: Batches | Stream | None = None
-    files: _Files
+    files: Files
     carry_over: bool
 
     def __init__(self, model: Model, optimizer: Optimizer, of: str, wrt: Iterable[str] | None, clip: Any, carries: bool,
@@ -134,6 +127,8 @@ class _Trainer:
         self.carries, self.truncate = carries, truncate
         if carries:
             check_carries(self.seen, of)
+        if truncate is not None:
+            check_segments(self.seen.system, of)
         self.memory = memory
         check_memory(memory)
         if memory is not None:
@@ -183,6 +178,7 @@ class _Trainer:
 
     def train(self, epochs: int, patience: int | None, progress: bool,
               on_epoch: Callable[[dict[str, float]], None] | None) -> History:
+        begun = self.step
         try:
             while self.epoch < epochs and not self._stalled(patience):
                 with self._bar(epochs, progress) as bar:
@@ -191,8 +187,11 @@ class _Trainer:
                     _show(bar, {name: row[name] for name in ("loss", "valid_loss")[: 1 + (self.valid is not None)]})
                 if on_epoch is not None:
                     on_epoch(row)
-        finally:
-            self._save()
+        except BaseException:
+            if self.step > begun:  # else what another training has left there would be lost for nothing
+                self._save()
+            raise
+        self._save()
         if patience is not None and self.best is not None:
             self.last = self._copied()
             for name, value in self.best[2].items():
@@ -232,8 +231,7 @@ class _Trainer:
             if number < self.part:
                 continue
             lengths = part.pop("lengths", None)
-            if self.state is not None and any(len(v) != len(next(iter(part.values()))) for v in self.state.values()):
-                raise BadValue("a batch has another number of examples than the one whose state it goes on from")
+            check_examples(self.state, part, self.done)
             with self.interrupts:
                 before = self.state
                 self._update(part, lengths)
@@ -261,6 +259,8 @@ class _Trainer:
                     what = "gradient is not finite" if math.isfinite(loss) else f"loss is {loss}"
                     raise BadValue(f"the {what} at update {row['step']}; lower the learning rate, clip the gradients, "
                                    f"or mend the data: {self._first_nan()}")
+                if row["step"] == 1 and norm == 0:
+                    warnings.warn(nothing_learnt(self.weights), stacklevel=2)
                 self.totals[0] += loss * count
                 self.totals[1] += count
                 self.history.steps.append({**row, "loss": loss, "gradient_norm": norm})
@@ -298,6 +298,9 @@ class _Trainer:
     def _close_epoch(self) -> dict[str, float]:
         loss = self.totals[0] / self.totals[1]
         valid = math.nan if self.valid is None else self._validated(self.valid)
+        if self.valid is not None and not math.isfinite(valid):
+            warnings.warn(f"the loss of the validation data is {valid}, so nothing is judged by it; "
+                          "run(..., check=True) tells where the first NaN is", stacklevel=2)
         with self.interrupts:
             self.history.steps.amend("valid_loss", valid)
             row = {**self.history.steps[-1], "loss": loss}

@@ -144,6 +144,8 @@ class Optimizer:
                 odd = sorted(given.keys() ^ self._scratch.keys())
                 raise BadValue(f"the {what} are not those that the optimiser started with; they differ in {odd}")
         for name, scratch in self._scratch.items():
+            if grads[name] is None:
+                raise BadType(f"there is no gradient of {name}: leave {name} out of both, or give zeros")
             if not weights[name].shape == grads[name].shape == scratch.shape:
                 raise BadValue(
                     f"{name} started with shape {scratch.shape}; now the weight has {weights[name].shape} "
@@ -189,9 +191,11 @@ def _through(xp: Any, piece: Piece, make: Make) -> None:
     make(xp)(*piece)
 
 
-def _written(weights: Arrays, names: Container[str]) -> Arrays:
+def _written(weights: Any, names: Container[str]) -> Arrays:
     """The arrays to write in: of a model's weights those of these names, where what is read is read-only."""
     arrays = getattr(weights, "arrays", None)
+    if not isinstance(weights, Mapping) and arrays is None:
+        raise BadType(f"weights are model.weights, or a dict of arrays by name, not {type(weights).__name__}")
     if arrays is not None:
         return {name: arrays[name] for name in arrays if name in names}
     for name, array in weights.items():
