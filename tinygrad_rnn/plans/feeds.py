@@ -201,7 +201,7 @@ def _sizes(system: System, arrays: Mapping[str, Any], beside: Mapping[str, Any],
            state: Mapping[str, Any] | None, lengths: Any, batch: int | None) -> tuple[int, dict[str, int]]:
     sizes = {system.range_of(i): size for i, size in system.static.items()}
     given = {r: f"{i}={sizes[r]}" for i in system.static for r in [system.range_of(i)]}
-    batch, batch_from = None if batch is None else whole("batch", batch, at_least=1, at_most=LONGEST), "batch="
+    batch, batch_from = None if batch is None else _count("batch", batch), "batch="
     for name, array in arrays.items():
         q = system.quantities[name]
         if batch is not None and array.shape[0] != batch:
@@ -234,15 +234,23 @@ def _sizes(system: System, arrays: Mapping[str, Any], beside: Mapping[str, Any],
     return 1 if batch is None else batch, sizes
 
 
+def _count(what: str, value: Any) -> int:
+    """How many examples or steps there are."""
+    found = whole(what, value, at_least=1)
+    if found > LONGEST:
+        raise BadValue(f"{what} must be at most {LONGEST}, not {found}")
+    return found
+
+
 def steps_by_index(system: System, steps: Any) -> dict[str, int]:
     """steps= as the number of positions by index. Raises where an index or a number is none."""
     if steps is None:
         return {}
     if not isinstance(steps, Mapping):
-        return {only_index(system, "steps"): whole("steps", steps, at_least=1, at_most=LONGEST)}
+        return {only_index(system, "steps"): _count("steps", steps)}
     for index in steps:
         _index(system, index, "steps")
-    return {index: whole(f"steps of {index}", count, at_least=1, at_most=LONGEST) for index, count in steps.items()}
+    return {index: _count(f"steps of {index}", count) for index, count in steps.items()}
 
 
 def lengths_by_index(system: System, lengths: Any) -> dict[str, Any]:
