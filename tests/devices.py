@@ -34,6 +34,7 @@ NUMPY_ONLY = {
         "batched", "compiled", "compiled_classes", "compiled_programs", "few_columns", "handoff", "scans", "strips")},
     "test_profile.py": "profiles are of NumPy's plans",
     "test_reprs.py::test_a_profile_is_shown": "profiles are of NumPy's plans",
+    "test_given.py::test_a_batch_with_its_lengths_is_taken_wherever_data_are": "profiles are of NumPy's plans",
     "test_front_pages.py::test_diagrams_runs": "profiles are of NumPy's plans",
     "test_front_pages.py::test_howto_runs": "the page computes with NumPy's arrays",
     "test_copies.py::test_weights_change_through_their_name_alone": "a device's arrays have no flag against writing",

