@@ -162,6 +162,17 @@ def ragged(array: np.ndarray, lengths: list[int]) -> np.ndarray:
     return padded
 
 
+def check_by_differences(grads: Weights, of: Callable[[Weights], float], weights: Weights, atol: float) -> None:
+    """Each element of the gradients against a central difference; the weights are as before afterwards."""
+    for name, value in weights.items():
+        for at in np.ndindex(value.shape):
+            here, found = value[at], []
+            for value[at] in (here + 1e-6, here - 1e-6):
+                found.append(of(weights))
+            value[at] = here
+            np.testing.assert_allclose(grads[name][at], (found[0] - found[1]) / 2e-6, rtol=1e-6, atol=atol)
+
+
 @pytest.mark.parametrize(("by_hand", "text", "sizes"), CASES, ids=[case[0].__name__ for case in CASES])
 def test_a_loop_by_hand_gives_the_same(by_hand: Callable[[Weights], float], text: str, sizes: dict[str, Any]) -> None:
     model = tr.equations(text, dtype="float64", **sizes)
@@ -173,13 +184,7 @@ def test_a_loop_by_hand_gives_the_same(by_hand: Callable[[Weights], float], text
     weights = {name: np.array(value) for name, value in model.weights.items()}
     np.testing.assert_allclose(loss, by_hand(weights), rtol=1e-12)
     assert grads.keys() == weights.keys()
-    for name, value in weights.items():
-        for at in np.ndindex(value.shape):
-            here, found = value[at], []
-            for value[at] in (here + 1e-6, here - 1e-6):
-                found.append(by_hand(weights))
-            value[at] = here
-            np.testing.assert_allclose(grads[name][at], (found[0] - found[1]) / 2e-6, rtol=1e-6, atol=1e-7)
+    check_by_differences(grads, by_hand, weights, atol=1e-7)
 
 
 WORDS = np.array([[0, 1, 2, 1], [2, 2, -1, -1], [1, -1, -1, -1]])
@@ -213,13 +218,7 @@ def test_classes_begin_with_what_is_set_before_them(start: str) -> None:
     loss, grads = model.value_and_grad(w=WORDS, lengths=T, **given)
     weights = {name: np.array(value) for name, value in model.weights.items()}
     np.testing.assert_allclose(loss, by_hand(weights), rtol=1e-12)
-    for name, value in weights.items():
-        for at in np.ndindex(value.shape):
-            here, found = value[at], []
-            for value[at] in (here + 1e-6, here - 1e-6):
-                found.append(by_hand(weights))
-            value[at] = here
-            np.testing.assert_allclose(grads[name][at], (found[0] - found[1]) / 2e-6, rtol=1e-6, atol=1e-8)
+    check_by_differences(grads, by_hand, weights, atol=1e-8)
     np.testing.assert_allclose(model.unroll(4).value_and_grad(w=WORDS, lengths=T, **given)[0], loss, rtol=1e-12)
     drawn = model.run(steps=4, batch=3, seed=1, **given)
     observed = model.run(w=drawn["w"], **given)

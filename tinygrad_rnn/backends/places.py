@@ -46,8 +46,8 @@ def entering(what: str, a: Any) -> Any:
     backend = backends.current()
     if type(a) is backend.xp.ndarray:
         return a
-    if isinstance(a, np.ndarray) and type(a) is not np.ndarray:  # np.ma is a module that is imported when it is named
-        a = _unmasked(what, a) if isinstance(a, np.ma.MaskedArray) else a
+    if type(a) is not np.ndarray and isinstance(a, np.ndarray) and isinstance(a, np.ma.MaskedArray):
+        a = _unmasked(what, a)  # np.ma is a module that is imported when it is named: so only for other classes
     if isinstance(a, backend.xp.ndarray):
         return a
     try:
