@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..fusion.axes import Axis, by_operand, merged, of_all
+from ..fusion.axes import Axis, by_operand, contracted, merged, of_all
 from ..fusion.lift import FLOATS, Instruction, Memory, Operand, Product, Rule, fits, multiplied, reduced
 from .batched_text import SECTOR, Tiles, source
 from .kernels import named
@@ -95,7 +95,7 @@ def _axes(out: Operand, a: Operand, b: Operand, labels: Sequence[Sequence[str]])
     sa, sb, sc = own = [{x: s for x, s in zip(each, o.array.strides, strict=True) if sizes[x] != 1}
                         for o, each in ((a, la), (b, lb), (out, lo))]
     rows, columns, both = by_operand(sorted(sc, key=lambda x: -abs(sc[x])), sizes, own)
-    summed = merged(sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x])), sizes, [sa, sb])
+    summed = merged(contracted(own), sizes, [sa, sb])
     if not (rows and columns and summed):
         return None
     rows, columns = of_all(rows, [], []), of_all([], columns, [])

@@ -35,6 +35,12 @@ def by_operand(order: Sequence[str], sizes: dict[str, int], strides: Sequence[di
             merged([x for x in order if x in a and x in b], sizes, [a, b, out]))
 
 
+def contracted(strides: Sequence[dict[str, int]]) -> list[str]:
+    """The axes that a product sums over, in the order in which a lies in memory. strides: as in `by_operand`."""
+    a, _, out = strides
+    return sorted((x for x in a if x not in out), key=lambda x: -abs(a[x]))
+
+
 def of_all(rows: Sequence[Axis], columns: Sequence[Axis], both: Sequence[Axis]) -> list[Axis]:
     """These axes with the strides of a, b and the result."""
     return [*((n, (x, 0, z)) for n, (x, z) in rows), *((n, (0, y, z)) for n, (y, z) in columns), *both]

@@ -14,7 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..fusion.axes import by_operand, merged, of_all
+from ..fusion.axes import by_operand, contracted, merged, of_all
 from ..fusion.lift import Instruction, Operand, Product
 from .build import FLOATS, POINTER, Builder, i64
 from .gemm import BYTES, ceil, lanes, least, tile
@@ -34,10 +34,10 @@ def by_example(out: Operand, a: Operand, b: Operand, order: Sequence[str], strid
 
     order: the axes of out that are longer than 1; strides: of a, b and out, by axis.
     """
-    sa, sb, sc = strides
+    sa, sb, _ = strides
     size = out.array.itemsize
     rows, columns, stack = by_operand(order, sizes, strides)
-    summed = merged(sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x])), sizes, [sa, sb])
+    summed = merged(contracted(strides), sizes, [sa, sb])
     if not (rows and columns and summed and stack) or stack[-1][1] != (size, size, size):
         return None
     (*rows, row), (*columns, column), (*stack, (each, _)) = rows, columns, stack

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..fusion.axes import Axis, by_operand, merged, of_all
+from ..fusion.axes import Axis, by_operand, contracted, merged, of_all
 from ..fusion.lift import Instruction, Map, Memory, Operand, Product, Rule, fits, multiplied
 from . import scatter
 from .batched import by_example
@@ -49,8 +49,8 @@ def is_matrix(fields: dict[str, int]) -> bool:
 
 def _product(out: Operand, a: Operand, b: Operand, order: list[str], strides: list[dict[str, int]],
              sizes: dict[str, int]) -> list[Instruction] | None:
-    sa, sb, sc = strides
-    summed = sorted((x for x in sa if x not in sc), key=lambda x: -abs(sa[x]))
+    sa, sb, _ = strides
+    summed = contracted(strides)
     rows, columns, stack = by_operand(order, sizes, strides)
     inner = merged(summed, sizes, [sa, sb], CHUNK)
     if len(inner) + len(rows) + len(columns) + len(stack) > AXES:
