@@ -25,6 +25,7 @@ from .walks import moved, opened
 
 BYTES = {"float32": 4, "float64": 8}
 CHUNK = 256  # positions of k that are done before the next rows of C, so that what B needs stays in the cache
+AHEAD = 4  # positions of k2 from what is laid out to what is fetched meanwhile
 
 # What a record holds, in order. Steps move a pointer from one step of the loop to the next; strides are in bytes.
 FIELDS = ("a", "a_step", "b", "b_step", "c", "c_step", "m", "n", "k2", "k1", "a_m", "a_k2", "a_k1", "b_k2", "b_k1",
@@ -252,7 +253,8 @@ PACK = ir.FunctionType(ir.VoidType(), [POINTER, POINTER] + [I64] * 7)
 def _make_pack(dtype: str, module: ir.Module, name: str) -> None:
     """Lay out columns of B as [k][panel], zeros after the last: by square blocks, turned round in registers.
 
-    A column at a time would fetch a line of the cache for each number where columns lie far apart.
+    A column at a time would fetch a line of the cache for each number where columns lie far apart. Of a long sequence
+    each position is elsewhere in memory, and a processor waits for it unless it was asked for in time.
     """
     b = Builder(module, name, PACK)
     source, goal, k2s, k1s, s_k2, s_k1, s_n, width, panel = b.function.args
@@ -261,12 +263,17 @@ def _make_pack(dtype: str, module: ir.Module, name: str) -> None:
     row_bytes = b.ir.mul(panel, i64(size))
     contiguous = b.ir.icmp_signed("==", s_k1, i64(size))
     blocks = b.ir.sdiv(panel, i64(side))
+    apart = b.ir.select(b.ir.icmp_signed("<", s_n, i64(LINE_BYTES)), i64(LINE_BYTES), s_n)
+    fetched = b.ir.select(b.ir.icmp_signed(">", k2s, i64(1)), ceil(b, b.ir.mul(s_n, i64(side)), apart), i64(0))
     with b.loop(k2s) as k2, b.loop(ceil(b, k1s, i64(side))) as high, b.loop(blocks) as wide:
         k1, n = b.ir.mul(high, i64(side)), b.ir.mul(wide, i64(side))
         start = b.offset(b.offset(source, b.ir.mul(k2, s_k2)), b.ir.mul(k1, s_k1))
         rows = b.offset(goal, b.ir.mul(b.ir.add(b.ir.mul(k2, k1s), k1), row_bytes))
         rows = b.offset(rows, b.ir.mul(n, i64(size)))
         height = least(b, i64(side), b.ir.sub(k1s, k1))
+        later = b.offset(start, b.ir.mul(s_k2, i64(AHEAD)))
+        with b.loop(fetched) as line:
+            b.prefetch(b.offset(later, b.ir.mul(line, apart)))
 
         def column(c: Any) -> tuple[Any, Any]:
             """Whether there is such a column, and where it begins."""
