@@ -51,31 +51,40 @@ def reference(name):
     return special.get(name) or getattr(np, name)
 
 
-def every_exponent(mantissas=600):
-    """float32 numbers of each exponent and both signs, the ends of each among them, subnormal ones too."""
+BITS = {"float32": (np.uint32, 23, np.float64), "float64": (np.uint64, 52, np.longdouble)}  # and what is more exact
+
+
+def every_exponent(dtype, mantissas=600):
+    """Numbers of each exponent and both signs, the ends of each among them, subnormal ones too."""
+    unsigned, mantissa, _ = BITS[dtype]
     rng = np.random.default_rng(0)
-    low = np.concatenate([[0, 1, 2**23 - 1, 2**22], rng.integers(0, 2**23, mantissas)])
-    bits = (np.arange(255)[:, None] << 23) + low
-    positive = bits.astype(np.uint32).ravel().view(np.float32)
+    low = np.concatenate([[0, 1, 2**mantissa - 1, 2 ** (mantissa - 1)], rng.integers(0, 2**mantissa, mantissas)])
+    exponents = 2 ** (np.dtype(dtype).itemsize * 8 - mantissa - 1) - 1
+    bits = (np.arange(exponents)[:, None] << mantissa) + low
+    positive = bits.astype(unsigned).ravel().view(dtype)
     return np.concatenate([positive, -positive])
 
 
+@pytest.mark.parametrize("dtype", BITS)
 @pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid"])
-def test_float32_functions_are_accurate_to_4_ulp_at_every_exponent(name):
-    x = every_exponent()
+def test_functions_are_accurate_to_4_ulp_at_every_exponent(name, dtype):
+    if np.finfo(BITS[dtype][2]).nmant <= np.finfo(dtype).nmant:
+        pytest.skip("this machine has no wider numbers to compare with")
+    x = every_exponent(dtype, 600 if dtype == "float32" else 75)
+    low, high = np.log([np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max]).astype(dtype) + np.array([-2, 2])
     x = np.concatenate([np.abs(x) if name == "log" else x,
-                        np.linspace(0.3 if name == "log" else -105, 90, 100_001).astype("float32")])
+                        np.linspace(0.3 if name == "log" else low, high, 100_001).astype(dtype)])
     out = np.empty_like(x)
     fn = logistic if name == "sigmoid" else getattr(np, name)
     if name == "sigmoid":
         fn.scalar = "sigmoid"
     compiled(lambda do: do(fn, x, out), [out])
     with np.errstate(all="ignore"):
-        exact = reference(name)(x.astype("float64"))
-        rounded = exact.astype("float32")
+        exact = reference(name)(x.astype(BITS[dtype][2]))
+        rounded = exact.astype(dtype)
     finite = np.isfinite(rounded)
     np.testing.assert_array_equal(out[~finite], rounded[~finite])
-    ulp = np.spacing(np.abs(rounded[finite])).astype("float64")
+    ulp = np.spacing(np.abs(rounded[finite])).astype(exact.dtype)
     assert np.max(np.abs(out[finite] - exact[finite]) / ulp) <= 4
 
 

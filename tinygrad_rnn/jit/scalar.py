@@ -1,13 +1,16 @@
 """Vectors of numbers and of truth values in LLVM code, and the functions of them that a machine does not have.
 
-float32 functions are polynomials that work on all lanes at once, accurate to 4 ulp over their whole range;
-float64 calls the C library for each lane, which is what float64 is for: checking, not speed.
+Functions are polynomials that work on all lanes at once, accurate to 4 ulp over their whole range; those that few
+models have call the C library for each lane.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -105,21 +108,22 @@ class Value:
         return self.b.ir.fpext(x.v, goal) if kind == DOUBLE else self.b.ir.fptrunc(x.v, goal)
 
     def bits(self) -> Value:
-        """The same bits as 32-bit integers."""
-        return Value(self.b, self.b.ir.bitcast(self.v, ir.VectorType(ir.IntType(32), self.v.type.count)))
+        """The same bits as integers of that width."""
+        return Value(self.b, self.b.ir.bitcast(self.v, ir.VectorType(self.format.integers, self.v.type.count)))
 
     def floats(self) -> Value:
-        """The bits of 32-bit integers as floats."""
-        return Value(self.b, self.b.ir.bitcast(self.v, ir.VectorType(ir.FloatType(), self.v.type.count)))
+        """The bits of integers as floats of that width."""
+        kind = next(f for f in FORMATS if FORMATS[f].integers == self.v.type.element)
+        return Value(self.b, self.b.ir.bitcast(self.v, ir.VectorType(kind, self.v.type.count)))
 
     def integer(self, op: str, x: Any) -> Value:
         """Integer arithmetic by LLVM's name for it: add, sub, shl, ashr, and_."""
         return Value(self.b, getattr(self.b.ir, op)(self.v, self._other(x)))
 
     @property
-    def single(self) -> bool:
-        """Is it float32?"""
-        return self.v.type.element == FLOATS["float32"]
+    def format(self) -> _Format:
+        """How its floats are laid out."""
+        return FORMATS[self.v.type.element]
 
 
 def constant(kind: Any, x: float) -> Any:
@@ -152,13 +156,61 @@ def _series(x: Any, start: int, term: Callable[[int], float]) -> Any:
     return sum(term(k) * x ** (k - start) for k in range(start, start + 60))
 
 
+def _exp_rest(degree: int) -> list[float]:
+    """(expm1(r) - r) / r**2 for |r| up to half of ln 2."""
+    return _fitted(lambda r: _series(r, 2, lambda k: 1 / math.factorial(k)), degree, -LN2 / 2, LN2 / 2)
+
+
+def _log_rest(degree: int) -> list[float]:
+    """(log1p(f) - f + f**2 / 2) / f**3 for 1 + f in [sqrt(1/2), sqrt(2))."""
+    return _fitted(lambda f: _series(f, 3, lambda k: (-1) ** (k + 1) / k), degree, math.sqrt(0.5) - 1, math.sqrt(2) - 1)
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A kind of floats: how its bits are laid out, and what is exact enough for it.
+
+    high: ln 2 in so few bits that an exponent times it is exact; low: the rest of it. lowest, highest: beyond them
+    e**x is 0 or infinite; saturated: from there on tanh(x / 2) is 1.
+    """
+
+    integers: ir.IntType
+    mantissa: int  # bits
+    bias: int
+    high: float
+    lowest: float
+    highest: float
+    saturated: float
+    exp: list[float]
+    log: list[float]
+
+    @functools.cached_property
+    def low(self) -> float:
+        """Of ln 2, what `high` leaves."""
+        return float(Decimal(2).ln() - Decimal(self.high))
+
+    @functools.cached_property
+    def rounder(self) -> float:
+        """Adding it leaves the nearest whole number in the low bits."""
+        return 1.5 * 2.0**self.mantissa
+
+    @functools.cached_property
+    def smallest(self) -> float:
+        """The smallest normal number."""
+        return 2.0 ** (1 - self.bias)
+
+    def pattern(self, x: float) -> int:
+        """The bits of a positive number."""
+        return int(np.array(x, f"f{self.integers.width // 8}").view(f"i{self.integers.width // 8}"))
+
+
 LN2 = math.log(2.0)
-LN2_HIGH = float(np.float32(0.693359375))  # so few bits that k times it is exact
-LN2_LOW = LN2 - LN2_HIGH
-ROUNDER = 12582912.0  # 1.5 * 2**23: adding it to a float32 leaves the nearest whole number in the low bits
-ROUNDER_BITS = 0x4B400000
-EXP = _fitted(lambda r: _series(r, 2, lambda k: 1 / math.factorial(k)), 5, -LN2 / 2, LN2 / 2)
-LOG = _fitted(lambda f: (np.log1p(f) - f + f * f / 2) / f**3, 8, math.sqrt(0.5) - 1, math.sqrt(2) - 1)
+FORMATS = {
+    FLOATS["float32"]: _Format(ir.IntType(32), 23, 127, 0.693359375, -104.0, 89.0, 20.0,
+                               _exp_rest(5), _log_rest(8)),
+    FLOATS["float64"]: _Format(I64, 52, 1023, float.fromhex("0x1.62e42feep-1"), -746.0, 710.0, 40.0,
+                               _exp_rest(10), _log_rest(20)),
+}
 
 
 def _polynomial(x: Value, coefficients: list[float]) -> Value:
@@ -169,57 +221,61 @@ def _polynomial(x: Value, coefficients: list[float]) -> Value:
     return total
 
 
+def _plain(op: str, x: Value, y: Any) -> Value:
+    """Arithmetic on floats that is rounded by itself: it is not made one with what follows."""
+    return Value(x.b, getattr(x.b.ir, op)(x.v, y.v if isinstance(y, Value) else constant(x.v.type, y)))
+
+
 def _reduced(x: Value) -> tuple[Value, Value]:
     """x = k ln 2 + r: the whole number k as bits, and expm1(r)."""
-    shifted = x.fma(1 / LN2, ROUNDER)
-    k = Value(x.b, x.b.ir.fsub(shifted.v, constant(x.v.type, ROUNDER)))
-    r = k.fma(-LN2_LOW, k.fma(-LN2_HIGH, x))
-    square = Value(x.b, x.b.ir.fmul(r.v, r.v))
-    return shifted.bits().integer("sub", ROUNDER_BITS), _polynomial(r, EXP).fma(square, r)
+    kind = x.format
+    shifted = x.fma(1 / LN2, kind.rounder)
+    k = _plain("fsub", shifted, kind.rounder)
+    r = k.fma(-kind.low, k.fma(-kind.high, x))
+    return (shifted.bits().integer("sub", kind.pattern(kind.rounder)),
+            _polynomial(r, kind.exp).fma(_plain("fmul", r, r), r))
 
 
-def _power_of_two(k: Value) -> Value:
-    """2.0**k for whole k from -126 to 127."""
-    return k.integer("add", 127).integer("shl", 23).floats()
+def _power_of_two(k: Value, kind: _Format) -> Value:
+    """2.0**k for whole k between the exponents of normal numbers."""
+    return k.integer("add", kind.bias).integer("shl", kind.mantissa).floats()
 
 
 def exp(x: Value) -> Value:
     """e**x."""
-    if not x.single:
-        return libm("exp", x)
-    x = (x > 89.0).choose(89.0, x)
-    x = (x < -104.0).choose(-104.0, x)
+    kind = x.format
+    x = (x > kind.highest).choose(kind.highest, x)
+    x = (x < kind.lowest).choose(kind.lowest, x)
     k, small = _reduced(x)
     half = k.integer("ashr", 1)  # in two factors, since 2**k may be beyond the normal numbers
-    return (small + 1.0) * _power_of_two(half) * _power_of_two(Value(x.b, x.b.ir.sub(k.v, half.v)))
+    rest = Value(x.b, x.b.ir.sub(k.v, half.v))
+    return (small + 1.0) * _power_of_two(half, kind) * _power_of_two(rest, kind)
 
 
 def tanh(x: Value) -> Value:
     """expm1(2x) / (expm1(2x) + 2), for |x|, with the sign put back."""
-    if not x.single:
-        return libm("tanh", x)
+    kind = x.format
     y = abs(x) * 2.0
-    k, small = _reduced((y > 20.0).choose(20.0, y))
-    scale = _power_of_two(k)
+    k, small = _reduced((y > kind.saturated).choose(kind.saturated, y))
+    scale = _power_of_two(k, kind)
     e = scale.fma(small, scale - 1.0)
     return Value(x.b, x.b.intrinsic("copysign", x.v.type, (e / (e + 2.0)).v, x.v))
 
 
 def log(x: Value) -> Value:
     """The natural logarithm: the exponent's part, and a polynomial of the mantissa in [sqrt(1/2), sqrt(2))."""
-    if not x.single:
-        return libm("log", x)
-    tiny = x < 1.1754943508222875e-38
-    scaled = tiny.choose(x * 33554432.0, x)  # subnormal numbers times 2**25
-    bits = scaled.bits().integer("add", 0x3F800000 - 0x3F3504F3)
-    whole = bits.integer("ashr", 23).integer("sub", 127)
-    whole = Value(x.b, x.b.ir.select(tiny.v, whole.integer("sub", 25).v, whole.v))
-    k = Value(x.b, x.b.ir.sitofp(whole.v, x.v.type))
-    f = bits.integer("and_", 0x007FFFFF).integer("add", 0x3F3504F3).floats() - 1.0
-    square = Value(x.b, x.b.ir.fmul(f.v, f.v))
-    cubic = Value(x.b, x.b.ir.fmul(square.v, f.v))
-    low = k.fma(LN2_LOW, square.fma(-0.5, _polynomial(f, LOG) * cubic))
-    value = k.fma(LN2_HIGH, f + low)
+    kind = x.format
+    one, root = kind.pattern(1.0), kind.pattern(math.sqrt(0.5))
+    tiny, digits = x < kind.smallest, kind.mantissa + 2
+    bits = tiny.choose(x * 2.0**digits, x).bits().integer("add", one - root)  # subnormal numbers are made normal
+    whole = bits.integer("ashr", kind.mantissa).integer("sub", kind.bias)
+    whole = Value(x.b, x.b.ir.select(tiny.v, whole.integer("sub", digits).v, whole.v))
+    k = _plain("fsub", whole.integer("add", kind.pattern(kind.rounder)).floats(), kind.rounder)
+    f = bits.integer("and_", (1 << kind.mantissa) - 1).integer("add", root).floats() - 1.0
+    square = _plain("fmul", f, f)
+    cubic = _plain("fmul", square, f)
+    low = k.fma(kind.low, square.fma(-0.5, _polynomial(f, kind.log) * cubic))
+    value = k.fma(kind.high, f + low)
     value = (x.compare("==", math.inf)).choose(x, value)
     value = (x < 0.0).choose(math.nan, value)
     value = (x.compare("==", 0.0)).choose(-math.inf, value)
@@ -228,8 +284,8 @@ def log(x: Value) -> Value:
 
 def log1p(u: Value) -> Value:
     """log(1 + u) for u >= 0: what rounding took from 1 + u is put back by u / ((1 + u) - 1)."""
-    w = Value(u.b, u.b.ir.fadd(u.v, constant(u.v.type, 1.0)))
-    lost = Value(u.b, u.b.ir.fsub(w.v, constant(u.v.type, 1.0)))
+    w = _plain("fadd", u, 1.0)
+    lost = _plain("fsub", w, 1.0)
     exact = lost.compare("==", 0.0)
     return exact.choose(u, log(w) * (u / exact.choose(1.0, lost)))
 
@@ -237,7 +293,7 @@ def log1p(u: Value) -> Value:
 def libm(name: str, *args: Value) -> Value:
     """The C library's function, lane by lane."""
     b, kind = args[0].b, args[0].v.type
-    full = name + ("f" if args[0].single else "")
+    full = name + ("f" if kind.element == FLOATS["float32"] else "")
     found = b.module.globals.get(full)
     if found is None:
         found = ir.Function(b.module, ir.FunctionType(kind.element, [kind.element] * len(args)), full)
