@@ -1,4 +1,4 @@
-"""From a schedule to recorded calls: where each term's value lives, and the calls that compute it.
+"""From a schedule to recorded calls.
 
 Every `_emit` takes an env, the positions at which loops hold their indices; the same code emits a term for all
 positions at once and for one step of a loop.
@@ -9,25 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..backends.flat import stacked
-from ..config import Feed
 from ..fusion.program import Recorder
-from ..node import BATCH, At, Node
+from ..node import BATCH, Node
 from ..ops import TABLE
 from ..passes.schedule import Item, Loop
 from ..system import Equation
 from . import classes, ragged
 from .contract import Copies, contract
-from .draw import FILLS
 from .layout import Env, Layout
+from .leaves import LEAVES, Leaves
+from .values import Values
 
 REARRANGED = {"patches", "reshape", "flatten", "transpose", "expand", "slice", "pick"}  # zero where what they read is
-LEAVES = {"position", "last", "count", *FILLS}
 FILL = {"max": -float("inf"), "logsumexp": -float("inf"), "softmax": -float("inf"), "log_softmax": -float("inf")}
 
 
 class Emitter:
-    """Emits each segment of a schedule into `segments`; `prelude` holds what must be filled in before each run.
+    """Emits each segment of a schedule into `segments`; `leaves` says what must be filled in before each run.
 
     kept: terms that are read when a segment has been done.
     """
@@ -35,186 +33,17 @@ class Emitter:
     def __init__(self, layout: Layout, segments: Sequence[Sequence[Item]], backend: Any, compiled: bool = False,
                  kept: Collection[Node] = ()):
         self.layout, self.backend, self.xp = layout, backend, backend.xp
-        self.equations, self.kept = layout.equations, kept
-        self.nodes = layout.lifetimes.nodes
         self.do = Recorder(backend, compiled)
-        self.values: dict[Node, tuple[Any, tuple[str, ...]]] = {}
-        self.aliases: dict[Node, str] = {}
-        self.stacked: dict[Node, tuple[list[str], int]] = {}  # what is computed into several quantities, and the axis
-        self.views: dict[Node, bool] = {}  # concatenations: is it one?
+        self.leaves = Leaves(layout)
+        self.values = Values(layout, self.leaves.values, kept)
+        self.view = self.values.view
         self.constants: dict[float, Any] = {}
         self.copies: dict[tuple[Any, ...], Copies] = {}
-        self.prelude: list[Any] = []
-        self.drawn = False  # is anything new drawn for each run?
-        self.counted: set[str] = set()  # indices whose positions enter: a state says how many are behind it
-        self._storage()
         self.segments = [self._emitted(segment) for segment in segments]
-
-    def _storage(self) -> None:
-        """Give every term its place."""
-        lay, needs = self.layout, {}
-        for eq in self.equations:
-            self._alias(eq)
-        self._alias_stacked()
-        for node in self.nodes:
-            if node.op in LEAVES:
-                self._leaf(node)
-            elif (node.op == "ref" and self._gathered(node)) or not (self._is_ready(node) or node in self.stacked):
-                held = set() if node.op == "ref" else lay.lifetimes.held_for_term(node)
-                needs[node] = tuple(i for i in lay.labels(node) if i not in held)
-        shared = {node: lay.need(node, labels, node in self.kept) for node, labels in needs.items()
-                  if lay.grows(labels)}
-        arrays = lay.arena.arrays(shared)
-        for node, labels in needs.items():
-            self.values[node] = arrays[node] if node in arrays else self._zeros(node, labels), labels
-
-    def _is_view(self, node: Node) -> bool:
-        """Is the value of a term part of another's, or what lies next to each other in memory anyway?"""
-        if node.op == "concat" and node not in self.views:
-            self.views[node] = all(a.op == "ref" and not self._gathered(a) for a in node.args) and (
-                self._concat(node, {}) is not None)
-        return (node.op == "slice" and node.args[0].op != "const") or self.views.get(node, False)
-
-    def _concat(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]] | None:
-        """The view of a concatenation whose parts lie next to each other."""
-        return _side_by_side([self.view(a, env) for a in node.args], node.attr("axis"))
-
-    def _alias_stacked(self) -> None:
-        """Let a term of which named quantities are the slices, one after the other, be computed straight into them."""
-        slices: dict[Node, dict[int, tuple[Node, str]]] = {}
-        for eq in self.equations:
-            if eq.rhs.op == "slice" and eq.rhs.attr("step") == 1 and self._fits(eq):
-                slices.setdefault(eq.rhs.args[0], {}).setdefault(eq.rhs.attr("start"), (eq.rhs, eq.name))
-        for whole, parts in slices.items():
-            row, at = [], 0
-            while at in parts:
-                row.append(parts[at])
-                at = parts[at][0].attr("stop")
-            if not row or at != whole.shape[row[0][0].attr("axis")] or self._is_ready(whole):
-                continue
-            names, axis = [name for _, name in row], row[0][0].attr("axis")
-            if self._quantities(names, axis, {}) is not None:
-                self.stacked[whole] = names, axis
-                self.aliases |= dict(row)
-
-    def _quantities(self, names: Sequence[str], axis: int, env: Env) -> tuple[Any, tuple[str, ...]] | None:
-        """The view of quantities that lie next to each other."""
-        slots = [[At("free", i, 0) for i in self.layout.system.quantities[name].slots] for name in names]
-        return _side_by_side([self.layout.named(name, at, env) for name, at in zip(names, slots, strict=True)], axis)
-
-    def _zeros(self, node: Node, labels: tuple[str, ...]) -> Any:
-        """Memory of its own for a term's value."""
-        need = self.layout.need(node, labels, forever=True)
-        return self.layout.arena.zeros(need.shape, need.dtype)
-
-    def _alias(self, eq: Equation) -> None:
-        """Let an equation's right side be computed straight into the quantity's buffer."""
-        if self._fits(eq) and not self._is_ready(eq.rhs):
-            self.aliases[eq.rhs] = eq.name
-
-    def _fits(self, eq: Equation) -> bool:
-        """Is the right side all that stands in the quantity's buffer?"""
-        q, node = self.layout.system.quantities[eq.name], eq.rhs
-        same = (*node.indices,) == q.type.indices and node.shape == q.type.shape and (
-            self.layout.dtype(node.dtype) == q.type.dtype)
-        return same and not eq.is_boundary and not self.layout.has_late_boundary(eq.name)
-
-    def _is_ready(self, node: Node) -> bool:
-        """Does the value have a place already?"""
-        return node.op in LEAVES or node.op in ("ref", "const") or node in self.aliases or self._is_view(node)
-
-    def _gathered(self, node: Node) -> bool:
-        """Does the reference read a position that differs by example, such as h[T] with lengths?"""
-        return bool(ragged.late_slots(self.layout, node.attr("name"), node.attr("slots")))
-
-    def _leaf(self, node: Node) -> None:
-        xp, op = self.xp, node.op
-        dtype = self.layout.dtype(node.dtype)
-        if op == "position":
-            index = node.attr("index")
-            positions = xp.arange(1, self.layout.size(index) + 1).astype(dtype)
-            if BATCH in node.indices:
-                positions = xp.broadcast_to(positions[:, None], (*positions.shape, self.layout.config.batch))
-                self.counted.add(index)
-            positions = self._counted_on(positions, index, BATCH in node.indices)
-            self.values[node] = (positions, (index,))
-        elif op == "last":
-            value = xp.zeros(self.layout.config.batch, dtype)
-            self.values[node] = (value, ())
-            index = node.attr("index")
-            lengths = self.layout.ends[self.layout.system.range_of(index)]
-            self.prelude.append(lambda feed: xp.copyto(value, lengths + _behind(feed, index), "unsafe"))
-        elif op == "count":
-            self._count(node, dtype)
-        else:
-            labels = self.layout.labels(node)
-            self.values[node] = array, _ = self._zeros(node, labels), labels
-            self.drawn = True
-            self.counted |= set(labels) - set(self.layout.system.static) if op == "noise" else set()
-            self.prelude.append(lambda feed: FILLS[op](xp, array, labels, BATCH in node.indices, node, feed))
-
-    def _counted_on(self, local: Any, index: str, by_example: bool) -> Any:
-        """In a segment of time positions count on from where it begins, and those of examples from the state."""
-        config = self.layout.config
-        if self.layout.system.range_of(index) not in config.carried | config.cut:
-            return local
-        positions = self.xp.array(local)
-
-        def fill(feed: Feed) -> None:
-            self.xp.add(local, feed.offset.get(index, 0) + (_behind(feed, index) if by_example else 0), positions)
-
-        self.prelude.append(fill)
-        return positions
-
-    def _count(self, node: Node, dtype: str) -> None:
-        xp, over = self.xp, node.attr("over")
-        value = xp.zeros(() if BATCH in over else self.layout.config.batch, dtype)
-        self.values[node] = (value, ())
-        lay = self.layout
-        per_example = lay.whole_batch if BATCH in over else lay.ends
-        factors = [lay.size(i) if lay.is_static(i) else per_example[lay.system.range_of(i)] for i in over if i != BATCH]
-
-        def fill(feed: Feed) -> None:
-            joint = xp.ones(lay.whole if BATCH in over else lay.config.batch, "float64")
-            for factor in factors:
-                joint = joint * factor
-            xp.copyto(value, joint.sum() if BATCH in over else joint, "unsafe")
-
-        changing = lay.config.lengths | lay.config.cut
-        if any(lay.system.range_of(i) in changing for i in over if i != BATCH):
-            self.prelude.append(fill)
-        else:
-            fill(Feed({}))
 
     def bytes(self) -> int:
         """What all arrays take that were made for this plan."""
         return self.layout.arena.bytes + sum(self.backend.owned(a) for a in self.do.scratch())
-
-    def view(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
-        """node's value at the loop positions of env, and the indices left in it."""
-        if node.op == "const":
-            return node.attr("value"), ()
-        if node in self.aliases:
-            q = self.layout.system.quantities[self.aliases[node]]
-            return self.layout.named(q.name, [At("free", i, 0) for i in q.slots], env)
-        if node.op == "ref" and node not in self.values:
-            return self.layout.named(node.attr("name"), node.attr("slots"), env)
-        if node in self.stacked or self._is_view(node):
-            return self._viewed(node, env)
-        array, labels = self.values[node]
-        if not labels:
-            return array, ()
-        return array[(*(env.get(i, slice(None)) for i in labels), ...)], tuple(i for i in labels if i not in env)
-
-    def _viewed(self, node: Node, env: Env) -> tuple[Any, tuple[str, ...]]:
-        """The value of a term that has no array of its own."""
-        if node.op == "slice":
-            array, labels = self.view(node.args[0], env)
-            cut = slice(node.attr("start"), node.attr("stop"), node.attr("step"))
-            return array[(*[slice(None)] * (len(labels) + node.attr("axis")), cut, ...)], labels
-        found = self._concat(node, env) if node.op == "concat" else self._quantities(*self.stacked[node], env)
-        assert found is not None
-        return found
 
     def _emitted(self, items: Sequence[Item]) -> list[Any]:
         self.do.calls = []
@@ -229,10 +58,10 @@ class Emitter:
                 self.do.at(item.key)
                 self._emit_equation(item, env)
             elif item.op == "ref":
-                if item in self.values:
+                if self.values.gathered(item):
                     self.do.at(item)
                     ragged.emit_gather(self, item, env)
-            elif item.op != "const" and item.op not in LEAVES and not self._is_view(item):
+            elif item.op != "const" and item.op not in LEAVES and not self.values.is_view(item):
                 self.do.at(item)
                 self._emit_node(item, env)
 
@@ -325,7 +154,7 @@ class Emitter:
         if ragged.late_slots(self.layout, eq.name, eq.slots):
             ragged.emit_scatter(self, eq, env)
             return
-        aliased = self.aliases.get(node) == eq.name and not eq.is_boundary
+        aliased = self.values.is_in(node, eq.name) and not eq.is_boundary
         if self.layout.has_late_boundary(eq.name):
             valid = self.valid(view, labels, padded, env)
             self.do(self.xp.copyto, view, self.value(eq, env, labels), "same_kind", valid)
@@ -368,14 +197,14 @@ class Emitter:
         batched = BATCH in node.indices
         padded = self._open_ended(labels, over, node, env) if batched and not self._zero_in_padding(node) else []
         view = self._selected(view, labels, padded, env, 0.0)
-        shared = (node.op == "ref" or self.views.get(node, False)) and not env
+        shared = (node.op == "ref" or self.values.joins(node)) and not env
         copies = self.copies.setdefault((node, *padded), {}) if shared else {}
         return view, [*labels, *("." + c for c in letters), *[BATCH] * batched], copies
 
     def _zero_in_padding(self, node: Node) -> bool:
         while node.op in REARRANGED:
             node = node.args[0]
-        if self.views.get(node, False):
+        if self.values.joins(node):
             return all(map(self._zero_in_padding, node.args))
         return node.op == "ref" and not self.layout.has_late_boundary(node.attr("name")) and all(
             s.anchor == "free" and s.offset == 0 for s in node.attr("slots"))
@@ -389,16 +218,6 @@ class Emitter:
         contract(self.do, out, lo, a, la, b, lb, (ca, cb))
 
 
-def _behind(feed: Feed, index: str) -> Any:
-    """How many positions of each example came before: bare positions count on from there, as draws do."""
-    return feed.behind.get(index, 0)
-
-
 SPECIAL = {"contract": Emitter._emit_contract, "pick_class": classes.emit_pick, "scatter_class": classes.emit_scatter}
 
 
-def _side_by_side(parts: Sequence[tuple[Any, tuple[str, ...]]], axis: int) -> tuple[Any, tuple[str, ...]] | None:
-    """Arrays with the same indices as one, along a feature axis; None where they do not lie so in memory."""
-    arrays, (labels, *others) = [a for a, _ in parts], [own for _, own in parts]
-    whole = None if any(other != labels for other in others) else stacked(arrays, len(labels) + axis)
-    return None if whole is None else (whole, labels)

@@ -20,6 +20,7 @@ from .arena import FOREVER, Arena, Need
 from .lifetimes import Lifetimes
 
 Env = Mapping[str, int]  # the position, from 0, of each index that a loop holds fixed
+Value = tuple[Any, tuple[str, ...]]  # an array, and the named indices that it has, in the global order
 
 
 class Layout:
@@ -216,6 +217,11 @@ class Layout:
         return self._needed(labels, node.shape, self.dtype(node.dtype), BATCH in node.indices,
                             self.lifetimes.of_term(node), forever)
 
+    def zeros(self, node: Node, labels: Sequence[str]) -> Any:
+        """Memory of its own for a term's value that has these indices."""
+        need = self.need(node, labels, forever=True)
+        return self.arena.zeros(need.shape, need.dtype)
+
     def _needed(self, labels: Sequence[str], features: Sequence[int], dtype: str, batched: bool,
                 places: tuple[int, int], forever: bool) -> Need:
         shape = (*map(self.size, labels), *features, *[self.config.batch] * batched)
@@ -235,7 +241,7 @@ class Layout:
         extents = self._extents([i for i, _, _ in stored], self.system.quantities[names[0]].batched)
         self.arena.lend(buffer[low : low + self.size(index)], extents, first)
 
-    def named(self, name: str, slots: Sequence[At], env: Env) -> tuple[Any, tuple[str, ...]]:
+    def named(self, name: str, slots: Sequence[At], env: Env) -> Value:
         """A view of a named buffer at the slots, its remaining indices in global order."""
         q, rooms, buffer = self.system.quantities[name], self.rooms[name], self.buffers[name]
         key: list[Any] = []

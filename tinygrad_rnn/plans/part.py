@@ -27,7 +27,7 @@ class Part:
         self.layout = Layout(system, config, equations, items, chains, weights, backend, whole, first)
         sums = {node for level in levels for node in level.sums}
         emitter = Emitter(self.layout, [level.items for level in levels], backend, compiled, sums)
-        self.prelude, self.drawn, self.counted = emitter.prelude, emitter.drawn, emitter.counted
+        self.prelude, self.drawn, self.counted = emitter.leaves.prelude, emitter.leaves.drawn, emitter.leaves.counted
         self.behind: Mapping[str, Any] = {}  # index -> how many positions come before those of the last run
         self.sums = [[emitter.view(node, {})[0] for node in level.sums] for level in levels]
         self.bytes = emitter.bytes()
