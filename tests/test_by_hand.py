@@ -222,11 +222,11 @@ def test_classes_begin_with_what_is_set_before_them(start: str) -> None:
     np.testing.assert_allclose(model.unroll(4).value_and_grad(w=WORDS, lengths=T, **given)[0], loss, rtol=1e-12)
     drawn = model.run(steps=4, batch=3, seed=1, **given)
     observed = model.run(w=drawn["w"], **given)
-    np.testing.assert_allclose(observed["h"], drawn["h"], rtol=1e-12)
+    np.testing.assert_allclose(observed["h"], drawn["h"], rtol=1e-12, atol=1e-14)
     begun = model.run(w=drawn["w"][:, :2], **given)
     for more in ({"w": drawn["w"][:, 2:]}, {"steps": 2, "batch": 3, "seed": 1}):
         rest = model.run(state=begun.state, **more, **given)
-        np.testing.assert_allclose(rest["h"], drawn["h"][:, 2:], rtol=1e-12)
+        np.testing.assert_allclose(rest["h"], drawn["h"][:, 2:], rtol=1e-12, atol=1e-14)
         np.testing.assert_array_equal(rest["w"] if "steps" in more else more["w"], drawn["w"][:, 2:])
     step = model.stepper(batch=3, **given)
     for k in range(4):
@@ -249,7 +249,7 @@ def test_given_classes_are_what_a_quantity_with_their_boundaries_is(text: str, b
     own.initialise(rules={"*": tr.Normal(0.7)})
     other.weights = dict(own.weights)
     found, expected = (model.value_and_grad(w=words, lengths=lengths) for model in (own, other))
-    np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-12, atol=1e-14)
     for name, grad in expected[1].items():
         np.testing.assert_allclose(found[1][name], grad, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(own.value_and_grad(w=np.eye(3)[words], lengths=lengths)[0], found[0], rtol=1e-12)

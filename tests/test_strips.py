@@ -109,5 +109,5 @@ def test_what_is_changed_in_between_is_read_in_its_turn(changed, narrow, runs):
     target = {"a": a, "y": y, "out": outs[0]}[changed]
     found.insert(1, (np.multiply, (target, 2.0, target)))
     run(found, [*outs, a, y])
-    np.testing.assert_allclose(outs[0], expected[0] * (2 if changed == "out" else 1), rtol=1e-12)
-    np.testing.assert_allclose(outs[1], expected[1], rtol=1e-12)
+    np.testing.assert_allclose(outs[0], expected[0] * (2 if changed == "out" else 1), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(outs[1], expected[1], rtol=1e-12, atol=1e-13)

@@ -70,7 +70,10 @@ class Builder:
                 self.choose(rest, otherwise)
 
     def intrinsic(self, name: str, kind: Any, *args: Any) -> Any:
-        """A call of LLVM's own function of that name on values of one type, such as fma."""
+        """A call of LLVM's own function of that name on values of one type.
+
+        Such as fmuladd, x * y + z rounded once where the processor can; fma would call the C library on one that cannot.
+        """
         full = f"llvm.{name}.{_mangled(kind)}"
         found = self.module.globals.get(full)
         if found is None:

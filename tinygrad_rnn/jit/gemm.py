@@ -73,7 +73,7 @@ def make_rows(dtype: str, module: ir.Module, name: str) -> None:
             right = b.load(b.offset(start["b"], there), vector, mask)
             for line, total in zip(lines, totals, strict=False):
                 left = b.load(b.offset(line, there), vector, mask)
-                b.ir.store(b.intrinsic("fma", vector, left, right, b.ir.load(total, typ=vector)), total)
+                b.ir.store(b.intrinsic("fmuladd", vector, left, right, b.ir.load(total, typ=vector)), total)
 
         with b.loop(whole, step=count) as k:
             add(k, None)
@@ -146,7 +146,7 @@ def _make_tile(dtype: str, rows: int, vectors: int, masked: bool, module: ir.Mod
                 left = b.splat(b.ir.load(b.offset(pa, a_rows[r]), typ=FLOATS[dtype], align=size), count)
                 for v in range(vectors):
                     old = b.ir.load(tiles[r][v], typ=vector)
-                    b.ir.store(b.intrinsic("fma", vector, left, right[v], old), tiles[r][v])
+                    b.ir.store(b.intrinsic("fmuladd", vector, left, right[v], old), tiles[r][v])
     add = b.ir.icmp_signed("!=", at.add, i64(0))
     for r in range(rows):
         for v in range(vectors):

@@ -113,7 +113,7 @@ def _micro(module: ir.Module, name: str, vectors: int, columns: int, dtype: str,
             right = b.splat(b.ir.load(b.offset(pb, n_bytes[c]), typ=FLOATS[dtype], align=size), count)
             for v in range(vectors):
                 slot = sums[turn][v][c]
-                b.ir.store(b.intrinsic("fma", vector, left[v], right, b.ir.load(slot, typ=vector)), slot)
+                b.ir.store(b.intrinsic("fmuladd", vector, left[v], right, b.ir.load(slot, typ=vector)), slot)
 
     whole = b.ir.mul(b.ir.sdiv(at["k1"], i64(turns)), i64(turns))
     with b.loop(at["k2"]) as k2:

@@ -82,8 +82,8 @@ class Value:
         return Value(self.b, self.b.ir.select(self.v, self.as_type(kind, yes), self.as_type(kind, no)))
 
     def fma(self, x: Any, y: Any) -> Value:
-        """self * x + y, rounded once."""
-        return Value(self.b, self.b.intrinsic("fma", self.v.type, self.v, self._other(x), self._other(y)))
+        """self * x + y, rounded once where the processor can."""
+        return Value(self.b, self.b.intrinsic("fmuladd", self.v.type, self.v, self._other(x), self._other(y)))
 
     def call(self, name: str, *more: Value) -> Value:
         """A function of FUNCTIONS."""
