@@ -325,3 +325,14 @@ def test_no_ready_model_goes_back_to_python(name, options, ragged):
                          architectures.data(model, 3, steps), lengths=lengths, training=True)
     plan = Plan(derived.system, config, model.weights.arrays, BACKEND, parts=1)
     assert set(calls_of(plan.parts[0].program)) <= {"_scatter", "cumsum"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("examples", [5, 8, 16, 17, 40])
+def test_what_is_picked_by_class_is_summed_over_time_for_each_example(examples, dtype):
+    """More examples than a vector has numbers: the sums go on column by column, and so do the places in the table."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(examples, 3, 5)), rng.integers(0, 5, (examples, 3))
+    model = tr.equations("each = sum(dot(x[t], y[t]), over=t)", x=5, dtype=dtype)
+    expected = np.take_along_axis(x, y[..., None], -1)[..., 0].sum(1)
+    np.testing.assert_allclose(model.run(x=x, y=y, want=["each"])["each"], expected, rtol=1e-4, atol=1e-6)

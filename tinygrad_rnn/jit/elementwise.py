@@ -179,12 +179,9 @@ class _Writer:
             height = least(b, i64(self.kernel.columns), b.ir.sub(rows, first))
             here = self._moved(pointers, axis, first)
             with b.loop(whole, step=self.lanes) as i:
-                self._column(axis, self._along(here, i), height, None)
+                self._column(axis, self._moved(here, axis + 1, i), height, None)
             with b.ir.if_then(b.ir.icmp_signed(">", rest, i64(0))):
-                self._column(axis, self._along(here, whole), height, b.mask(rest, self.lanes))
-
-    def _along(self, pointers: list[Any], i: Any) -> list[Any]:
-        return [self._at(p, k, i) for k, p in enumerate(pointers)]
+                self._column(axis, self._moved(here, axis + 1, whole), height, b.mask(rest, self.lanes))
 
     def _column(self, axis: int, pointers: list[Any], height: Any, mask: Any) -> None:
         """One vector's width, so far along the axis before the last."""
