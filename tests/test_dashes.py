@@ -33,8 +33,8 @@ def lengths(wire: Wire) -> list[tuple[Point, Point, float]]:
     return found
 
 
-def shared(one: Wire, other: Wire) -> list[float]:
-    """Of every stretch that both have, by how much of a period their dashes are apart."""
+def shared(one: Wire, other: Wire, least: float) -> list[float]:
+    """Of every stretch of more than `least` that both have, by how much of a period their dashes are apart."""
     apart = []
     for a, b, passed in lengths(one):
         for c, d, also in lengths(other):
@@ -42,7 +42,7 @@ def shared(one: Wire, other: Wire) -> list[float]:
                 flat = all(abs(p[1 - along] - a[1 - along]) < 0.05 for p in (b, c, d))
                 low, high = (f(min(a[along], b[along]), min(c[along], d[along])) if f is max else f(
                     max(a[along], b[along]), max(c[along], d[along])) for f in (max, min))
-                if flat and high - low > 30 and (a[along] < b[along]) == (c[along] < d[along]):
+                if flat and high - low > least and (a[along] < b[along]) == (c[along] < d[along]):
                     here, there = (w.phase + far + abs(low - start[along]) for w, far, start in (
                         (one, passed, a), (other, also, c)))
                     off = (here - there) % PERIOD
@@ -50,10 +50,13 @@ def shared(one: Wire, other: Wire) -> list[float]:
     return apart
 
 
-@pytest.mark.parametrize("name,steps", [("attention", {"s": 3, "t": 3}), ("rnn", 4), ("many_to_one", 4)])
-def test_dashes_meet_where_gradients_share_a_way(name: str, steps: object) -> None:
+# Where wires leave to both sides, as to an encoder below, those to one side cannot meet those to the other as well,
+# with which they share a few points.
+@pytest.mark.parametrize("name,steps,least", [
+    ("attention", {"s": 3, "t": 3}, 60), ("rnn", 4, 30), ("many_to_one", 4, 30)])
+def test_dashes_meet_where_gradients_share_a_way(name: str, steps: object, least: float) -> None:
     scene = make_scene(model_of(name), "backward", steps=steps)
     twins = [w for w in scene.wires if w.style == "gradient" and w.name != "legend"]
-    apart = [off for one, other in combinations(twins, 2) for off in shared(one, other)]
+    apart = [off for one, other in combinations(twins, 2) for off in shared(one, other, least)]
     assert max(apart, default=0.0) < 0.5
     assert name != "attention" or len(apart) > 9

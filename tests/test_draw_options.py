@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tinygrad_rnn.cli import main
 from tinygrad_rnn.errors import BadType
 from tinygrad_rnn.viz.api import make_scene
 from tinygrad_rnn.viz.blocks import blocks
+from tinygrad_rnn.viz.views import forms
 
 
 @pytest.mark.parametrize("draw,said", [
@@ -93,14 +95,16 @@ def test_a_cell_that_is_a_long_chain_shows_its_quantities() -> None:
     """A Mogrifier (Melis et al. 2020): operations one after another are no picture that can be read."""
     model = tr.equations(MOGRIFIER, x=3, h=3)
 
-    def shape(of: tr.Model, **options: str) -> tuple[float, float, set[str]]:
+    def shape(of: tr.Model, **options: Any) -> tuple[float, int, set[str]]:
         scene = make_scene(of, "unrolled", **options)
-        return scene.panels[0].w, scene.panels[0].h, {s.label[0].text for s in scene.shapes if s.label}
+        return scene.panels[0].w, len(scene.panels), {s.label[0].text for s in scene.shapes if s.label}
 
-    wide, high, shown = shape(model)
-    assert wide <= blocks.WIDEST and "×" not in shown and "x" in shown
-    assert shape(model, detail="gates") == (wide, high, shown)
+    wide, columns, shown = shape(model)
+    assert columns == 3 and 4 * (wide + 60) > forms.WIDE >= 3 * (wide + 60)  # fewer of what is wide, if nobody says
+    assert "×" not in shown and "x" in shown
+    assert shape(model, detail="gates") == (wide, columns, shown)
+    assert shape(model, steps=4) == (wide, 4, shown)
     long = shape(model, detail="ops")
-    assert long[0] > blocks.WIDEST and "×" in long[2]
+    assert long[0] > blocks.WIDEST and long[1] == 2 and "×" in long[2] and shape(model, steps=2) == long
     lstm = tr.graphs.lstm()
-    assert shape(lstm) == shape(lstm, detail="ops") and "×" in shape(lstm)[2]
+    assert shape(lstm) == shape(lstm, detail="ops") and shape(lstm)[1] == 4 and "×" in shape(lstm)[2]

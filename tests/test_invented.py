@@ -12,7 +12,8 @@ import pytest
 
 import tinygrad_rnn as tr
 from tinygrad_rnn.viz.api import make_scene, make_view, svg
-from tinygrad_rnn.viz.graph.roles import Block, Roles, roles
+from tinygrad_rnn.viz.graph.groups import Block
+from tinygrad_rnn.viz.graph.roles import Roles, roles
 from tinygrad_rnn.viz.scene import Scene
 from tinygrad_rnn.viz.text import COLUMN, ROW, formula
 from tinygrad_rnn.viz.text import string as written

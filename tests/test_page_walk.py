@@ -144,9 +144,9 @@ def test_all_ranges_are_walked_through_one_after_another(browser: Browser) -> No
         said.append(browser.id("at").text)
         later.append({e.split(",")[0] for e in browser.later()})
     assert said == ["s = 1 of 3", "s = 2 of 3", "s = 3 of 3", "t = 1 of 2", "t = 2 of 2"]
-    first, last = browser.do("""const [a, b] = arguments; return [a, b].map(e => e.getBoundingClientRect().left)""",
-                             browser.box("x⟨1⟩"), browser.box("y⟨1⟩"))
-    assert first < last
+    encoder, decoder = browser.do("const [a, b] = arguments; return [a, b].map(e => e.getBoundingClientRect().top)",
+                                  browser.box("x⟨1⟩"), browser.box("y⟨1⟩"))
+    assert encoder > decoder
     assert "x⟨2⟩" in later[0] and "x⟨2⟩" not in later[1]
     assert {"y⟨1⟩", "y⟨2⟩"} <= later[2] and "x⟨3⟩" not in later[2]
     assert "y⟨1⟩" not in later[3] and "y⟨2⟩" in later[3]

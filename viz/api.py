@@ -147,12 +147,12 @@ def draw(model: HasSystem, path: str | os.PathLike[str], view: str | None = None
     "backward" (with the gradient's arrows), "cell" (the inside of one step), "attention" (what is looked at, from
     where) or "equations" (beside the folded diagram).
 
-    steps: how many columns, by default as many as the values have, or 4; also by index, as in {"s": 5, "t": 3}, each
-    range of which has columns of its own; elide: above 8 steps show 1, 2, … and T, by default in everything but .html;
-    both only of views that have columns. detail: how much of a cell's inside is shown: "closed", "gates" (its
-    quantities; what "backward" shows, but in pictures of cells that would be too wide) or "ops" (its operations; what
-    "unrolled" shows, but for cells that would be too wide); notation: positions as a "superscript", h⟨t⟩, or a
-    "subscript".
+    steps: how many columns, by default as many as the values have, or 4, fewer where cells are wide; also by index, as
+    in {"s": 5, "t": 3}, each range of which has columns of its own; elide: above 8 steps show 1, 2, … and T, by default
+    in everything but .html; both only of views that have columns. detail: how much of a cell's inside is shown:
+    "closed", "gates" (its quantities; what "backward" shows, but in pictures of cells that would be too wide) or "ops"
+    (its operations; what "unrolled" shows, but for cells that would be too wide); notation: positions as a
+    "superscript", h⟨t⟩, or a "subscript".
 
     values: what `Model.run` or `Model.trace` gave, to colour every box by what `example` had there, or in "attention"
     to draw its weights; colour: by "value" or by "gradient". focus, quantity: of "attention", the step that looks and

@@ -65,8 +65,8 @@ class View:
 
     segments: the first and the last column of each range of positions, by default one of all columns; ends: columns
     between them for initial values, +1 before the steps to which these belong, -1 after; track: from a wire to the next
-    in a gutter between columns; lane: the same between rows, by default as much; fed: boxes that read what is not in
-    the view.
+    in a gutter between columns, and between rows; lane: the same between rows where some have labels, by default as
+    much; fed: boxes that read what is not in the view.
     """
 
     title: str

@@ -11,8 +11,9 @@ from tinygrad_rnn.system import System
 
 from ..blocks import blocks
 from ..blocks.inside import block_mark, block_position
+from ..graph.groups import Block
 from ..graph.names import Arrow
-from ..graph.roles import Block, Roles
+from ..graph.roles import Roles
 from ..graph.steps import Steps
 from ..scene import Mark
 from ..template import Template, simple

@@ -31,6 +31,7 @@ THIN, PER_WEIGHT = 0.6, 4.0  # the width of a line: THIN + PER_WEIGHT * weight
 EQUAL, FAINTEST = 1.2, 0.9  # where there are no weights; of the steps that are not in focus
 PALE = 0.22  # how much of its colour a line has that is not of the step in focus
 LOW, HIGH, RISE = 110.0, 300.0, 0.22  # the height of the lines: at least, at most, and by how far they reach sideways
+MOST_WEIGHTS = 100_000_000  # between all positions, drawn or not
 PLATE = 0.36  # of a line's way up, where its weight is written
 LEGIBLE = 0.005  # smaller weights are not written, and their lines have no heads
 DATA = ("input", "data")  # the roles of what may be a class
@@ -64,6 +65,9 @@ class _View:
             rows, columns = self.matrix.shape
         else:
             rows, columns = (total(i, steps, self.system) for i in (attention.target, attention.source))
+            if rows * columns > MOST_WEIGHTS:
+                raise BadValue(f"{rows} steps {attention.target} that look at {columns} steps {attention.source} "
+                               f"have {rows * columns} weights, more than {MOST_WEIGHTS}; give fewer steps")
         self.reached = self._reached(rows, columns)
         self.focus = _focus(focus, rows, attention)
         given = None if self.matrix is None else [float(v) for v in self.matrix[self.focus - 1]]

@@ -10,8 +10,9 @@ from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.printing.typeset import typeset
 from tinygrad_rnn.system import Equation
 
+from ..graph.groups import Block
 from ..graph.names import Arrow
-from ..graph.roles import Block, Roles
+from ..graph.roles import Roles
 from ..scene import Shape
 from ..style import HEAT, ROLE_FILL, SMALL
 from ..template import Place, Template, simple
@@ -20,6 +21,7 @@ from .alike import collapsed
 from .breaks import broken
 from .cell import CLOSE, SINGLE, TWIN, Pitch, arrange
 from .inside import Inside, block_mark, block_position, by_operations, by_quantities, port_key, ports_of
+from .segments import USUAL
 
 PANELS = {"attention": "panel_attention", "cell": "panel"}
 GAP_WIDTH = 44.0
@@ -27,7 +29,7 @@ SIDES = ("left", "right")
 DETAILS = ("closed", "gates", "ops")
 LONGEST, MOST_LINES, MOST_PIECES = 380.0, 12, 4  # of the equations inside a folded cell, and of each of them
 MOST_NAMES = 4  # in a cell's title
-WIDEST = 800.0  # of a cell that can be read beside three others
+WIDEST = 565.0  # of a cell that can be read beside three others
 WIDEST_BACK = 660.0  # of one with gradients, whose steps stand farther apart
 
 
@@ -72,15 +74,15 @@ def opened(block: Block, roles: Roles, detail: str, live: frozenset[str] | None 
     return t.mirrored() if block.direction < 0 else t
 
 
-def usual(block: Block, roles: Roles, ranges: int = 1, live: frozenset[str] | None = None) -> Template:
+def usual(block: Block, roles: Roles, columns: int, ranges: int = 1, live: frozenset[str] | None = None) -> Template:
     """One step of the block with its operations inside, or where these are too wide to be read, with its quantities.
     With gradients, which are those of quantities, they move closer together, or are left out.
 
-    ranges: how many of positions stand side by side; live: as of `opened`.
+    columns: how many steps stand side by side; ranges: of how many positions; live: as of `opened`.
     """
     if live is None:
         t = opened(block, roles, "ops")
-        shorter = opened(block, roles, "gates") if t.w > WIDEST else t
+        shorter = opened(block, roles, "gates") if t.w > WIDEST * max(1.0, USUAL / max(1, columns)) else t
         return shorter if shorter.panels and shorter.w < t.w else t
     forms = (opened(block, roles, "gates", live, pitch=pitch) for pitch in (TWIN, CLOSE))
     return next((t for t in forms if t.w * ranges <= WIDEST_BACK), closed(block, roles))

@@ -134,11 +134,11 @@ class _Cell:
     def channels(self) -> None:
         """The tracks of the vertical parts before every rank, and from their number the ranks' x."""
         ranks = self.plan.last + 2
-        room = [0.0] * ranks
+        self.left, self.right = [0.0] * ranks, [0.0] * ranks
         for key, part in self.parts.items():
-            caption = 2 * (width(part.caption, CAPTION) + 2) if part.caption else 0.0
-            room[self.plan.rank[key]] = max(room[self.plan.rank[key]], self.wide(part) + caption)
-        self.half = [r / 2 for r in room]
+            rank, half = self.plan.rank[key], self.wide(part) / 2
+            caption = width(part.caption, CAPTION) + 2 if part.caption else 0.0
+            self.left[rank], self.right[rank] = max(self.left[rank], half), max(self.right[rank], half + caption)
         self.track: list[dict[str, int]] = [{}]
         self.clashes = 0
         self.x = [0.0]
@@ -152,7 +152,7 @@ class _Cell:
             self.clashes += clashes
             count = 1 + max(self.track[rank].values(), default=-1)
             gap = max(self.pitch.channel, (count + 1) * self.pitch.track + 8)
-            self.x.append(self.x[-1] + self.half[rank - 1] + gap + self.half[rank])
+            self.x.append(self.x[-1] + self.right[rank - 1] + gap + self.left[rank])
         self.w = self.x[-1]
 
     def turns(self, rank: int) -> dict[str, list[float]]:
@@ -187,7 +187,7 @@ class _Cell:
         return self.y[self.plan.rail[q]] if q in self.plan.rail else self.row_y(self.inside.out[q])
 
     def track_x(self, rank: int, source: str) -> float:
-        left, right = self.x[rank - 1] + self.half[rank - 1], self.x[rank] - self.half[rank]
+        left, right = self.x[rank - 1] + self.right[rank - 1], self.x[rank] - self.left[rank]
         last = max(self.track[rank].values())
         return (left + right) / 2 - 3 + (self.track[rank][source] - last / 2) * self.pitch.track
 
@@ -231,13 +231,13 @@ class _Cell:
         return Wire(tuple(tidy(points)), self.line(source), tail=source in self.parts,
                     gradient=(source, user) in self.inside.gradient, name=f"{self.name(source)} -> {self.name(user)}")
 
-    def right(self, key: str) -> Point:
+    def leave(self, key: str) -> Point:
         return self.x[self.plan.rank[key]] + self.wide(self.parts[key]) / 2, self.row_y(key)
 
     def start(self, source: str, rank: int, t: Template) -> list[Point]:
         """The first points of a value's wire towards a rank; where it enters the block, a port is set."""
         if source in self.parts:
-            return [self.right(source)]
+            return [self.leave(source)]
         if not self.plan.is_feed(source):
             t.ins[source] = Place(0, self.row_y(source), "left", True)
             return [(0.0, self.row_y(source))]
@@ -250,7 +250,7 @@ class _Cell:
 
     def exit(self, q: str, t: Template) -> Wire:
         key, out = self.inside.out[q], self.out_y(q)
-        points = [self.right(key)]
+        points = [self.leave(key)]
         if points[0][1] != out:
             bend = self.track_x(self.plan.last + 1, key)
             points += [(bend, points[0][1]), (bend, out)]

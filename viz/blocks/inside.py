@@ -14,8 +14,9 @@ from tinygrad_rnn.ops import TABLE
 from tinygrad_rnn.printing.printer import text
 from tinygrad_rnn.system import System
 
+from ..graph.groups import Block, is_inner
 from ..graph.names import PRODUCTS, is_fixed
-from ..graph.roles import SQUASHING, Block, Roles
+from ..graph.roles import SQUASHING, Roles
 from ..ops import oplabels
 from ..scene import Mark
 from ..style import ROLE_FILL, SMALL
@@ -185,6 +186,8 @@ class _Operations:
         for name in block.quantities:
             self.inside.out[name] = f"q:{name}"
             self.todo.append((mains[name], f"q:{name}", name))
+        self.ends = {name: [eq.rhs for eq in self.system.by_name[name] if is_inner(eq.slots, name, block, self.system)
+                            and eq.is_boundary] for name in block.quantities}
         done = 0
         while done < len(self.todo):
             self.draw(*self.todo[done])
@@ -205,7 +208,7 @@ class _Operations:
 
     def draw(self, node: Node, key: str, name: str) -> None:
         kind, style, label, terms, summed = self.look(node)
-        sources = list(dict.fromkeys(self.key(term) for term in terms))
+        sources = list(dict.fromkeys(self.key(term) for term in (*terms, *self.ends.get(name, ()))))
         kind = "box" if len(sources) > ROUND_MOST else kind
         line = self.roles.line(name) if name else "plain"
         caption = quantity(name) if name else ()
@@ -221,26 +224,42 @@ class _Operations:
         if node.op == "ref":
             return _Look("box", "plain", (), [node])
         if node.op in ("add", "subtract"):
-            if all(self.is_linear(t) for t in self.chain(node, ("add", "subtract"))):
-                return self.affine("weight", plain("linear"), [node])
-            if node.op == "add":
-                return _Look("circle", "op", plain("+"), self.chain(node, ("add",)))
-            return _Look("circle", "op", plain("1−" if self.is_one(node.args[0]) else "−"), args)
-        if node.op == "multiply" and len(args) == 2:
-            return _Look("circle", "op", plain("×"), self.chain(node, ("multiply",)))
+            return self.sum(node, args)
         if node.op == "multiply" or (node.op in PRODUCTS and len(args) == 1):
-            return self.affine("weight", self.weight_label(node), [node])
+            return self.product(node, args)
         if node.op in SIGNS:
             return _Look("circle", "op", plain(TABLE[node.op].symbol), args)
         symbol = plain(SYMBOLS.get(node.op) or oplabels.symbol(node))
         if node.op == "sigmoid":
             return self.affine("gate", symbol, args)
-        if len(node.args) == 1:
-            over = "over" in dict(node.attrs) and bool(node.attr("over"))
-            if over:
-                return _Look("box", "attention", symbol, args)
-            return self.affine("tanh" if node.op in SQUASHING else "plain", symbol, args)
-        return _Look("box", "attention" if node.op in PRODUCTS else "plain", symbol, args)
+        if len(node.args) > 1:
+            return _Look("box", "attention" if node.op in PRODUCTS else "plain", symbol, args)
+        if dict(node.attrs).get("over"):
+            return _Look("box", "attention", symbol, args)
+        return self.affine("tanh" if node.op in SQUASHING else "plain", symbol, args)
+
+    def sum(self, node: Node, args: list[Node]) -> _Look:
+        """W @ x[t] + b is a box, 1 - a a circle, and so are the terms of other sums."""
+        if all(self.is_linear(t) for t in self.chain(node, ("add", "subtract"))):
+            return self.affine("weight", plain("linear"), [node])
+        if node.op == "subtract":
+            return _Look("circle", "op", plain("1−" if self.is_one(node.args[0]) else "−"), args)
+        sign = "1+" if self.is_beside_one(node) else "+"
+        return _Look("circle", "op", plain(sign), self.chain(node, ("add",)))
+
+    def product(self, node: Node, args: list[Node]) -> _Look:
+        """W @ x[t] is a box, as are 2 * sigmoid(...) and a * a; a * b is a circle."""
+        if len(args) == 1:
+            number, term = next((a for a in node.args if a.op == "const"), None), args[0]
+            if node.op == "multiply" and number is not None and term.op in ("sigmoid", *SQUASHING):
+                look = self.look(term)  # 2σ and 2 tanh
+                times = f"{number.attr('value'):g}".replace("-", "−") + " " * (len(string(look.symbol)) > 1)
+                return look._replace(symbol=(*plain(times), *look.symbol))
+            return self.affine("weight", self.weight_label(node), [node])
+        factors = self.chain(node, ("multiply",))
+        if len(args) == 2 and len(set(factors)) == 1:
+            return _Look("box", "plain", (*plain("(·)"), Span(str(len(factors)), scale=0.72, rise=0.32)), factors)
+        return _Look("circle", "op", plain("×"), factors)
 
     def affine(self, style: str, symbol: Label, terms: list[Node]) -> _Look:
         """A box that takes in the sums and products with weights that it reads."""
@@ -248,6 +267,11 @@ class _Operations:
 
     def is_one(self, node: Node) -> bool:
         return node.op == "const" and node.attr("value") == 1.0
+
+    def is_beside_one(self, node: Node) -> bool:
+        """Is it 1 - a or 1 + a, and a is no sum of products with weights? In sqrt(1 - a) the 1 is no mere bias."""
+        return node.op in ("add", "subtract") and any(map(self.is_one, node.args)) and not any(
+            map(self.is_linear, self.chain(node, ("add", "subtract"))))
 
     def is_linear(self, node: Node) -> bool:
         """Is the term a product with weights?"""
@@ -286,7 +310,9 @@ class _Operations:
             node = stack.pop()
             args = [a for a in node.args if not self.is_fixed(a)]
             product = node.op in (*PRODUCTS, "multiply") and len(args) == 1
-            if node.op in ("add", "subtract", "negative", *KEEP_SHAPE) or product:
+            if self.is_beside_one(node):
+                out.append(node)
+            elif node.op in ("add", "subtract", "negative", *KEEP_SHAPE) or product:
                 stack.extend(reversed(args))
             elif not self.is_fixed(node):
                 out.append(node)

@@ -9,8 +9,9 @@ from tinygrad_rnn.node import At, refs
 from tinygrad_rnn.printing.printer import text
 from tinygrad_rnn.printing.typeset import typeset
 
+from ..graph.groups import Block
 from ..graph.names import Arrow
-from ..graph.roles import Block, Roles
+from ..graph.roles import Roles
 from ..scene import Shape
 from ..style import ROLE_FILL, SMALL, TEXT
 from ..template import Place, Template

@@ -1,8 +1,9 @@
-"""Which columns a range of positions has: ranges stand side by side, what is read by another at its left."""
+"""Which columns a range of positions has: ranges stand side by side, what is read by another at its left, or one above
+another, in the same columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,9 @@ from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadName, BadValue
 from tinygrad_rnn.system import System
 
-from ..graph.roles import Block, Roles
-from ..graph.steps import Steps
+from ..graph.groups import Block
+from ..graph.roles import Roles
+from ..graph.steps import GAP, Steps
 from ..view import FIRST, LAST, Box, View
 
 USUAL = 4  # positions of a range, where nothing says how many
@@ -48,11 +50,14 @@ def counted(steps: Any, system: System) -> Totals:
 
 
 class Segments:
-    """steps: by range, which of its positions are drawn. While boxes are collected a range's columns follow those of
-    the range before it, and those of its initial values are negative; `settle` gives all of them their places."""
+    """steps: by range, which of its positions are drawn; stacked: do the ranges share their columns?
 
-    def __init__(self, roles: Roles, totals: Totals, elide: bool):
-        self.system = roles.system
+    While boxes are collected a range's columns follow those of the range before it, and those of its initial values are
+    negative; `settle` gives all of them their places.
+    """
+
+    def __init__(self, roles: Roles, totals: Totals, elide: bool, stacked: bool = False):
+        self.system, self.stacked = roles.system, stacked
         self.steps: dict[str, Steps] = {}
         self.start: dict[str, int] = {}
         index = {self.range_of(b): b.column for b in reversed(roles.blocks) if b.column}
@@ -108,21 +113,35 @@ class Segments:
     def settle(self, view: View, among: Mapping[str, set[str]]) -> None:
         """Give the view its columns. among: of boxes without one, by key, in the middle of which ranges they stand."""
         used = {box.column for box in view.boxes.values()}
+        place = self._stack(view) if self.stacked else self._line_up(view, used)
+        span = {name: (place[self.start[name]], place[self.start[name] + len(steps.shown) - 1])
+                for name, steps in self.steps.items()}
+        view.segments = ((0, len(view.columns) - 1),) if self.stacked else tuple(span.values())
+        view.boxes = {key: self._settled(box, place, [span[n] for n in among.get(key, self.steps)])
+                      for key, box in view.boxes.items()}
+
+    def _stack(self, view: View) -> dict[int, int]:
+        """Give the view the columns that all ranges share; the place of each one that was collected."""
+        labels = [steps.labels for steps in self.steps.values()]
+        view.columns = [min(of, key=lambda label: label == GAP) for of in (
+            [own[k] for own in labels if k < len(own)] for k in range(max(map(len, labels))))]
+        place = {self.start[name] + slot: slot for name, own in zip(self.steps, labels, strict=True)
+                 for slot in range(len(own))}
+        return place | {FIRST - k: (FIRST, LAST)[k % 2] for k in range(2 * len(labels))}
+
+    def _line_up(self, view: View, used: Collection[int | None]) -> dict[int, int]:
+        """Give the view the columns of all ranges from left to right, and between them those of initial values that are
+        used; the place of each one that was collected."""
         ends = FIRST, FIRST - 2 * len(self.steps) + 1
         place = {ends[1]: LAST, ends[0]: FIRST}
-        view.columns, view.ends, span = [], {}, {}
+        view.columns, view.ends = [], {}
         for column, label, facing in self._columns():
             if column not in ends and (not facing or column in used):
                 place[column] = len(view.columns)
                 view.columns.append(label)
                 if facing:
                     view.ends[place[column]] = facing
-        for name, steps in self.steps.items():
-            at = [place[self.start[name] + slot] for slot in range(len(steps.shown))]
-            span[name] = at[0], at[-1]
-        view.segments = tuple(span.values())
-        view.boxes = {key: self._settled(box, place, [span[n] for n in among.get(key, self.steps)])
-                      for key, box in view.boxes.items()}
+        return place
 
     def _columns(self) -> Iterator[tuple[int, str, int]]:
         """(number, label, +1 or -1 where it is for initial values of what follows or of what was before)"""

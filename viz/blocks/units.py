@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
 from tinygrad_rnn.node import At
 
+from ..graph.groups import Block
 from ..graph.names import Arrow, components
-from ..graph.roles import Block, Roles
+from ..graph.roles import Roles
 from ..graph.steps import Steps
 from .heights import raised
 from .segments import Totals, total
@@ -41,11 +42,11 @@ class Reading:
 
 
 class Units:
-    """order: the ranges of positions that stand side by side, from left to right, so that they may share rows; high:
-    units that stand higher than right above what they read."""
+    """order: the ranges of positions, which stand side by side, from left to right, so that they may share rows, or if
+    stacked one above another; high: units that stand higher than right above what they read."""
 
-    def __init__(self, roles: Roles, totals: Totals, elide: bool, order: Sequence[str] = ()):
-        self.roles, self.system, self.order = roles, roles.system, order
+    def __init__(self, roles: Roles, totals: Totals, elide: bool, order: Sequence[str] = (), stacked: bool = False):
+        self.roles, self.system, self.order, self.stacked = roles, roles.system, order, stacked
         self.layers = {b.row: Steps.of(total(b.row, totals, self.system), elide, b.row.upper())
                        for b in roles.blocks if b.row}
         self.all = [Unit(b, p) for b in roles.blocks for p in (self.layers[b.row].shown if b.row else (0,))]
@@ -130,8 +131,9 @@ class Units:
     def is_aside(self, r: Reading) -> bool:
         """Does the reading go over to the columns of a later range by a state's own way?"""
         source, target = (self.range_of(u) for u in (r.source, r.target))
-        return bool(source and target) and self.order.index(source) < self.order.index(target) and (
-            r.slot is not None and self.is_rail(r.source))
+        if self.stacked or not source or not target or r.slot is None:
+            return False
+        return self.order.index(source) < self.order.index(target) and self.is_rail(r.source)
 
     def _rows(self) -> dict[Unit, int]:
         depth = self._depths()
@@ -140,7 +142,8 @@ class Units:
         for unit in self.all:  # cells have a row of their own; those of two ranges stand side by side
             if unit.block.column and unit.block.kind != "single":
                 own.setdefault(place[unit], []).append(unit)
-        rows: dict[tuple[int, int, int, int], list[Unit]] = {}
+        storey = self._storeys(depth) if self.stacked else dict.fromkeys(self.all, 0)
+        rows: dict[tuple[int, ...], list[Unit]] = {}
         for unit in self.all:
             at, reader = (depth[unit], 0, 0, 0), self._reader(unit)
             if not unit.block.column and self.order:
@@ -151,8 +154,22 @@ class Units:
                 at = (depth[reader], 1, own[place[reader]].index(reader), 0)  # else other layers would be between
             elif place[unit] in own and (self.is_given(unit) or unit in self.high):  # above them, nearer to its readers
                 at = (depth[unit], 2, 0, 0)
-            rows.setdefault(at, []).append(unit)
+            rows.setdefault((storey[unit], *at), []).append(unit)
         return {unit: row for row, key in enumerate(sorted(rows)) for unit in rows[key]}
+
+    def _storeys(self, depth: Mapping[Unit, int]) -> dict[Unit, int]:
+        """Among which of the ranges one above another a unit stands; one of no range with the last that it reads, or
+        with the first that reads it."""
+        found = {unit: self.order.index(name) for unit in self.all if (name := self.range_of(unit))}
+        for unit in sorted(self.all, key=depth.__getitem__):
+            read = [found[r.source] for r in self.readings if r.target == unit and r.source in found]
+            if unit not in found and read:
+                found[unit] = max(read)
+        for unit in sorted(self.all, key=depth.__getitem__, reverse=True):
+            if unit not in found:
+                found[unit] = min((found[r.target] for r in self.readings if r.source == unit and r.target in found),
+                                  default=0)
+        return found
 
     def _reader(self, unit: Unit) -> Unit | None:
         """The cell of the same layer that alone reads what is computed for each layer."""
@@ -168,6 +185,27 @@ class Units:
 
     def _depths(self) -> dict[Unit, int]:
         """How many units each follows from; what one range hands to the next it hands over at the same height."""
+        graph = self._graph()
+        order = list(nx.lexicographical_topological_sort(graph, key={u: k for k, u in enumerate(self.all)}.__getitem__))
+        depth: dict[Unit, int] = {}
+        for unit in order:
+            depth[unit] = max((depth[p] + rise for p, _, rise in graph.in_edges(unit, "rise")), default=0)
+        read = {u for u in self.all if graph.in_degree(u)}
+        top = max(depth.values(), default=0)
+        for unit in reversed(order):  # results of the whole sequence stand on top, where no wire has to pass them
+            later = list(graph.successors(unit))
+            if unit in read and not any(u.block.column for u in (unit, *later)):
+                depth[unit] = min((depth[s] - 1 for s in later), default=top)
+        free = {u for u in read if u.block.kind == "single" and u.block.column and not u.block.row
+                and graph.out_degree(u)}
+        self.high = raised(graph, order, depth, free)
+        for unit in reversed(order):  # what reads nothing stands right below what reads it first
+            if unit not in read and graph.out_degree(unit):
+                depth[unit] = min(depth[s] for s in graph.successors(unit)) - 1
+        return depth
+
+    def _graph(self) -> nx.DiGraph[Unit]:
+        """Which unit is read by which, at the least so much higher (rise); without loops."""
         graph: nx.DiGraph[Unit] = nx.DiGraph()
         graph.add_nodes_from(self.all)
         group = {q: k for k, b in enumerate(self._loops()) for q in b}
@@ -180,23 +218,7 @@ class Units:
         place = {unit: k for k, unit in enumerate(self.all)}
         for loop in list(nx.strongly_connected_components(graph)):  # units that need each other: as they are written
             graph.remove_edges_from([(u, v) for u, v in graph.edges(loop) if v in loop and place[u] >= place[v]])
-        depth: dict[Unit, int] = {}
-        order = list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
-        for unit in order:
-            depth[unit] = max((depth[p] + rise for p, _, rise in graph.in_edges(unit, "rise")), default=0)
-        top = max(depth.values(), default=0)
-        for unit in reversed(order):  # results of the whole sequence stand on top, where no wire has to pass them
-            later = list(graph.successors(unit))
-            if list(graph.predecessors(unit)) and not any(u.block.column for u in (unit, *later)):
-                depth[unit] = min((depth[s] - 1 for s in later), default=top)
-        free = {u for u in self.all if u.block.kind == "single" and u.block.column and not u.block.row
-                and list(graph.predecessors(u)) and list(graph.successors(u))}
-        self.high = raised(graph, order, depth, free)
-        for unit in reversed(order):  # what reads nothing stands right below what reads it first
-            later = [depth[s] for s in graph.successors(unit)]
-            if later and not list(graph.predecessors(unit)):
-                depth[unit] = min(later) - 1
-        return depth
+        return graph
 
     def _loops(self) -> list[tuple[str, ...]]:
         return components(self.system, list(self.roles.arrows))

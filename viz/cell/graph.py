@@ -12,7 +12,8 @@ import networkx as nx
 
 from ..blocks.alike import collapsed
 from ..blocks.inside import Inside, Part, Port, block_position, by_operations
-from ..graph.roles import Block, Roles
+from ..graph.groups import Block
+from ..graph.roles import Roles
 from ..style import LINES
 from ..text import Label, filled_text, quantity, slot_text
 

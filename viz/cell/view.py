@@ -15,7 +15,8 @@ from tinygrad_rnn.errors import BadValue
 
 from ..blocks.blocks import PANELS, carried, passed
 from ..blocks.cell import tidy
-from ..graph.roles import Block, Roles
+from ..graph.groups import Block
+from ..graph.roles import Roles
 from ..scene import Mark, Point, Scene, Shape, Wire, moved, put
 from ..style import FILLS, LINES, MARGIN, SMALL, TEXT
 from ..text import Label, string, width

@@ -105,6 +105,14 @@ def components(system: System, found: list[Arrow]) -> list[tuple[str, ...]]:
     return sorted(kept, key=lambda g: order.get(g[0], -1))
 
 
+def shift_along(a: Arrow, system: System, index: str) -> int:
+    """The shift of an arrow along the source's own index."""
+    for slot, own in zip(a.slots, system.quantities[a.source].slots, strict=False):
+        if own == index and slot.anchor == "free":
+            return slot.offset
+    return 0
+
+
 def to_networkx(system: System) -> nx.MultiDiGraph[str]:
     """The system as a graph: a node a quantity (role, shape, indices), an arrow a reference (shifts, slots)."""
     from .roles import roles

@@ -113,8 +113,7 @@ class _Grid(Routes):
             rails = [(q, (p.x, p.y)) for q, p in box.template.rails.items() if box.template.wires]
             ends = [at for q, at in rails if (box.key, q) not in twins] if twins else ()
             idle = [at for q, at in rails if (box.key, q) not in read and q not in _states(box.template)]
-            idle += [(p.x, p.y) for port, p in box.template.ins.items()
-                     if p.side == "bottom" and (box.key, port) not in fed]
+            idle += [(p.x, p.y) for port, p in box.template.ins.items() if (box.key, port) not in fed]
             stamps.put(scene, box, *self.corner(box), ends, idle)
         for link, hops in self.walks:
             scene.wires.append(self.wire(link, hops))

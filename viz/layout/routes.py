@@ -63,17 +63,19 @@ Hop = tuple[str, int]  # ("channel", k) or ("gutter", g)
 class Routes(Standing):
     """Boxes with places, and wires with walks.
 
-    exact: are places known, from which tracks can be chosen well?
+    joint: see `ways_of_many`; exact: are places known, from which tracks can be chosen well?
     """
 
     def __init__(self, view: View):
         super().__init__(view)
+        self.joint = self.ways_of_many()
         self.exact = False
         self.before: dict[tuple[bool, Hop], _Tracks] = {}  # when they were settled last
 
     def route(self) -> None:
         """Choose every wire's way and tracks, and so the place of everything."""
         self.walks = [(link, self.walk(link)) for link in self.view.links]
+        self.labelled = {number for li, hops in self.walks if li.label for kind, number in hops if kind == "channel"}
         self.through: dict[Hop, list[tuple[int, int]]] = {}  # number of a walk, and of the hop in it
         for k, (_, hops) in enumerate(self.walks):
             for h, hop in enumerate(hops):
@@ -159,14 +161,26 @@ class Routes(Standing):
     def around(self, a: Box, b: Box, link: Link) -> int:
         """The gutter by which a wire passes the rows between: the left one for inputs, else the right one.
 
-        What is given at the right of what is computed takes the right one as well, not to cross that.
+        What is given at the right of what is computed takes the right one as well, not to cross that. What many boxes
+        are read as together, such as h[1] ... h[S] by attention, passes them by one gutter.
         """
+        if link.net in self.joint and a.column is not None:
+            return self.joint[link.net]
         if a.column is None and b.column is not None:
             return self.gutter(b, "left")
         if a.column is not None and b.column is not None and a.column != b.column and b.column >= 0:
             return self.gutter(a, "right" if b.column > a.column else "left")
         aside = a.key in self.given and any(b.key not in self.given for b in self.cells[a.row, a.spot])
         return self.gutter(a, "left" if link.style == "input" and not aside else "right")
+
+    def ways_of_many(self) -> dict[str, int]:
+        """net of wires from boxes in several columns -> the gutter by which these pass rows: right of the last one."""
+        columns: dict[str, set[int]] = {}
+        for link in self.view.links:
+            source = self.view.boxes[link.source]
+            if not link.sideways and source.column is not None and source.column >= 0:
+                columns.setdefault(link.net, set()).add(source.column)
+        return {net: max(found) + 1 for net, found in columns.items() if len(found) > 1}
 
     def is_clear(self, a: Box, b: Box, into: Place) -> bool:
         """May a wire go straight up to b through the rows between, beside all boxes there?"""
@@ -251,8 +265,7 @@ class Routes(Standing):
             self.width += 2 * short
         self.base: list[float] = []  # the lower edge of each row
         used = [ch.count for ch in self.channels]
-        lane = self.view.lane or track
-        heights = [max(LOW if 0 < k < self.view.rows else 0.0, (count + 1) * lane + 8 if count else 0.0)
+        heights = [max(LOW if 0 < k < self.view.rows else 0.0, (count + 1) * self.lane(k) + 8 if count else 0.0)
                    for k, count in enumerate(used)]
         y = MARGIN
         for row in reversed(range(self.view.rows)):
@@ -276,6 +289,10 @@ class Routes(Standing):
         x = self.centre_x(box) + self.middle(box) - box.template.w / 2
         return x, self.base[box.row] - self.sink[box.row] - self.dy[box.key] - box.template.h / 2
 
+    def lane(self, channel: int) -> float:
+        """From line to line in a channel, with room between them where some have labels."""
+        return self.view.lane if self.view.lane and channel in self.labelled else self.view.track
+
     def track(self, kind: str, number: int, net: str) -> float:
         """The y of a channel's track or the x of a gutter's."""
         step = self.view.track
@@ -286,7 +303,7 @@ class Routes(Standing):
                 lower = self.base[number - 1] - self.rise[number - 1] - self.sink[number - 1]
             upper = self.base[number] if number < self.view.rows else MARGIN
             middle = (lower + upper) / 2
-            return middle - (tracks.at[net] - (tracks.count - 1) / 2) * (self.view.lane or step) + 2
+            return middle - (tracks.at[net] - (tracks.count - 1) / 2) * self.lane(number) + 2
         tracks = self.gutters[number]
         left = self.left[number] - self.gutter_width[number] if number < self.n else (
             self.left[-1] + self.column_width[-1])

@@ -160,8 +160,9 @@ def _number(parts: list[Part], system: System) -> list[tuple[str, int]]:
 def column_indices(marks: Iterable[tuple[Mark, float]], system: System) -> list[tuple[str, set[str]]]:
     """The indices that the columns count, each with further ones that count the same columns.
 
-    First comes the one that most marks have, among equals the one whose positions stand above each other; another
-    counts the same columns where its positions stand in them, else columns of its own. marks: with their x.
+    First comes the one that most marks have, among equals the one whose positions stand above each other; another over
+    the same range counts the same columns where its positions stand in them, else columns of its own, wherever they
+    stand: those of a decoder above its encoder come after the encoder's. marks: with their x.
     """
     found: dict[str, dict[int | str, list[float]]] = {}
     together: dict[str, set[str]] = {}
@@ -181,7 +182,7 @@ def column_indices(marks: Iterable[tuple[Mark, float]], system: System) -> list[
         index = max(found, key=rank)
         columns = {position: sum(xs) / len(xs) for position, xs in found[index].items()}
         apart = set(found) - together[index]
-        others = {i for i in apart if _in_columns(found[i], columns)}
+        others = {i for i in apart if system.range_of(i) == system.range_of(index) and _in_columns(found[i], columns)}
         groups.append((index, others))
         found = {i: places for i, places in found.items() if i in apart - others}
     return groups

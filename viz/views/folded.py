@@ -8,7 +8,8 @@ from ..blocks import blocks
 from ..blocks.inside import Port, port_key, ports_of
 from ..blocks.results import with_results
 from ..blocks.units import Units
-from ..graph.roles import Block, Roles
+from ..graph.groups import Block
+from ..graph.roles import Roles
 from ..template import Template
 from ..text import Label, Span, quantity, slot_text, string
 from ..view import Box, Link, Loop, View

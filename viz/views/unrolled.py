@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from tinygrad_rnn.node import At, refs
+from tinygrad_rnn.node import At
 
 from ..blocks import blocks
 from ..blocks.blocks import SIDES
 from ..blocks.inside import port_key
-from ..blocks.results import key_of, panel, ports, with_results
-from ..blocks.segments import Segments, Totals
+from ..blocks.results import key_of, ports
+from ..blocks.segments import Segments, Totals, total
 from ..blocks.units import Reading, Unit, Units
-from ..graph.names import Arrow
-from ..graph.roles import Block, Roles
-from ..graph.steps import GAP
+from ..graph.groups import Block
+from ..graph.roles import Roles
+from ..graph.steps import MOST
+from ..layout.grid import layout
 from ..template import Template, simple
 from ..text import COLUMN, ROW, Label, Span, quantity, string
 from ..view import Box, Link, View
+from .forms import Forms, forms
+from .loose import settle
 
 MOST_LOSSES = 3  # whose names say what L is
+PAGE = 1600.0, 900.0  # what is no larger can be read
 FEW = 64  # wires from all steps to all steps that are all drawn
 LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 
@@ -28,37 +32,51 @@ LEGEND = (("plain", "forward"), ("gradient", "backward (gradient)"))
 def unrolled(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
     """steps: of every range of positions, or by range; detail: of the cells' inside, by default their operations, or
     their quantities where that would be too wide."""
-    return _Unrolled(roles, steps, elide, detail, twins=False).view
+    return _largest(forms(roles, steps, elide, detail, twins=False), elide)
 
 
 def backward(roles: Roles, steps: Totals, elide: bool, detail: str | None = None) -> View:
     """The same with the gradient's arrows; the cells' inside are by default their quantities, which have gradients, or
     nothing where that would be too wide to be read."""
-    return _Unrolled(roles, steps, elide, detail, twins=True).view
+    return _largest(forms(roles, steps, elide, detail, twins=True), elide)
+
+
+def _largest(found: Forms, elide: bool) -> View:
+    """With the ranges of positions one above another, unless they are larger side by side on a page, or as large and
+    one hands over to the next at the same height."""
+    system = found.roles.system
+    few = found if elide else replace(found, steps={
+        name: min(MOST, total(name, found.steps, system)) for name in system.ranges.values()})
+
+    def size(of: _Unrolled) -> float:
+        scene = layout(of.view)
+        return min(1.0, PAGE[0] / scene.width, PAGE[1] / scene.height)
+
+    def is_above() -> bool:
+        beside, above = (_Unrolled(few, elide, stacked) for stacked in (False, True))
+        row = beside.units.row_of
+        straight = any(beside.units.is_aside(r) and row[r.source] == row[r.target] for r in beside.units.readings)
+        return size(above) > size(beside) or (size(above) == size(beside) and not straight)
+
+    several = len(Segments(found.roles, 1, elide).steps) > 1
+    return _Unrolled(found, elide, stacked=several and is_above()).view
 
 
 class _Unrolled:
-    def __init__(self, roles: Roles, steps: Totals, elide: bool, detail: str | None, twins: bool):
-        self.roles = roles = with_results(roles)
-        self.system, self.twins = roles.system, twins
-        self.segments = Segments(roles, steps, elide)
-        self.units = Units(roles, steps, elide, list(self.segments.steps))
-        self.live = self._live()
-        live = self.live if twins else None
-        ranges = len(self.segments.steps)
-        self.templates = {
-            b: panel(b, roles) if b.kind == "results" else blocks.usual(b, roles, ranges, live) if detail is None
-            else blocks.opened(b, roles, detail, live) for b in roles.blocks}
+    """stacked: do ranges of positions stand one above another, and not side by side?"""
+
+    def __init__(self, found: Forms, elide: bool, stacked: bool):
+        self.roles, self.templates, self.live = found.roles, found.templates, found.live or frozenset()
+        self.system, self.twins = self.roles.system, found.live is not None
+        self.segments = Segments(self.roles, found.steps, elide, stacked)
+        self.units = Units(self.roles, found.steps, elide, list(self.segments.steps), stacked)
         self.gaps = {b: blocks.gap(t) for b, t in self.templates.items()}
-        self.ports = {b: ports(b, roles) for b in roles.blocks}
-        self.multiplied = {b: self.multiplied_by(b) for b in roles.blocks}
+        self.ports = {b: ports(b, self.roles) for b in self.roles.blocks}
+        self.multiplied = {b: self.multiplied_by(b) for b in self.roles.blocks}
         rows = 1 + max(self.units.row_of.values(), default=-1)
-        self.view = View(self.system.name, ["1"], rows, track=20.0 if twins else 11.0)
-        if twins:
-            read = {a.source for a in roles.arrows}
-            losses = [n for n, r in roles.role.items() if r == "loss" and (n == "loss" or n not in read)]
-            total = " + ".join(losses) if len(losses) <= MOST_LOSSES else "the sum of all losses"
-            self.view.legend = (*LEGEND, ("", f"L = {total or 'any loss'}"))
+        self.view = View(self.system.name, ["1"], rows, track=20.0 if self.twins else 11.0)
+        if self.twins:
+            self.view.legend = (*LEGEND, ("", f"L = {self.losses()}"))
         self.links: dict[tuple[str, ...], Link] = {}
         for unit in self.units.all:
             for k in self.slots(unit.block):
@@ -68,25 +86,13 @@ class _Unrolled:
             if not reading.initial:
                 self.connect(reading)
         self.view.links = list(self.links.values())
-        self.columns()
+        settle(self.view, self.segments, [self.key(u, None) for u in self.units.all if not u.block.column])
 
-    def _live(self) -> frozenset[str]:
-        """Quantities with a gradient: those from which a loss, or an output where there is none, follows."""
-        role = self.roles.role
-        ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"]
-        ends = ends or [n for n, r in role.items() if r != "input"]
-        live, todo = set(ends), list(ends)
-        given = {n for n, q in self.system.quantities.items() if q.role == "input" or not any(
-            True for _ in refs(eq.rhs for eq in self.system.by_name.get(n, ())))}  # data, draws and numbers
-        into: dict[str, list[Arrow]] = {}
-        for a in self.roles.arrows:
-            into.setdefault(a.target, []).append(a)
-        while todo:
-            for a in into.get(todo.pop(), ()):
-                if a.differentiable and a.source not in live and a.source not in given:
-                    live.add(a.source)
-                    todo.append(a.source)
-        return frozenset(live)
+    def losses(self) -> str:
+        """What L is."""
+        read = {a.source for a in self.roles.arrows}
+        found = [n for n, r in self.roles.role.items() if r == "loss" and (n == "loss" or n not in read)]
+        return (" + ".join(found) if len(found) <= MOST_LOSSES else "the sum of all losses") or "any loss"
 
     # -- boxes -------------------------------------------------------------------------------------
 
@@ -270,35 +276,45 @@ class _Unrolled:
             if known.beside and self.is_farther(known.beside[0], beside[0], position):
                 self.view.boxes[key] = replace(known, beside=beside)
             return key
-        steps, after = self.segments.of(unit.block), position >= 1
-        shown = f"{unit.block.column.upper()}+{position - steps.total}" if after and steps.elided else (
-            str(position).replace("-", "−"))
-        text = self.position_text(name, unit.block).replace(COLUMN, shown).replace(ROW, self.layer(unit))
-        label = quantity(name, text)
+        after = position >= 1
         readings = [q for q in self.units.readings if q.initial and q.arrow.target == name and q.target == unit
                     and self.boundary_at(q.arrow.boundary, name, unit.block) == position]
-        keys = dict.fromkeys(port_key(q.arrow.source, q.arrow.slots) for q in readings)
-        side = [key for key in keys if not after and any(
-            self.units.is_aside(q) and port_key(q.arrow.source, q.arrow.slots) == key for q in readings)]
-        below = [key for key in keys if key not in side]
-        direction = -1 if after else 1
+        label = quantity(name, self.initial_position(unit, name, position))
+        aside = list(dict.fromkeys(self.port(q) for q in readings if not after and self.units.is_aside(q)))
+        below = [port for port in dict.fromkeys(map(self.port, readings)) if port not in aside]
         mark = blocks.block_mark(name, unit.block, self.system)
-        template: Template = simple("initial", label, string(label), below, side, [name], direction, mark=mark)
+        template: Template = simple("initial", label, string(label), below, aside, [name], -1 if after else 1,
+                                    mark=mark)
         template.marks = {name: mark}
         column = self.segments.end(unit.block, after)
         self.view.boxes[key] = Box(key, template, self.units.row_of[unit], column, name=string(label), style="initial",
                                    beside=beside, places={COLUMN: position, ROW: unit.layer})
         for q in readings:
-            port = port_key(q.arrow.source, q.arrow.slots)
-            for source, net in self.sources(q, None):
-                if not isinstance(source, At):
-                    box = self.key(q.source, source)
-                    gradient = self.twins and q.arrow.differentiable and {q.arrow.source, name} <= self.live
-                    rails = self.view.boxes[box].template.rails
-                    link = Link(box, q.arrow.source, key, port, net, self.roles.line(q.arrow.source),
-                                self.units.is_rail(q.source) and q.arrow.source in rails, gradient)
-                    self.links.setdefault((box, q.arrow.source, key, port), link)
+            self.feed(q, key)
         return key
+
+    def initial_position(self, unit: Unit, name: str, position: int) -> str:
+        """0, or T+1 where steps are left out."""
+        steps = self.segments.of(unit.block)
+        shown = str(position).replace("-", "−")
+        if position >= 1 and steps.elided:
+            shown = f"{unit.block.column.upper()}+{position - steps.total}"
+        return self.position_text(name, unit.block).replace(COLUMN, shown).replace(ROW, self.layer(unit))
+
+    @staticmethod
+    def port(r: Reading) -> str:
+        return port_key(r.arrow.source, r.arrow.slots)
+
+    def feed(self, r: Reading, key: str) -> None:
+        """The wires of a boundary equation's reading to the box of the value that it sets."""
+        name = r.arrow.source
+        gradient = self.twins and r.arrow.differentiable and {name, r.arrow.target} <= self.live
+        for source, net in self.sources(r, None):
+            if not isinstance(source, At):
+                box = self.key(r.source, source)
+                rail = self.units.is_rail(r.source) and name in self.view.boxes[box].template.rails
+                link = Link(box, name, key, self.port(r), net, self.roles.line(name), rail, gradient)
+                self.links.setdefault((box, name, key, self.port(r)), link)
 
     def initial_key(self, unit: Unit, name: str, position: int) -> str:
         return f"{unit.key}:{name}[{position}]"
@@ -307,46 +323,3 @@ class _Unrolled:
         """Does the first box stand farther than the second from the state before step 1 or after the last?"""
         a, b = self.view.boxes[one].column, self.view.boxes[other].column
         return a is not None and b is not None and (a > b if position < 1 else a < b)
-
-    # -- where boxes without a step stand ----------------------------------------------------------
-
-    def columns(self) -> None:
-        """A quantity without steps stands in the column that it reads, or where it is read, or in the middle of the
-        columns of all ranges that it has to do with."""
-        loose = [k for u in self.units.all if not u.block.column for k in [self.key(u, None)]]
-        loose.sort(key=lambda k: self.view.boxes[k].row)
-        if not self.segments.steps:
-            self.view.boxes = {k: replace(b, column=0) for k, b in self.view.boxes.items()}
-            return
-        among: dict[str, set[str]] = {}
-        for ahead in (True, False):
-            for key in loose if ahead else reversed(loose):
-                if self.view.boxes[key].column is not None:
-                    continue
-                others = [li.source if ahead else li.target for li in self.view.links
-                          if (li.target if ahead else li.source) == key]
-                found = {self.view.boxes[o].column for o in others
-                         if not (ahead and self.view.boxes[o].column is None and not self.reads(o))}
-                if len(found) == 1:
-                    self.view.boxes[key] = replace(self.view.boxes[key], column=found.pop())
-                among[key] = among.get(key) or self.segments.among(found)
-        self.segments.settle(self.view, {key: ranges or set(self.segments.steps) for key, ranges in among.items()})
-        settled = {self.view.boxes[k].row for k in loose if self.view.boxes[k].column is not None}
-        for key in loose:  # where others stand beside it or wires pass it, in the middle column, and what follows too
-            box = self.view.boxes[key]
-            read = {li.source for li in self.view.links if li.target == key}
-            under = self.view.boxes[read.pop()] if len(read) == 1 and read <= set(loose) else None
-            if box.column is None and under is not None and under.column is not None:
-                self.view.boxes[key] = replace(box, column=under.column)
-            elif box.column is None and (box.row in settled or box.row < self.view.rows - 1):
-                self.view.boxes[key] = replace(box, column=self.middle(box.among))
-
-    def middle(self, among: tuple[int, int]) -> int:
-        """The middle one of columns, but no gap, nor one for initial values, which are stacked there."""
-        middle = sum(among) // 2
-        while self.view.columns[middle] == GAP or middle in self.view.ends:
-            middle -= 1
-        return middle
-
-    def reads(self, key: str) -> bool:
-        return any(li.target == key for li in self.view.links)
