@@ -2,6 +2,8 @@
 # make demo TEXT=my.txt   the same on a text of your own
 # make test               lint, type-check, and test with compiled plans, without, and on a stand-in for a GPU
 # make test-gpu           and on an NVIDIA GPU (GPU_EXTRA=cuda12 for a driver of CUDA 12)
+# make check-gpu          all that a first run on a GPU has to show, in ten minutes, with a table of what passed in out/
+# make check-gpu PYTHON_GPU=python3 STAGES='benchmark suite'   with an interpreter that has CuPy already; only these
 # make data               fetch the data sets of the examples: packages into .venv, archives into data/
 # make examples           run every example to its figure (half an hour), and make docs/examples.md of what they reach
 # make bench              time training steps beside PyTorch and JAX (a large download, then a quarter of an hour)
@@ -21,10 +23,10 @@ ON_GPU = .[jit,$(GPU_EXTRA)]
 # for a GPU), and those that run plans both ways, or one way only, by themselves.
 UNPLANNED = alike attentionview attentionview_geometry attentionview_graph attentionview_heat cellview crossings \
 	dashes declared_pictures draw_options equation_lines fading fading_page flow flow_mistakes geometry golden hatched \
-	handoff latex page page_browser page_numbers page_walk pictures public readable told_apart typeset viz viz_files writers \
+	handoff insides latex page page_browser page_numbers page_walk pictures public ranges readable told_apart typeset viz viz_files writers \
 	cli contract data data_files data_page data_sequences data_vocabulary datasets examples example_parts files \
-	from_numpy generation_page layers pages_of_models python_mistakes reprs \
-	backends backends_arrays backends_models cuda_batched cuda_chains cuda_golden cuda_kernels cuda_loops \
+	from_numpy generation_page keywords layers pages_of_models python_mistakes pytorch_weights recipes_page reprs \
+	backends backends_arrays backends_models check_gpu cuda_batched cuda_chains cuda_golden cuda_kernels cuda_loops \
 	cuda_products cuda_programs cuda_races cuda_random cuda_scatter cupy_ptx examples_standin gpu standin \
 	standin_graphs standin_kernels standin_products \
 	batched compiled compiled_classes compiled_programs footprint forks fuzz graphs_all large_graphs ops profile random_models scans strips
@@ -42,7 +44,7 @@ define new_venv
 	@touch $(1)/.ready
 endef
 
-.PHONY: help demo data examples pictures test test-gpu lint bench bench-gpu clean
+.PHONY: help demo data examples pictures test test-gpu check-gpu lint bench bench-gpu clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -85,10 +87,13 @@ test: lint
 
 # An environment of its own: in .venv-test CuPy for CUDA 12 would compile with the tests' compiler of CUDA 13.
 .venv-gpu/.ready: pyproject.toml
-	$(call new_venv,.venv-gpu,--editable '$(ON_GPU)' pytest hypothesis)
+	$(call new_venv,.venv-gpu,--editable '$(ON_GPU)' pytest pytest-xdist hypothesis)
 
 test-gpu: .venv-gpu/.ready
 	.venv-gpu/bin/python -m pytest -q -m gpu
+
+check-gpu: $(if $(PYTHON_GPU),,.venv-gpu/.ready)
+	$(or $(PYTHON_GPU),.venv-gpu/bin/python) tests/check_gpu.py --out '$(OUT)' $(if $(STAGES),--stages $(STAGES))
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt pyproject.toml
 	$(call new_venv,benchmarks/.venv,--requirement benchmarks/requirements.txt)

@@ -193,6 +193,14 @@ def last_line(error: BenchmarkError) -> str:
     return (raised or lines)[-1][:200]
 
 
+def ours_missing(results: Results) -> list[str]:
+    """Which times of our own side are missing though there was time for them, and why."""
+    excused = (gpu_report.NOT_YET, "see above", "not run: time")
+    return [f"{row} {size}: {key}: {reason}: {detail}" for size, rows in results["missing"].items()
+            for row, rivals in rows.items() for key, (reason, detail) in rivals.items()
+            if key.startswith("ours ") and reason not in excused]
+
+
 def tell(what: str) -> None:
     """Say what is being measured."""
     print(what, file=sys.stderr, flush=True)
@@ -210,7 +218,7 @@ def measure(run: Run) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, write."""
+    """Measure, print, write. The status is 1 where something of our own side failed or differs."""
     asked = options(arguments)
     if asked.unmeasured:
         gpu_report.write(gpu_report.unmeasured(), ROOT / "benchmarks")
@@ -228,7 +236,9 @@ def main(arguments: Sequence[str]) -> int:
     if asked.smoke:
         print(f"\nA smoke run: tiny sizes{', the host processor and its clock' if asked.device == 'cpu' else ''}; "
               "these times are no results.")
-    return 0
+    for line in (faults := ours_missing(run.results)):
+        tell(line)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

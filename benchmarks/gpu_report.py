@@ -60,12 +60,18 @@ take at the rates measured in the same run, over the time of the step."""
 
 CHECKS = """## Checks that need a GPU, beside the times
 
-| command | what it checks | when it was last run |
+`make check-gpu` does all of them in stages, those that are most likely to fail first, each with a limit of its own, and
+writes a table of what passed and a log. It ends after nine and a half minutes, and says how to run the rest.
+
+| stage | what it checks | when it was last run |
 |---|---|---|
-| `make test-gpu` | values and gradients of every ready model against NumPy in float64, in each precision; \
-200 training steps beside the CPU's; replay against launches one by one; memcheck and racecheck of the kernels | \
-not yet |
-| `TINYGRAD_RNN_BACKEND=cupy python -m pytest` | the whole test suite on the GPU | not yet |"""
+| machine, first | CuPy, driver, compiler and cuBLAS; one LSTM by launches, as a graph, as a loop that stays | not yet |
+| models, rounded | values and gradients of every ready model against NumPy in float64, in each precision | not yet |
+| others | loops of many sizes, products, streams, 200 training steps beside the CPU's | not yet |
+| refusals | CuPy refuses what the stand-in for it refuses | not yet |
+| sanitizer | memcheck, racecheck and synccheck of the kernels | not yet |
+| benchmark | the times above | not yet |
+| suite | the whole test suite on the GPU, but for pictures and the like | not yet |"""
 
 
 def unmeasured() -> Results:

@@ -16,6 +16,7 @@ from browsing import CHROMIUM, FLAGS, Browser
 
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)  # the same examples on any machine
 hypothesis.settings.load_profile("fixed")
+failed: list[str] = []  # of the test under way: its parts
 
 
 def other_backend() -> bool:
@@ -46,6 +47,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = devices.numpy_only(f"{item.path.name}::{item.name}")
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        failed.append(report.nodeid)
+
+
+def pytest_runtest_logfinish() -> None:
+    """One of several processes ends where the GPU answers it no more: what it has still to do is done by a new one."""
+    if failed and "PYTEST_XDIST_WORKER" in os.environ and devices.broken():
+        os._exit(1)
+    failed.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -95,6 +95,20 @@ def gpu_missing() -> str:
         return f"there is no GPU: {error}"
 
 
+def broken() -> bool:
+    """Does the GPU refuse whatever this process asks of it, as it does for good after an illegal access?"""
+    cupy: Any = sys.modules.get("cupy")
+    if cupy is None or getattr(cupy, "is_standin", False):
+        return False
+    for _ in range(2):  # an error that does not last is told once
+        try:
+            cupy.cuda.runtime.deviceSynchronize()
+            return False
+        except cupy.cuda.runtime.CUDARuntimeError:
+            pass
+    return True
+
+
 def numpy_only(name: str) -> str:
     """Why the test of that name, file::test, runs on NumPy alone; "" where it does not."""
     return next((why for begin, why in NUMPY_ONLY.items() if name.startswith(begin)), "")

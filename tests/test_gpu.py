@@ -255,6 +255,8 @@ def test_the_sanitizer_finds_nothing(tool):
         pytest.skip("compute-sanitizer is not installed; it comes with CUDA's toolkit")
     done = subprocess.run([sanitizer, "--tool", tool, *QUIETLY, sys.executable, "-c", SCRIPT],
                           capture_output=True, text=True, timeout=1200, check=False)
+    if "Device not supported" in done.stdout + done.stderr:
+        pytest.skip("compute-sanitizer does not take this device, as within some virtual machines")
     assert done.returncode == 0 and "done" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
 
 

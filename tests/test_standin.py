@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import importlib
 import inspect
 import json
@@ -155,6 +156,22 @@ def test_positions_out_of_range_wrap(cp):
     cp.add.at(a, at, cp.ones(2))
     a[[10]] = 50
     assert a.tolist() == [50, 1, 3, 3, 5]
+
+
+def test_a_block_may_die_while_another_is_looked_up(cp, monkeypatch):
+    """As where the interpreter collects what is unreachable within a call."""
+    memory: Any = importlib.import_module("cupy._memory")
+    arrays = sorted((cp.zeros(1000) for _ in range(8)), key=lambda a: a.data.ptr)
+    last = arrays.pop()
+
+    def bisect_right(*args: Any) -> int:
+        found = bisect.bisect_right(*args)
+        arrays.clear()
+        return found
+
+    monkeypatch.setattr(memory, "bisect", SimpleNamespace(**{**vars(bisect), "bisect_right": bisect_right}))
+    assert memory.block_at(last.data.ptr + 8) is last.data.mem and not arrays
+    assert memory.block_at(last.data.ptr + 8) is last.data.mem
 
 
 def test_memory_is_counted_and_starts_as_nan(cp):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import collections
+import contextlib
 import ctypes
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -13,10 +16,28 @@ import numpy
 TOTAL = 8 << 30  # bytes of memory that the device has
 UNIT = 512  # bytes, of which the pool of pinned memory gives whole numbers
 
-_table = threading.RLock()  # held by who reads or changes what follows; a block may die at any time
+_lock = threading.RLock()
 _live: dict[int, weakref.ref[BaseMemory]] = {}  # by address
 _addresses: list[int] = []  # in order
 _roots: dict[int, weakref.ref[BaseMemory]] = {}  # by id of the array that owns the memory
+_dead: collections.deque[tuple[int, int, int]] = collections.deque()  # address, id and size of blocks that died since
+
+
+@contextlib.contextmanager
+def _tables() -> Iterator[None]:
+    """Within it what stands above may be read and changed, and nobody else does.
+
+    A block may die within any call, also one made here: so it only says so, and is taken out by who comes next.
+    """
+    with _lock:
+        while _dead:
+            ptr, root, counted = _dead.popleft()
+            _pool.give(counted)
+            if ptr in _live and _live[ptr]() is None:
+                del _live[ptr], _addresses[bisect.bisect_left(_addresses, ptr)]
+            if root in _roots and _roots[root]() is None:
+                del _roots[root]
+        yield
 
 
 class OutOfMemoryError(MemoryError):
@@ -41,7 +62,7 @@ class BaseMemory:
         self.size = int(root.nbytes)
         self.ptr = int(root.__array_interface__["data"][0]) if self.size else 0
         self.counted = self.size if counted else 0
-        with _table:
+        with _tables():
             _pool.take(self.counted)
             _roots[id(root)] = weakref.ref(self)
             if self.size:
@@ -72,17 +93,8 @@ class BaseMemory:
         return flat.view(numpy.uint8)
 
     def __del__(self) -> None:
-        if not hasattr(self, "counted") or _pool is None:  # it was never made, or the interpreter ends
-            return
-        with _table:
-            _pool.give(self.counted)
-            mine = _live.get(self.ptr)
-            if mine is not None and mine() in (None, self):
-                del _live[self.ptr]
-                _addresses.pop(bisect.bisect_left(_addresses, self.ptr))
-            mine = _roots.get(id(self.root))
-            if mine is not None and mine() in (None, self):
-                del _roots[id(self.root)]
+        if hasattr(self, "counted") and _dead is not None:  # else it was never made, or the interpreter ends
+            _dead.append((self.ptr, id(self.root), self.counted))
 
 
 class Memory(BaseMemory):
@@ -153,10 +165,11 @@ class MemoryPool:
 
     def check(self, size: int) -> None:
         """Raise where `size` bytes more are too many."""
-        if self._limit and self._used + size > self._limit:
-            raise OutOfMemoryError(size, self._used, self._limit)
-        if self._used + size > TOTAL:
-            raise OutOfMemoryError(size, self._used)
+        used = self.used_bytes()
+        if self._limit and used + size > self._limit:
+            raise OutOfMemoryError(size, used, self._limit)
+        if used + size > TOTAL:
+            raise OutOfMemoryError(size, used)
 
     def take(self, size: int) -> None:
         self._used += size
@@ -174,10 +187,11 @@ class MemoryPool:
         return self._limit
 
     def used_bytes(self) -> int:
-        return self._used
+        with _tables():
+            return self._used
 
     def total_bytes(self) -> int:
-        return self._used
+        return self.used_bytes()
 
     def free_bytes(self) -> int:
         return 0
@@ -224,7 +238,7 @@ def memory_of(a: numpy.ndarray) -> BaseMemory:
 
 def block_at(address: int) -> BaseMemory | None:
     """The block that the address lies in, its end included."""
-    with _table:
+    with _tables():
         at = bisect.bisect_right(_addresses, address) - 1
         if at < 0:
             return None
