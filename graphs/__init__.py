@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_rnn import Model
+from tinygrad_rnn.attributes import absent
+from tinygrad_rnn.keywords import told
 
 from .attention import SCORES, bahdanau, luong
 from .bidirectional import bidirectional
@@ -22,22 +24,25 @@ from .ctc import ctc, with_blanks
 from .deep import FORMS, deep
 from .elementwise import indrnn, mingru, minlstm, sru
 from .gru import CANDIDATES, gru, mgu
+from .heads import HEADS
 from .lstm import coupled, layernorm, lstm, peephole, projection
 from .mdlstm import mdlstm
 from .multihead import multihead
 from .named import CELLS
 from .noise import variational, zoneout
+from .pytorch import from_torch, to_torch
 from .rnn import NONLINEARITIES, goodfellow, jordan, rnn
 from .seq2seq import CONTEXTS, seq2seq
 from .shapes import SHAPES, shapes
-from .stack import HEADS, stack
+from .stack import stack
 from .statespace import lru, mamba
 from .xlstm import FORGETS, mlstm, slstm
 
-MODELS: dict[str, Callable[..., Model]] = {f.__name__: f for f in (
+MODELS: dict[str, Callable[..., Model]] = {f.__name__: told(f) for f in (
     rnn, jordan, goodfellow, chain, shapes, lstm, peephole, projection, coupled, layernorm, gru, mgu, zoneout,
     variational, indrnn, sru, mingru, minlstm, slstm, mlstm, lru, mamba, bidirectional, deep, mdlstm, seq2seq, bahdanau,
     luong, multihead, caption, ctc)}
+globals().update(MODELS)
 # What is shown where all would be too many.
 FIRST = ("rnn", "lstm", "gru")
 CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -56,5 +61,10 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     "multihead": {"causal": (True, False)},
 }
 
-__all__ = ["CELLS", "CHOICES", "FIRST", "HEADS", "MODELS", "Cell", "both_ways", "residual", "stack", "with_blanks",
-           *MODELS]
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, __all__)
+
+
+__all__ = ["CELLS", "CHOICES", "FIRST", "HEADS", "MODELS", "Cell", "both_ways", "from_torch", "residual", "stack",
+           "to_torch", "with_blanks", *MODELS]

@@ -7,19 +7,22 @@ from dataclasses import dataclass, field, replace
 from textwrap import dedent
 from typing import Any
 
-from tinygrad_rnn.errors import BadValue
+from tinygrad_rnn.arguments import named
+from tinygrad_rnn.errors import BadName, BadType, BadValue, near
+from tinygrad_rnn.keywords import told
 from tinygrad_rnn.node import At, Node, free, rebuilt, ref, refs
 from tinygrad_rnn.notation.reader import read
 from tinygrad_rnn.printing.printer import equation_text
 from tinygrad_rnn.system import Equation
 
 
+@told
 @dataclass(frozen=True)
 class Cell:
     """Equations with an input `x[t]` and an output `h[t]`.
 
     rules: how its weights start (see `initialise`); hidden: the names whose size is the `hidden` of the model;
-    sizes: other sizes that are given.
+    sizes: other sizes that are given. Raises BadType for what is none of these.
     """
 
     name: str
@@ -28,6 +31,15 @@ class Cell:
     hidden: tuple[str, ...] = ("h",)
     sizes: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for what, given in (("the name", self.name), ("the text", self.text)):
+            if not isinstance(given, str):
+                raise BadType(f"{what} of a cell is text, not {given!r:.80}")
+        for what, table, holds in (("rules", self.rules, "initialisers"), ("sizes", self.sizes, "sizes")):
+            if not isinstance(table, Mapping):
+                raise BadType(f"{what} of a cell is a dict of {holds} by name, not {table!r:.80}")
+        object.__setattr__(self, "hidden", named("hidden", self.hidden))
+
     def __str__(self) -> str:
         return dedent(self.text).strip()
 
@@ -35,11 +47,15 @@ class Cell:
         return f"<Cell {self.name}>"
 
     def checked(self) -> Cell:
-        """The cell itself. Raises where its equations lack x[t] or h[t]."""
+        """The cell itself. Raises where its equations lack x[t] or h[t], or a name that it gives a size."""
         lacking = [name for name in "xh" if name not in self.names]
         if lacking:
             raise BadValue("a cell reads x[t] and defines h[t]; its equations "
                            + ("have neither" if len(lacking) == 2 else f"lack {lacking[0]}"))
+        for name in (*self.hidden, *self.sizes):
+            if name not in self.names:
+                raise BadName(f"the cell {self.name} gives {name!r} a size, which is not in its equations"
+                              f"{near(name, self.names)}")
         return self
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tinygrad_rnn.arguments import one_of
+from tinygrad_rnn.keywords import told
 
 from .cells import Cell
 from .named import cell_of
@@ -12,6 +13,7 @@ from .named import cell_of
 MERGES = {"concat": "h[t] = concat(h_f[t], h_b[t])", "sum": "h[t] = h_f[t] + h_b[t]"}
 
 
+@told
 def both_ways(cell: Cell | str, merge: str = "concat") -> Cell:
     """The cell forward (h_f) beside the same cell backward (h_b), each with weights of its own.
 
@@ -28,6 +30,7 @@ def both_ways(cell: Cell | str, merge: str = "concat") -> Cell:
                    sizes={**ahead.sizes, **back.sizes})
 
 
+@told
 def residual(cell: Cell | str, project: bool = False) -> Cell:
     """The cell with its input added to its output: h[t] = k[t] + x[t], where k is the cell's own h.
 

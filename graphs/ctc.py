@@ -6,23 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rnn import Model, equations
+from tinygrad_rnn import Model
 from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue
+from tinygrad_rnn.keywords import told
 
-# The logarithm of a probability of 0 that stays finite: -inf - -inf would be no number.
-NOTHING = "-1e30"
-CTC = f"""
-h[t] = tanh(W_xh @ x[t] + W_hh @ h[t-1] + b_h)
-y[t] = log_softmax(W_hy @ h[t] + b_y)                                   # log-probability of each class and of the blank
-p[t,u] = dot(y[t], k[u])                                                # of the label at u
-step[t,u] = where(u > 1, alpha[t-1,u-1], {NOTHING})
-skip[t,u] = where(u > 2 and dot(k[u], k[u-2]) == 0, alpha[t-1,u-2], {NOTHING})  # over a blank between two labels
-enter[t,u] = where(u <= 2, 0, {NOTHING})                                # a path starts at the first blank or label
-alpha[t,u] = p[t,u] + where(t == 1, enter[t,u], logsumexp(stack(alpha[t-1,u], step[t,u], skip[t,u]), axis=0))
-q = logsumexp(stack(alpha[T,U], where(U > 1, alpha[T,U-1], {NOTHING})), axis=0)  # it ends at the last blank or label
-loss = -mean(q)
-"""
+from .rnn import RNN
+from .stack import stack
 
 
 def ctc(inputs: int = 27, hidden: int = 64, outputs: int = 27, dtype: str = "float32", seed: int = 0) -> Model:
@@ -32,14 +22,15 @@ def ctc(inputs: int = 27, hidden: int = 64, outputs: int = 27, dtype: str = "flo
     k[u] is neither the blank nor k[u-2]; q = log(exp alpha[T,U] + exp alpha[T,U-1]), loss = -mean(q). k is the
     labelling with a blank around every label, as `with_blanks` makes it; the blank is the class `outputs`, the last.
     Sizes: x (inputs,), h (hidden,), y and k (outputs + 1,); t and u have lengths of their own. Where no alignment is
-    possible, q is about -1e30. Raises for sizes below 1.
+    possible, q is about -1e30. Under any other network: `stack(cell, ..., head="ctc")`. Raises for sizes below 1.
     Source: Graves, Fernández, Gomez and Schmidhuber 2006, "Connectionist temporal classification", section 4.1, in
     logarithms; k is its l'.
     """
-    return equations(CTC, name="ctc", dtype=dtype, x=inputs, h=hidden,
-                     y=whole("outputs", outputs, at_least=1) + 1).initialise(seed)
+    return stack(RNN, inputs, hidden, whole("outputs", outputs, at_least=1) + 1, head="ctc", dtype=dtype, seed=seed,
+                 name="ctc")
 
 
+@told
 def with_blanks(labels: Any, blank: int, lengths: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """Labellings with the blank before, between and after their labels: a b becomes - a - b -.
 

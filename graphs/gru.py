@@ -19,6 +19,7 @@ r[t] = sigmoid(W_xr @ x[t] + W_hr @ h[t-1] + b_r)      # reset gate
 h[t] = z[t] * h[t-1] + (1 - z[t]) * g[t]               # hidden state
 """
 GRU = Cell("gru", GATES.format(CANDIDATES["before"]))
+GRU_AFTER = Cell("gru_after", GATES.format(CANDIDATES["after"]))
 
 
 def gru(inputs: int = 27, hidden: int = 64, outputs: int = 27, layers: int = 1, reset: str = "before",

@@ -6,12 +6,13 @@ from tinygrad_rnn.errors import BadValue, near
 
 from .cells import Cell
 from .elementwise import INDRNN, MINGRU, MINLSTM
-from .gru import GRU, MGU
+from .gru import GRU, GRU_AFTER, MGU
 from .lstm import COUPLED, LSTM, PEEPHOLE
 from .rnn import RNN
 from .statespace import LRU
 
-CELLS = {cell.name: cell for cell in (RNN, LSTM, PEEPHOLE, COUPLED, GRU, MGU, INDRNN, MINGRU, MINLSTM, LRU)}
+CELLS = {cell.name: cell for cell in (
+    RNN, LSTM, PEEPHOLE, COUPLED, GRU, GRU_AFTER, MGU, INDRNN, MINGRU, MINLSTM, LRU)}
 
 
 def cell_of(cell: Cell | str) -> Cell:

@@ -8,19 +8,13 @@ from typing import Any
 from tinygrad_rnn import Model, equations
 from tinygrad_rnn.arguments import whole
 from tinygrad_rnn.errors import BadValue, near
+from tinygrad_rnn.keywords import told
 
 from .cells import Cell
-
-# What follows the top layer, h. `outputs` is the size of y.
-HEADS = {
-    "softmax": "y[t] = softmax(W_hy @ h[t] + b_y)\nloss = mean(cross_entropy(y[t], target[t]))",
-    "softmax_last": "y = softmax(W_hy @ h[T] + b_y)\nloss = mean(cross_entropy(y, target[n]))",
-    "linear": "y[t] = W_hy @ h[t] + b_y\nloss = mean(squared_error(y[t], target[t]))",
-    "linear_last": "y = W_hy @ h[T] + b_y\nloss = mean(squared_error(y, target[n]))",
-    "none": "",
-}
+from .heads import HEADS
 
 
+@told
 def stack(cell: Cell | str | Sequence[Cell | str], inputs: int, hidden: int, outputs: int = 1, layers: int = 1,
           head: str = "softmax", dtype: str = "float32", seed: int = 0, name: str | None = None) -> Model:
     """A model of `layers` copies of a cell, each reading the h of the one below, and a head on the top one.
@@ -28,8 +22,8 @@ def stack(cell: Cell | str | Sequence[Cell | str], inputs: int, hidden: int, out
     cell: a `Cell`, a name such as "lstm", equations as text, or several of them, which are one layer each from the
     bottom and are all repeated `layers` times. With more than one layer every name but the inputs gets its layer's
     number (h1, W_xh1, ...); the head reads the top layer. head: "softmax" (a class per step), "softmax_last" (a class
-    per sequence), "linear", "linear_last" (squared error) or "none". Sizes: inputs of x, hidden of h, outputs of y.
-    name: of the model, the cell's by default.
+    per sequence), "linear", "linear_last" (squared error), "ctc" (as in `ctc`; the last output is the blank) or "none".
+    Sizes: inputs of x, hidden of h, outputs of y. name: of the model, the cell's by default.
     Raises where a cell lacks x[t] or h[t], for an unknown head or cell, or sizes below 1.
     """
     from .named import cell_of  # the cells that have names are stacked by this

@@ -26,11 +26,10 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
 
 
-def run(page: str, only: str = "", **given: Any) -> dict[str, Any]:
-    """The names that the code of a page leaves, or that of its blocks that hold `only`."""
+def run(page: str, **given: Any) -> dict[str, Any]:
+    """The names that the code of a page leaves."""
     for block in blocks(ROOT / page):
-        if only in block:
-            exec(compile(block, page, "exec"), given)
+        exec(compile(block, page, "exec"), given)
     return given
 
 
@@ -101,9 +100,9 @@ def test_commands_links_and_names_are_there(page: Path) -> None:
 
 
 def test_no_page_has_code_that_is_not_run() -> None:
-    """The tests here and those of the two pages that have one of their own run all but what needs a GPU."""
+    """The tests here and those of the pages that have one of their own run all but what needs a GPU."""
     found = {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:] if blocks(page) and page.parent.name == "docs"}
-    assert found == {"data.md", "diagrams.md", "generation.md", "gpu.md", "howto.md"}
+    assert found == {"data.md", "diagrams.md", "generation.md", "gpu.md", "howto.md", "recipes.md"}
     for block in blocks(ROOT / "docs" / "gpu.md"):
         compile(block, "gpu.md", "exec")
 
@@ -120,33 +119,15 @@ def test_the_pages_of_models_make_them() -> None:
 RNG = np.random.default_rng(1)
 SHAPES = {"weight_ih_l0": (256, 27), "weight_hh_l0": (256, 64), "bias_ih_l0": 256, "bias_hh_l0": 256}
 STATE = {name: 0.2 * RNG.normal(size=shape) for name, shape in SHAPES.items()}  # as of a torch.nn.LSTM
-HEAD = {"weight": 0.2 * RNG.normal(size=(27, 64)), "bias": 0.2 * RNG.normal(size=27)}
 
 
 def test_howto_runs(readme: dict[str, Any], here: Path) -> None:
     given = {name: readme[name] for name in ("tr", "np", "X", "Y", "L", "data")}
-    done = run("docs/howto.md", **given, copy=copy, lstm=copy.deepcopy(readme["lstm"]), state=STATE, head=HEAD,
+    done = run("docs/howto.md", **given, copy=copy, lstm=copy.deepcopy(readme["lstm"]), state=STATE,
                source=RNG.integers(0, 5, (16, 50)), translator=tr.graphs.luong(inputs=5, hidden=4, outputs=5))
     assert not np.array_equal(done["twin"].weights["W_hi"], done["lstm"].weights["W_hi"])
     assert {path.name for path in here.iterdir()} == {"looked.svg", "m.safetensors", "m.csv", "w.npz"}
     assert len(done["history"].valid_loss) <= 20 and done["last"].shape == (16, 64)
-
-
-def test_howto_takes_the_weights_of_pytorch_and_gives_them_back() -> None:
-    lstm = tr.graphs.lstm()
-    theirs = run("docs/howto.md", "weight_ih_l0", np=np, lstm=lstm, state=STATE, head=HEAD)["theirs"]
-    bias = STATE["bias_ih_l0"] + STATE["bias_hh_l0"]
-    for name, value in {**STATE, "bias_ih_l0": bias, "bias_hh_l0": 0 * bias}.items():
-        np.testing.assert_allclose(theirs[name], value, rtol=1e-6)
-    x = RNG.normal(size=(2, 9, 27))
-    h = c = np.zeros((2, 64))
-    for t in range(9):  # as PyTorch's page of nn.LSTM has it
-        gates = x[:, t] @ STATE["weight_ih_l0"].T + STATE["bias_ih_l0"] + h @ STATE["weight_hh_l0"].T
-        i, f, g, o = np.split(gates + STATE["bias_hh_l0"], 4, axis=1)
-        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
-        h = np.tanh(c) / (1 + np.exp(-o))
-    scores = np.exp(h @ HEAD["weight"].T + HEAD["bias"])
-    np.testing.assert_allclose(lstm.run(x=x, want=["y"])["y"][:, -1], scores / scores.sum(1, keepdims=True), rtol=1e-4)
 
 
 def test_diagrams_runs(readme: dict[str, Any], here: Path) -> None:

@@ -37,9 +37,14 @@ def standard(name: str, option: str) -> Any:
     return inspect.signature(models()[name]).parameters[option].default
 
 
+def options(name: str) -> list[str]:
+    """The arguments of the function of that model."""
+    return list(inspect.signature(models()[name]).parameters)
+
+
 def takes(name: str, option: str) -> bool:
     """Does the function of that model take this argument?"""
-    return option in inspect.signature(models()[name]).parameters
+    return option in options(name)
 
 
 def layered() -> list[str]:

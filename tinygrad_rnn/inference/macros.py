@@ -18,13 +18,14 @@ def expanded(equations: list[Equation]) -> list[Equation]:
 
     Raises where a mask, or declared data, stands inside a term.
     """
-    taken = {eq.name for eq in equations} | {r.attr("name") for r in refs(eq.rhs for eq in equations)}
+    defined = {eq.name for eq in equations}
+    taken = defined | {r.attr("name") for r in refs(eq.rhs for eq in equations)}
     indices = {slot.index for eq in equations for slot in eq.slots}
     done: list[Equation] = []
     for eq in equations:
         _check_apart(eq)
         with located(eq.show):
-            done += _with_masks(eq, indices, taken)
+            done += _with_masks(eq, indices, defined, taken)
     return done
 
 
@@ -39,34 +40,48 @@ def _check_apart(eq: Equation) -> None:
         _check_position(eq)
 
 
-def _with_masks(eq: Equation, indices: Collection[str], taken: set[str]) -> list[Equation]:
+def _with_masks(eq: Equation, indices: Collection[str], defined: Collection[str], taken: set[str]) -> list[Equation]:
     """The equation without dropout, after those of its masks, each keyed by its name, so that no two are one."""
     masks: list[Equation] = []
 
-    def mask(name: str, rate: Any) -> Node:
-        return Node("dropout_mask", (), (("rate", rate), ("key", name), ("at", ())))
+    def mask(name: str, rate: Any, shared: Collection[str]) -> Node:
+        of_all = (BATCH,) if BATCH in shared else None
+        return Node("dropout_mask", (), (("rate", rate), ("shared", of_all), ("key", name), ("at", ())))
 
     def change(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op == "dropout_mask":
-            return mask(eq.name, node.attr("rate"))
+            return mask(eq.name, node.attr("rate"), _shared(node, {BATCH}))
         if node.op != "dropout":
             return node if args == node.args else Node(node.op, args, node.attrs, None)
-        shared, rate = _checked_shared(node, indices), check_rate(node.attr("rate"), node)
-        slots = tuple(s for s in eq.slots if s.index != shared and s.anchor == "free")
+        shared, rate = _shared(node, {*indices, BATCH}), check_rate(node.attr("rate"), node)
+        if _of_weights(args[0], defined):
+            shared = {*indices, BATCH}
+        slots = tuple(s for s in eq.slots if s.index not in shared and s.anchor == "free")
         name = fresh(f"mask_{eq.name}", taken)
         taken.add(name)
-        masks.append(Equation(name, slots, mask(name, rate), eq.source))
+        masks.append(Equation(name, slots, mask(name, rate, shared), eq.source))
         return Node("multiply", (args[0], ref(name, slots)))
 
     rhs = rebuilt(eq.rhs, change)
     return [*masks, eq if rhs is eq.rhs else replace(eq, rhs=rhs)]
 
 
-def _checked_shared(dropout: Node, indices: Collection[str]) -> str | None:
-    shared: str | None = dropout.attr("shared")
-    if shared is not None and shared not in indices:
-        raise BadValue(f'shared={shared!r} is no index on a left side; shared="t" keeps one mask over t', dropout)
+def _shared(node: Node, indices: Collection[str]) -> Collection[str]:
+    """The indices over which one mask is kept."""
+    given = node.attr("shared")
+    shared = (given,) if isinstance(given, str) else given or ()
+    for index in shared:
+        if index not in indices:
+            what = "no index on a left side" if node.op == "dropout" else "not n: a mask has the indices on its left"
+            raise BadValue(f'shared={index!r} is {what}; dropout(..., shared="t") keeps one mask over t, '
+                           "shared=(t, n) over t and all examples", node)
     return shared
+
+
+def _of_weights(node: Node, defined: Collection[str]) -> bool:
+    """Is it made of weights without an index alone? Then it is the same everywhere, and so is its mask."""
+    names = list(refs([node]))
+    return bool(names) and not any(r.attr("slots") or r.attr("batch") or r.attr("name") in defined for r in names)
 
 
 def _check_position(eq: Equation) -> None:

@@ -70,7 +70,7 @@ register(
     leaf("last", "{index}", "an integer", "index"),
     leaf("count", r"\text{{count}}_{{{over}}}", "an integer", "over", symbol="#"),
     leaf("dropout_mask", r"\text{{Bernoulli}}({kept}) / {kept}", "no gradient passes a draw", "rate",
-         symbol="mask", key="", at=()),
+         symbol="mask", shared=None, key="", at=()),
     Op("one_hot", "feature", _one_hot_shape, (_one_hot_vjp,), _one_hot, params={"size": REQUIRED, "codes": False},
        latex=r"\text{{onehot}}{0}", no_gradient="classes are integers; what is a vector already passes"),
     Op("embed", "contract", signature("(v,d),(v)->(d)", "(v,d),()->(d)"),
