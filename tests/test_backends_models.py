@@ -141,17 +141,17 @@ def test_another_precision_is_another_plan(gpu):
     step = m.stepper(batch=2)
     for k in range(3):
         step(x=X[:, k])
-    live, before = step._live, m._plans.how()
+    live, before = step._live, m.plans.how()
     step(x=X[:, 0])
-    assert step._live is live and before == m._plans.how()
-    assert len(m._plans._plans) == 1  # beside the one that the stepper has to itself
+    assert step._live is live and before == m.plans.how()
+    assert len(m.plans._plans) == 1  # beside the one that the stepper has to itself
     tr.use_backend("cupy", "tf32")
     step(x=X[:, 0])
-    assert step._live is not live and before != m._plans.how()
+    assert step._live is not live and before != m.plans.how()
     del live  # with it the other plan comes back, when one is asked for
     tr.use_backend("cupy")
     m.stepper(batch=2)(x=X[:, 0])
-    assert len(m._plans._plans) == 2
+    assert len(m.plans._plans) == 2
     assert form({"x": gpu(X)}, "f") == form({"x": gpu(2 * X)}, "f")
     assert form({"x": X}, "f") is None  # it is not where a replay takes it from
 

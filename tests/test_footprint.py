@@ -84,7 +84,7 @@ def test_other_plans_go_first(monkeypatch):
     scarce(monkeypatch, 8)
     model = tr.graphs.lstm(inputs=5, hidden=4, outputs=3)
     made = []
-    monkeypatch.setattr(backends.current(), "free_memory", lambda: made.append(len(model._plans._plans)) or 2**20)
+    monkeypatch.setattr(backends.current(), "free_memory", lambda: made.append(len(model.plans._plans)) or 2**20)
     model.run(x=np.zeros((2, 3, 5)))
     with pytest.raises(tr.Error, match=r"9 examples needs about .* MiB of memory, and 1\.0 MiB can be had"):
         model.run(x=np.zeros((9, 3, 5)))

@@ -159,7 +159,7 @@ def test_shards_of_small_models_are_handed_over_and_agree_with_one(monkeypatch):
     data = {"x": rng.standard_normal((64, 40, 5)).astype("float32"), "target": rng.integers(0, 3, (64, 40))}
 
     def gradients(threads):
-        model.grad()._plans.threads = threads
+        model.grad().plans.threads = threads
         return model.value_and_grad(data)
 
     alone, shards = gradients(1), gradients(3)

@@ -128,7 +128,7 @@ def test_plans_leave_as_much_memory_free_as_they_take(monkeypatch):
     found = small()
     for steps in range(2, 9):
         found.value_and_grad(data(2, steps))
-    kept = found.grad()._plans._plans
+    kept = found.grad().plans._plans
     assert len(kept) == 7 and len(found._replays) == 7 * replays()
     gone = [weakref.ref(plan) for plan in list(kept.values())[:-1]]
     monkeypatch.setattr(backends.current(), "free_memory", lambda: max(plan.bytes for plan in kept.values()))
@@ -149,7 +149,7 @@ def test_the_number_of_plans_is_bounded():
     found = small()
     for steps in range(2, plans.MOST + 6):
         found.value_and_grad(data(1, steps))
-    assert len(found.grad()._plans._plans) == plans.MOST and len(found._replays) == plans.MOST * replays()
+    assert len(found.grad().plans._plans) == plans.MOST and len(found._replays) == plans.MOST * replays()
 
 
 # -- copies ------------------------------------------------------------------------------------------------

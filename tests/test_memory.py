@@ -211,7 +211,7 @@ def test_a_state_of_examples_that_end(size):
     state = model.run(inputs, lengths=lengths).state
     derived = model.grad()
     want = ("loss", *derived.adjoints.values())[:3]
-    plan, by_segments = (derived._computed(want, inputs, lengths=lengths, state=state, memory=m)
+    plan, by_segments = (derived.computed(want, inputs, lengths=lengths, state=state, memory=m)
                          for m in (None, "sqrt"))
     for name, value in by_segments.state().items():
         np.testing.assert_allclose(value, plan.state()[name], rtol=1e-12, atol=1e-13, err_msg=name)

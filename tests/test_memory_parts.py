@@ -68,7 +68,7 @@ def test_wanted_values_and_states_of_parts_that_went_alone(two_parts, monkeypatc
     derived = model.grad()
     want = ("loss", *derived.adjoints.values())[:3]
     state = model.run(inputs).state
-    plan, by_segments = (derived._computed(want, inputs, state=state, memory=m) for m in (None, "sqrt"))
+    plan, by_segments = (derived.computed(want, inputs, state=state, memory=m) for m in (None, "sqrt"))
     for name, value in by_segments.state().items():
         np.testing.assert_allclose(value, plan.state()[name], rtol=1e-12, atol=1e-13, err_msg=name)
     assert set(two_parts) == {2}
@@ -77,7 +77,7 @@ def test_wanted_values_and_states_of_parts_that_went_alone(two_parts, monkeypatc
 def test_a_batch_cut_into_parts():
     model = tr.equations(LSTM, x=16, h=32, y=5, dtype="float64")
     inputs = data(model, 24, {"t": 40})
-    model.grad()._plans.threads = 3
+    model.grad().plans.threads = 3
     lengths = np.random.default_rng(0).integers(1, 41, 24)
     assert_same(model, inputs)
     assert_same(model, inputs, lengths=lengths)

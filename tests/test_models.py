@@ -21,28 +21,26 @@ def assert_same(found, expected):
         np.testing.assert_allclose(found[name], expected[name], err_msg=name, **CLOSE)
 
 
-@pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("batch,t,s", [(2, 5, 4), (1, 1, 1), (3, 2, 6)])
 @pytest.mark.parametrize("name", MODELS)
-def test_scheduled_equals_unrolled(name, batch, t, s, ragged):
+def test_scheduled_equals_unrolled(name, batch, t, s):
     model = build(name)
     steps = {i: t if i in ("t", "i") else s for i in dynamic(model)}
-    inputs = data(model, batch, steps)
+    inputs, flat = data(model, batch, steps), model.unroll(steps)
     rng = np.random.default_rng(2)
-    lengths = {i: rng.integers(1, k + 1, batch) for i, k in steps.items()} if ragged else None
-    options = {"lengths": lengths, "training": name == "dropout"}
-    flat = model.unroll(steps)
-    with compiling(False):  # to compile a graph without loops, which is long and runs once, takes most of the time
-        flat_run = flat.run(inputs, **options)
-        flat_value, flat_grads = flat.value_and_grad(inputs, **options)
-    assert_same(dict(model.run(inputs, **options)), flat_run)
-    value, grads = model.value_and_grad(inputs, **options)
-    np.testing.assert_allclose(value, flat_value, **CLOSE)
-    assert_same(grads, flat_grads)
-    if lengths:
-        again, grads_again = model.value_and_grad(spoilt(model, inputs, lengths), **options)
-        assert again == value
-        assert_same(grads_again, grads)
+    ragged = {i: rng.integers(1, k + 1, batch) for i, k in steps.items()}
+    for lengths in (None, ragged):
+        options = {"lengths": lengths, "training": name == "dropout"}
+        with compiling(False):  # to compile a graph without loops, which is long and runs once, takes most of the time
+            flat_run = flat.run(inputs, **options)
+            flat_value, flat_grads = flat.value_and_grad(inputs, **options)
+        assert_same(dict(model.run(inputs, **options)), flat_run)
+        value, grads = model.value_and_grad(inputs, **options)
+        np.testing.assert_allclose(value, flat_value, **CLOSE)
+        assert_same(grads, flat_grads)
+    again, grads_again = model.value_and_grad(spoilt(model, inputs, ragged), **options)
+    assert again == value
+    assert_same(grads_again, grads)
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n != "dropout"])
@@ -51,6 +49,18 @@ def test_gradients_against_finite_differences(name):
     steps = {i: 4 for i in dynamic(model)}
     lengths = {i: np.array([4, 2, 3]) for i in steps}
     model.check_gradient(data(model, 3, steps), lengths=lengths, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["binary_cross_entropy(x[t-1], b)", "cross_entropy(x[t-1], b)"])
+def test_a_probability_of_0_before_the_first_step_is_the_same_number_unrolled(loss, dtype):
+    model = tr.equations(f"loss = mean({loss})", x=3, b=3, dtype=dtype)
+    x = np.random.default_rng(0).uniform(0.2, 0.8, (2, 2, 3))
+    known = np.stack([np.full((2, 3), np.finfo(dtype).tiny), x[:, 0]])
+    expected = {"binary_cross_entropy(x[t-1], b)": (np.log(1 - known) - np.log(known)).mean((0, 1)) / 3,
+                "cross_entropy(x[t-1], b)": -np.log(known).mean((0, 1))}[loss]
+    for made in (model, model.unroll(2)):
+        np.testing.assert_allclose(made.value_and_grad(x=x)[1]["b"], expected, rtol=1e-6)
 
 
 def test_padding_of_the_outputs_is_zero():

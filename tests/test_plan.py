@@ -36,7 +36,7 @@ def test_plans_are_made_once_per_set_of_shapes():
     model = lstm()
     for batch in (2, 3, 2, 3):
         model.run(x=np.zeros((batch, 4, 8)), want="h")
-    assert len(model._plans._plans) == 2
+    assert len(model.plans._plans) == 2
 
 
 def test_results_belong_to_the_caller():

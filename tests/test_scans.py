@@ -46,7 +46,7 @@ def calls_of(program):
 
 
 def programs(model):
-    return [part.program for plan in model._plans._plans.values() for part in plan.parts]
+    return [part.program for plan in model.plans._plans.values() for part in plan.parts]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -129,5 +129,5 @@ def test_generation_is_one_call_of_machine_code(how):
         expected = model.run(steps=40, batch=3, want=["w"], seed=5, **how)["w"]
     with compiling(True):
         np.testing.assert_array_equal(model.run(steps=40, batch=3, want=["w"], seed=5, **how)["w"], expected)
-    found = [p for m in model._poses.values() for p in programs(m) if hasattr(p, "segmented")]
+    found = [p for m in model._kept["poses"].values() for p in programs(m) if hasattr(p, "segmented")]
     assert found and all(calls_of(p) == [] for p in found)

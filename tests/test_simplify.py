@@ -64,6 +64,14 @@ def test_nothing_is_there_that_a_lecturer_would_leave_out(text: str, left: str, 
     assert derived(text, **sizes)[left] == right
 
 
+@pytest.mark.parametrize("term", ["0 * (V @ x[t])", "W @ (0 * (V @ x[t]))", "0 * log(x[t])", "0 * softmax(V @ x[t])",
+                                  "0 * layer_norm(V @ x[t])", "W @ cumsum(0 * x[t])"])
+def test_what_is_multiplied_by_zero_sends_nothing(term: str) -> None:
+    *_, last = tr.equations(f"y[t] = x[t] + {term}\nloss = sum(y[t])", x=3, **{
+        name: (3, 3) for name in "VW" if name in term}).grad("loss", ["x"]).system.equations
+    assert equation_text(last) == "d_x[t] = d_y[t]"
+
+
 def test_what_a_person_wrote_stays() -> None:
     written = "0.5 * (2 * x[t])", "exp(2 * w / 4)", "(w * x[t] + w * x[t-1])"
     found = derived(f"h[t] = {written[0]} * w + {written[1]} + {written[2]} ** 3\nloss = sum(h[t])", x=3)

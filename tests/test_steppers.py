@@ -55,7 +55,7 @@ def test_a_stepper_that_begins_anew_or_is_gone_leaves_its_plan_to_the_next():
             step.reset()
         del step
     model.stepper()(x=X[:1, 0])  # what was lent comes back when a plan is asked for
-    assert len(model._plans._plans) == 2  # a first step and a later one
+    assert len(model.plans._plans) == 2  # a first step and a later one
 
 
 @pytest.mark.parametrize("name", ["x", "h", "s", "E", "q", "p", "z"])

@@ -120,11 +120,11 @@ def test_a_plan_that_was_lent_comes_back_at_the_next_use() -> None:
     step = model.stepper(batch=2)
     for _ in range(3):
         step(x=np.ones((2, 5)))
-    before = list(model._plans._plans)
+    before = list(model.plans._plans)
     del step
-    assert list(model._plans._plans) == before
+    assert list(model.plans._plans) == before
     model.run(x=np.ones((2, 3, 5)))
-    assert len(model._plans._plans) == len(before) + 2
+    assert len(model.plans._plans) == len(before) + 2
 
 
 def test_a_model_and_its_gradient_are_run_at_once() -> None:

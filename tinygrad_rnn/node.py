@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
+from .attributes import OF_QUANTITIES, Advised, instead
 from .errors import BadType
 from .forks import held_over
 
@@ -71,12 +72,13 @@ def free(index: str) -> At:
     return At("free", index, 0)
 
 
-class Operators:
+class Operators(Advised):
     """Python's operators, written once for nodes and tensors; `_apply` builds the result."""
 
     __slots__ = ()
 
     _apply: Callable[..., Any]
+    _elsewhere: ClassVar[Mapping[str, str]] = OF_QUANTITIES  # attributes of other libraries' arrays
 
     def __add__(self, other: Any) -> Any: return self._apply("add", self, other)
     def __radd__(self, other: Any) -> Any: return self._apply("add", other, self)
@@ -103,6 +105,26 @@ class Operators:
     def __ror__(self, other: Any) -> Any: return self._apply("logical_or", other, self)
     def __invert__(self) -> Any: return self._apply("logical_not", self)
 
+    def __mod__(self, other: Any) -> NoReturn: _refuse("%", "the remainder is a - b * floor(a / b)")
+    def __floordiv__(self, other: Any) -> NoReturn: _refuse("//", "the quotient is floor(a / b)")
+    def __divmod__(self, other: Any) -> NoReturn: _refuse("divmod", "the quotient is floor(a / b)")
+    def __xor__(self, other: Any) -> NoReturn: _refuse("^", "a power is a ** b, one of two truth values a != b")
+    def __lshift__(self, other: Any) -> NoReturn: _refuse("<<", "it is a * 2 ** b")
+    def __rshift__(self, other: Any) -> NoReturn: _refuse(">>", "it is floor(a / 2 ** b)")
+    __rmod__, __rfloordiv__, __rdivmod__ = __mod__, __floordiv__, __divmod__
+    __rxor__, __rlshift__, __rrshift__ = __xor__, __lshift__, __rshift__
+
+    def __float__(self) -> float:
+        raise BadType("a quantity has no value before its model runs; functions of it are tinygrad_rnn's, as tr.tanh")
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        from .notation.functions import FUNCTIONS
+
+        if name in FUNCTIONS and name not in self._elsewhere:
+            return f"; tr.{name}(x) is a function"
+        return instead(name, self._elsewhere, dir(type(self)))
+
     def __array_ufunc__(self, function: Any, method: str, *args: Any, **options: Any) -> Any:
         return from_numpy(function, method, args, options)
 
@@ -115,6 +137,10 @@ def from_numpy(function: Any, method: str, args: tuple[Any, ...], options: Mappi
     from .notation.from_numpy import from_numpy
 
     return from_numpy(function, method, args, options)
+
+
+def _refuse(sign: str, instead: str) -> NoReturn:
+    raise BadType(f"there is no {sign} of quantities and tensors; {instead}")
 
 
 _SHARED: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
@@ -176,7 +202,7 @@ class Node(Operators):
         return apply(op, *without_truth(args), **attrs)
 
     def __getitem__(self, key: Any) -> Any:
-        from .ops.feature import sliced
+        from .ops.feature_parts import sliced
 
         return sliced(self, key)
 

@@ -98,7 +98,7 @@ class System:
 
     static: sizes of indices known ahead (`l=3`); ranges: index -> the index whose range it shares;
     declared: the sizes that were given, from which the others follow, and those of weights that are numbers;
-    dtype: "float32" or "float64".
+    dtype: "float32" or "float64"; demands, configs: what was found for a question before, see `demand` and `prepared`.
     """
 
     name: str
@@ -127,6 +127,15 @@ class System:
     def open_indices(self) -> list[str]:
         """The indices whose ranges were not given with the model, in order of first appearance."""
         return [i for i in self.ranges if i not in self.static]
+
+    @property
+    def time(self) -> str | None:
+        """The index of time: t, or the first of the only range that was not given with the model; else there is none.
+        """
+        found = self.open_indices
+        if "t" in found:
+            return "t"
+        return found[0] if len(set(map(self.range_of, found))) == 1 else None
 
     def require(self, names: Iterable[object], hint: str = "") -> None:
         """Raise BadName for what is no quantity, with the name that is nearest to it."""

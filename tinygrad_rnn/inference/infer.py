@@ -20,6 +20,7 @@ from .roles import Declarations, Roles, shared_ranges
 from .worklist import Worklist
 
 ONE_NUMBER = "one number does not fill a vector, as {} does"
+NUMBERS = ("const", "position", "last", "count")  # terms without features
 SHORT = 40  # characters of a term that is shown with its shape
 LARGEST = {"float32": 3.4028234663852886e38, "float64": math.inf}
 
@@ -30,6 +31,8 @@ def resolve(d: Declarations) -> System:
 
 
 class _Resolver:
+    """Roles, then shapes, then types."""
+
     def __init__(self, d: Declarations):
         self.d = d
         if d.dtype not in LARGEST:
@@ -44,20 +47,27 @@ class _Resolver:
 
     # -- shapes ------------------------------------------------------------------------------------
 
-    def _shapes(self) -> dict[str, Cell]:
-        names = {n: Cell(self.d.sizes.get(n) if n in self.roles else None) for n in self.roles}
+    def _names(self) -> dict[str, Cell]:
+        """The shape of each name, as far as it is given."""
         noise = {eq.name for eq in self.equations if eq.rhs.op == "dropout_mask" or (
             eq.rhs.op in DECLARED and all(a.op == "const" for a in eq.rhs.args))}
+        names = {name: Cell(self.d.sizes.get(name)) for name in self.roles}
         for name, cell in names.items():
             if cell.dims is None:
                 cell.undeclared = "input" if name in noise else self.roles[name].replace("defined", "")
-        nodes: dict[Node, Cell] = {}
-        for node in walk(eq.rhs for eq in self.equations):
-            nodes[node] = names[node.attr("name")] if node.op == "ref" else (
-                Cell((), "constant") if node.op in ("const", "position", "last", "count") else Cell())
-        for eq in self.equations:
-            if eq.rhs.op == "dropout_mask":
-                nodes[eq.rhs] = names[eq.name]
+        return names
+
+    def _nodes(self, names: Mapping[str, Cell]) -> dict[Node, Cell]:
+        """The shape of each term, not known yet but of names and numbers."""
+        nodes = {node: Cell((), "constant") if node.op in NUMBERS else Cell()
+                 for node in walk(eq.rhs for eq in self.equations) if node.op != "ref"}
+        nodes |= {node: names[node.attr("name")] for node in refs(eq.rhs for eq in self.equations)}
+        return nodes | {eq.rhs: names[eq.name] for eq in self.equations if eq.rhs.op == "dropout_mask"}
+
+    def _shapes(self) -> dict[str, Cell]:
+        """The shapes of the names: those of all terms follow from each other until nothing more is learnt."""
+        names = self._names()
+        nodes = self._nodes(names)
         terms = [(eq, node) for eq in self.equations for node in walk([eq.rhs]) if node.args]
         sides = sorted(self.equations, key=lambda eq: eq.is_boundary)  # the boundary is told where they do not agree
         rules: list[tuple[Equation, Node | None]] = [*terms, *((eq, None) for eq in sides)]
@@ -73,10 +83,11 @@ class _Resolver:
                     _term(u, eq, node, nodes)
 
         u.settle(apply, lambda: _a_number(u, names.values()))
-        self._complete(names, nodes, u)
+        self._complete(names)
         return names
 
-    def _complete(self, names: dict[str, Cell], nodes: dict[Node, Cell], u: Solver) -> None:
+    def _complete(self, names: Mapping[str, Cell]) -> None:
+        """Raise where a size is not known, with a line that gives one."""
         unknown = [n for n, c in names.items() if c.dims is None or None in c.sizes()]
         if not unknown:
             return
@@ -109,31 +120,46 @@ class _Resolver:
                       self.d.dtype)
 
     def _typed_equation(self, eq: Equation, quantities: Mapping[str, Quantity]) -> Equation:
-        left = quantities[eq.name]
+        left, spans = quantities[eq.name], eq.source.spans if eq.source else {}
 
         def change(node: Node, args: tuple[Node, ...]) -> Node:
-            try:
-                args = _by_example(node, args, self.static)
-                absent = [i for i in dict(node.attrs).get("over") or () if node.args and i not in args[0].indices]
-                if absent:
-                    raise BadValue(f"over={absent[0]}: the value has no index {absent[0]}")
-                _check_slice(node, args)
-                typed = retyped(node, args, quantities, self.static, left)
-            except Error as error:
-                error.node = node if error.node is None else error.node
-                raise
-            spans = eq.source.spans if eq.source else {}
+            typed = self._typed_term(node, args, quantities, left)
             if node in spans:
                 spans.setdefault(typed, spans[node])  # type: ignore[attr-defined]
             return typed
 
         rhs = rebuilt(eq.rhs, change)
-        for node in walk([eq.rhs]):
-            attrs = dict(node.attrs)
-            if node.op in REDUCING and attrs["over"] is None and attrs["axis"] is None and left.slots:
-                raise BadValue(f"a bare {node.op} reduces everything, the batch too, and stands only where the left "
-                               f"side has no index; in {eq.left} write {node.op}(..., over=t) or axis=...", node)
+        if left.slots:
+            _check_reductions(eq, left)
         return replace(eq, rhs=rhs)
+
+    def _typed_term(self, node: Node, args: tuple[Node, ...], quantities: Mapping[str, Quantity], left: Quantity
+                    ) -> Node:
+        """A term with typed arguments, typed. Errors point at it."""
+        try:
+            args = _by_example(node, args, self.static)
+            absent = [i for i in dict(node.attrs).get("over") or () if node.args and i not in args[0].indices]
+            if absent:
+                raise BadValue(f"over={absent[0]}: the value has no index {absent[0]}")
+            _check_slice(node, args)
+            return retyped(node, args, quantities, self.static, left)
+        except Error as error:
+            error.node = node if error.node is None else error.node
+            raise
+
+
+def _is_bare(node: Node) -> bool:
+    """Is it a reduction that does not say over what?"""
+    return node.op in REDUCING and node.attr("over") is None and node.attr("axis") is None
+
+
+def _check_reductions(eq: Equation, left: Quantity) -> None:
+    """Raise where a bare reduction stands in an equation of a quantity with indices."""
+    for node in filter(_is_bare, walk([eq.rhs])):
+        inside = (slot for read in refs([node]) for slot in read.attr("slots") if slot.anchor == "free")
+        over = next((slot.index for slot in inside if slot.index not in left.slots), "t")
+        raise BadValue(f"a bare {node.op} reduces everything, the batch too, and stands only where the left side has "
+                       f"no index; in {eq.left} write {node.op}(..., over={over}) or axis=...", node)
 
 
 def _by_example(node: Node, args: tuple[Node, ...], static: Collection[str]) -> tuple[Node, ...]:
@@ -142,8 +168,7 @@ def _by_example(node: Node, args: tuple[Node, ...], static: Collection[str]) -> 
     attrs = dict(node.attrs)
     if not args or "over" not in attrs or "axis" not in attrs:
         return args
-    bare = attrs["over"] is None and attrs["axis"] is None and node.op in REDUCING
-    for index in shared_ranges(args[0].indices if bare else attrs["over"], args[0].indices, static):
+    for index in shared_ranges(args[0].indices if _is_bare(node) else attrs["over"], args[0].indices, static):
         args = (f.where(reached(index), args[0], 0.0), *args[1:])
     return args
 

@@ -69,7 +69,7 @@ class Roles:
                 raise BadValue(f"{eq.left} and {main.left} differ in the number of indices; a name has one\n"
                                f"{main.show()}\n{eq.show()}")
             for slot, index in zip(eq.slots, own, strict=True):
-                if slot.anchor == "free":
+                if slot.index:
                     self.union(slot.index, index)
 
     def find(self, index: str) -> str:
@@ -99,10 +99,6 @@ class Roles:
             if node.op == "ref":
                 with located(eq.show):
                     self._reference(node)
-        for eq in self.equations:
-            for slot in eq.slots:
-                if slot.index:
-                    self.find(slot.index)
 
     def _own_names(self, node: Node) -> None:
         """An input's own index names are the first that it is used with."""
@@ -186,6 +182,10 @@ class Roles:
         self.batched = least(self.equations, self.batched, varies)
         found = self._all_free()
         for eq in self.equations:
+            if eq.rhs.op == "dropout_mask" and eq.rhs.attr("shared") and eq.name in self.batched:
+                steps = ", ".join(i for i in self.slots[eq.name] if i not in self.static)
+                raise BadValue(f"a mask with the index {steps} is of an example, as its range is; shared=({steps}, n) "
+                               f"keeps one for all\n{eq.show()}")
             left = {s.index for s in eq.slots if s.anchor == "free"}
             extra = sorted(found[eq.rhs] - left - {BATCH})
             if extra:
@@ -206,36 +206,40 @@ class Roles:
         return found
 
     def _free(self, node: Node, found: Mapping[Node, frozenset[str]]) -> frozenset[str]:
-        op = node.op
-        if op == "ref":
-            indices = {s.index for s in node.attr("slots") if s.anchor == "free"}
-            return frozenset(indices | ({BATCH} if node.attr("name") in self.batched else set()))
-        if op == "position":
-            return frozenset([node.attr("index")] + [BATCH] * (node.attr("index") not in self.static))
-        if op == "last":
-            return frozenset() if node.attr("index") in self.static else frozenset([BATCH])
-        if op == "count":
-            dynamic = [i for i in node.attr("over") if i not in self.static]
-            return frozenset([BATCH] if dynamic and BATCH not in dynamic else [])
-        joint = frozenset().union(*(found[a] for a in node.args))
-        attrs = dict(node.attrs)
-        if op == "dropout_mask":
-            return frozenset([BATCH])
-        if op in DECLARED:
-            over = attrs.get("over")
+        """The free indices of a term, given those of its arguments."""
+        if not node.args:
+            return frozenset(self._free_of_leaf(node))
+        joint, attrs, row = frozenset().union(*(found[a] for a in node.args)), dict(node.attrs), TABLE[node.op]
+        over = attrs.get("over")
+        if node.op in DECLARED:
             self._check_over(node, over)
             return (joint | {BATCH}) - frozenset(over or ())
-        row = TABLE[op]
-        if row.kind == "axes" and row.params.keys() >= {"over", "axis"}:
-            over, axis = attrs["over"], attrs["axis"]
-            bare = over is None and axis is None
-            self._check_over(node, over)
-            if bare and row.shape is reduction:
-                return frozenset()
-            if shared_ranges(over, joint, self.static):
-                joint |= {BATCH}
-            return joint - frozenset(over or ()) if row.shape is reduction else joint
-        return joint
+        if row.kind != "axes" or not row.params.keys() >= {"over", "axis"}:
+            return joint
+        self._check_over(node, over)
+        reduces = row.shape is reduction
+        if reduces and over is None and attrs["axis"] is None:
+            return frozenset()
+        if shared_ranges(over, joint, self.static):
+            joint |= {BATCH}
+        return joint - frozenset(over or ()) if reduces else joint
+
+    def _free_of_leaf(self, node: Node) -> set[str]:
+        """The same of a name, a position or a number; how far an index runs differs by example."""
+        if node.op == "ref":
+            free = {slot.index for slot in node.attr("slots") if slot.anchor == "free"}
+            return free | {BATCH} if node.attr("name") in self.batched else free
+        if node.op == "position":
+            return {node.attr("index")} | self._free_of_range(node.attr("index"))
+        if node.op == "last":
+            return self._free_of_range(node.attr("index"))
+        if node.op == "count":
+            over = node.attr("over")
+            return set() if BATCH in over else set().union(*map(self._free_of_range, over))
+        return {BATCH} if node.op == "dropout_mask" and not node.attr("shared") else set()
+
+    def _free_of_range(self, index: str) -> set[str]:
+        return set() if index in self.static else {BATCH}
 
     def _check_over(self, node: Node, over: tuple[str, ...] | None) -> None:
         for index in over or ():

@@ -37,10 +37,10 @@ def stream(model: Model, data: Mapping[str, Any] | None = None, /, *, steps: int
     attention, say) is computed anew at each step. Raises `Error` as `Model.run` does.
     """
     data, lengths = apart(model.system, data, lengths)
-    given = model._inputs(data, inputs)
+    given = model.given(data, inputs)
     if not model.declared:
         raise BadValue("this model declares no data to draw, such as w[t] = categorical(p[t])")
-    stops = stop_classes(model, stop, given)
+    stops = stop_classes(model, stop)
     index = stop_index(model, next(iter(stops))) if stops else time_of(model.system)
     parts = _Parts(model, given, index, batch, lengths)
     options = {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -145,7 +145,7 @@ def beam_search(model: Model, data: Mapping[str, Any] | None = None, /, *, steps
     Raises `Error` for other models.
     """
     data, lengths = apart(model.system, data, lengths)
-    given = model._inputs(data, inputs)
+    given = model.given(data, inputs)
     open_names = [n for n in model.declared if n not in given or n in stop_names(model)]
     if len(open_names) != 1 or kind_of(model, open_names[0]) != "categorical":
         raise BadValue(f"beam search looks for one sequence of classes, w[t] = categorical(p[t]); this model draws "
@@ -153,7 +153,7 @@ def beam_search(model: Model, data: Mapping[str, Any] | None = None, /, *, steps
     (name,) = open_names
     width, steps = whole("width", width, at_least=1), whole("steps", steps, at_least=1)
     penalty = real("length_penalty", length_penalty)
-    classes = stop_classes(model, None if stop is None else stop if isinstance(stop, Mapping) else {name: stop}, given)
+    classes = stop_classes(model, stop if stop is None or isinstance(stop, Mapping) else {name: stop})
     parts = _Parts(model, given, stop_index(model, name), batch, lengths)
     kind = _Carried if parts.causal([name]) else _Anew
     with allocating(f"a beam search of width {width}"):
@@ -194,9 +194,9 @@ class _Carried:
                for n, v in _repeated(self.parts.at(self.k), self.width).items()}
         data = {**self.stepper.given_ahead(), **now, self.name: self.dummy[:, None]}
         needs = demand(system, (score,)).inputs
-        out, _ = self.model._ran({n: data[n] for n in needs if n in data}, (score,), state=self.state,
-                                 batch=len(self.dummy), lengths=self.stepper.lengths_of(system, (score,)),
-                                 steps=None if self.name in needs else {self.stepper.index: 1})
+        out, _ = self.model.ran({n: data[n] for n in needs if n in data}, (score,), state=self.state,
+                                batch=len(self.dummy), lengths=self.stepper.lengths_of(system, (score,)),
+                                steps=None if self.name in needs else {self.stepper.index: 1})
         self.pending = out.state
         return out[score][:, 0]
 
@@ -225,7 +225,7 @@ class _Anew:
         assert score is not None
         timed = _repeated({n: v[:, :k] for n, v in self.parts.steps.items()}, self.width)
         now = np.concatenate([self.history, np.zeros((len(self.history), 1), "int64")], axis=1)
-        out, _ = self.model._ran({**self.whole, **timed, self.name: now}, (score,), lengths=self.lengths)
+        out, _ = self.model.ran({**self.whole, **timed, self.name: now}, (score,), lengths=self.lengths)
         return out[score][:, -1]
 
     def take(self, parents: Any, classes: Any) -> None:

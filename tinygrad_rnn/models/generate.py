@@ -29,7 +29,7 @@ Values = TypeVar("Values", bound=dict[str, Any])
 def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None, stop: Any, sampling: Sampling,
               **options: Any) -> Result:
     """`Model.run` of a model with declared data; `options` are those of `prepared`."""
-    stops = stop_classes(model, stop, data)
+    stops = stop_classes(model, stop)
     whole, begun = _parted(model, data, options["steps"])
     for name, prefix in begun.items():
         check_prefix(model, name, prefix.values, options["lengths"])
@@ -45,9 +45,9 @@ def generated(model: Model, data: Mapping[str, Any], want: Iterable[str] | None,
     names = tuple(n for n in posed.asked_for(want, filled) if want is not None or n not in posed.hidden)
     drawn = [name for name in model.declared if name not in pose.given]
     if posed.ordered and not stops:
-        return codes(model, drawn, _public(posed, posed._ran(filled, names, **options)[0]))
+        return codes(model, drawn, _public(posed, posed.ran(filled, names, **options)[0]))
     if posed.ordered:
-        first: dict[str, Any] = codes(model, drawn, posed._ran(filled, tuple(drawn), **options)[0])
+        first: dict[str, Any] = codes(model, drawn, posed.ran(filled, tuple(drawn), **options)[0])
     else:
         first = _drawn_one_by_one(model, whole, begun, drawn, sampling, options)
         options = {**options, "steps": None}
@@ -100,7 +100,7 @@ def _completed(model: Model, whole: Mapping[str, Any], names: tuple[str, ...], f
     result.state = {}
     if rest:
         everything = model.posed(Pose(frozenset({*whole, *found} & set(model.declared))))
-        out, _ = everything._ran({**whole, **found}, rest, **{**options, "lengths": lengths, "batch": None})
+        out, _ = everything.ran({**whole, **found}, rest, **{**options, "lengths": lengths, "batch": None})
         result = Result({n: out[n] if n in out else found[n] for n in names})
         result.state = out.state
     result.lengths = lengths if not isinstance(lengths, Mapping) or len(lengths) > 1 else next(iter(lengths.values()))
@@ -150,30 +150,50 @@ def one_by_one(model: Model, whole: Mapping[str, Any], begun: Mapping[str, Prefi
 
     whole: inputs, those over time for all steps; begun: prefixes of declared data.
     """
-    system = model.system
-    r = system.range_of(index)
-    names = [n for n in model.declared if n not in whole and index in system.quantities[n].slots]
-    posed = model.posed(Pose(frozenset({*names, *whole} & set(model.declared)), peeked=True, sampling=sampling))
-    timed = {n: 1 + k for n in whole for k, i in enumerate(system.quantities[n].slots) if system.range_of(i) == r}
-    examples = batch or next((len(v) for v in (*whole.values(), *(p.ends for p in begun.values()))), 1)
-    xp = backends.current().xp
-    past = {n: _nothing(model, n, examples, 0) for n in names}
     begun = {n: p.of_classes() if kind_of(model, n) == "categorical" else p for n, p in begun.items()}
+    examples = batch or next((len(v) for v in (*whole.values(), *(p.ends for p in begun.values()))), 1)
+    draws = _OneByOne(model, whole, index, sampling, examples, {"lengths": lengths, "seed": seed})
     for k in itertools.count():
         now: dict[str, Any] = {}
-        for name in names:
+        for name in draws.names:
             if name in begun and begun[name].gives(k):
                 now[name] = begun[name].values[:, k]
-                continue
-            data = {n: v[(*[slice(None)] * timed[n], slice(k + 1))] if n in timed else v for n, v in whole.items()}
-            for other in names:
-                here = now[other][:, None] if other in now else _nothing(model, other, examples, 1)
-                data[other] = xp.concatenate([past[other], here], axis=1)
-            out, _ = posed._ran(data, (posed.peeks[name],), lengths=_up_to(lengths, system, r, k + 1), seed=seed)
-            fresh = codes(model, [name], {name: out[posed.peeks[name]]})[name][:, k]
-            now[name] = begun[name].over(fresh, k) if name in begun else fresh
-        past = {n: xp.concatenate([v, now[n][:, None]], axis=1) for n, v in past.items()}
+            else:
+                drawn = draws.drawn(name, k, now)
+                now[name] = begun[name].over(drawn, k) if name in begun else drawn
+        draws.go_on(now)
         yield now
+
+
+class _OneByOne:
+    """Draws of one step after another. names: those that are drawn; past: their values up to the step before."""
+
+    def __init__(self, model: Model, whole: Mapping[str, Any], index: str, sampling: Sampling, examples: int,
+                 options: Mapping[str, Any]):
+        self.model, self.whole, self.examples, self.options = model, whole, examples, options
+        self.range, self.xp = model.system.range_of(index), backends.current().xp
+        quantities = model.system.quantities
+        self.names = [n for n in model.declared if n not in whole and index in quantities[n].slots]
+        self.timed = {n: 1 + k for n in whole for k, i in enumerate(quantities[n].slots)
+                      if model.system.range_of(i) == self.range}
+        given = frozenset({*self.names, *whole} & set(model.declared))
+        self.posed = model.posed(Pose(given, peeked=True, sampling=sampling))
+        self.past = {n: _nothing(model, n, examples, 0) for n in self.names}
+
+    def drawn(self, name: str, k: int, now: Mapping[str, Any]) -> Any:
+        """A draw of step k, counted from 0. now: what has been drawn of the same step."""
+        data = {n: v[(*[slice(None)] * self.timed[n], slice(k + 1))] if n in self.timed else v
+                for n, v in self.whole.items()}
+        for other, before in self.past.items():
+            here = now[other][:, None] if other in now else _nothing(self.model, other, self.examples, 1)
+            data[other] = self.xp.concatenate([before, here], axis=1)
+        peek, lengths = self.posed.peeks[name], _up_to(self.options["lengths"], self.model.system, self.range, k + 1)
+        out, _ = self.posed.ran(data, (peek,), lengths=lengths, seed=self.options["seed"])
+        return codes(self.model, [name], {name: out[peek]})[name][:, k]
+
+    def go_on(self, now: Mapping[str, Any]) -> None:
+        """Let a step be past."""
+        self.past = {n: self.xp.concatenate([v, now[n][:, None]], axis=1) for n, v in self.past.items()}
 
 
 def _up_to(lengths: Any, system: System, r: str, steps: int) -> dict[str, Any]:
@@ -199,7 +219,7 @@ def stop_index(model: Model, name: str) -> str:
     return found[0]
 
 
-def stop_classes(model: Model, stop: Any, data: Mapping[str, Any]) -> dict[str, int]:
+def stop_classes(model: Model, stop: Any) -> dict[str, int]:
     """stop= as a class by name. Raises where it is no class of what is drawn."""
     if stop is None:
         return {}

@@ -14,34 +14,49 @@ from ..plans.replay import Replay
 from .plan_cache import MOST
 
 if TYPE_CHECKING:
+    from ..plans.plan import Plan
     from .model import Model
 
+Gradients = tuple[Any, dict[str, Any]]  # the scalar, and what was asked for by name
 
-def differentiated(model: Model, data: Mapping[str, Any], of: str, wrt: Iterable[str] | None, lengths: Any,
-                   steps: Any, state: Mapping[str, Any] | None, training: bool, seed: int, check: bool,
-                   memory: str | None) -> tuple[Any, dict[str, Any]]:
-    """See `Model.value_and_grad`, of a model that declares no data."""
+
+def differentiated(model: Model, replays: dict[Any, Replay], data: Mapping[str, Any], of: str,
+                   wrt: Iterable[str] | None, options: Mapping[str, Any]) -> Gradients:
+    """See `Model.value_and_grad`, of a model that declares no data; `options` are those of `prepared`.
+
+    replays: those that there are, by what was asked for; one more is added where this call can be replayed.
+    """
     wrt = None if wrt is None else named("wrt", wrt, model.system.of_role("weight"))
-    plain = lengths is None and steps is None and state is None and memory is None and not check
-    again = form(data, "biuf") if plain and isinstance(of, str) else None
-    if again is not None:
-        again = (of, wrt, training, again)
-        replay = model._replays.get(again)
-        if replay is not None and replay.holds(model.weights.arrays):
-            grads = replay(data)
-            return grads.pop("")[()], grads
+    plain = None is options["lengths"] is options["steps"] is options["state"] is options["memory"]
+    arrays = form(data, "biuf") if plain and not options["check"] and isinstance(of, str) else None
+    key = None if arrays is None else (of, wrt, options["training"], arrays)
+    replay = replays.get(key)
+    if replay is not None and replay.holds(model.weights.arrays):
+        found = replay(data)
+        return found.pop("")[()], found
     names = tuple(model.system.of_role("weight")) if wrt is None else wrt
     derived = model.grad(of, names)
-    if isinstance(state, Mapping):
-        check_carried(model.system, (of,), along(model.system, (of,), state))
-    wanted = {name: derived.adjoints[name] for name in names}
-    plan = derived._computed((of, *(wanted[name] for name in model.weights.in_order(names))),
-                             model._inputs(None, data), lengths=lengths, steps=steps, state=state,
-                             training=training, seed=seed, check=check, memory=memory)
-    lasting = [(key, replay) for key, replay in model._replays.items() if replay.lasts()]
-    model._replays = dict(lasting[1 - MOST :])
-    if again is not None and Replay.fits(plan) and not any(model.system.quantities[n].batched for n in names):
-        plans = derived._plans
-        model._replays[again] = Replay(plan, data, {"": of, **wanted}, partial(plans.holds, plan),
-                                       plans.how if plan.shares else plans.how_alone)
-    return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in wanted.items()}
+    adjoints = {name: derived.adjoints[name] for name in names}
+    plan = _computed(model, derived, data, of, names, options)
+    _clear(replays)
+    if key is not None and Replay.fits(plan) and not any(model.system.quantities[name].batched for name in names):
+        plans = derived.plans
+        replays[key] = Replay(plan, data, {"": of, **adjoints}, partial(plans.holds, plan),
+                              plans.how if plan.shares else plans.how_alone)
+    return plan.result(of)[()], {name: plan.result(adjoint) for name, adjoint in adjoints.items()}
+
+
+def _computed(model: Model, derived: Model, data: Mapping[str, Any], of: str, names: Iterable[str],
+              options: Mapping[str, Any]) -> Plan:
+    """The plan that has computed the scalar and its gradient."""
+    if isinstance(options["state"], Mapping):
+        check_carried(model.system, (of,), along(model.system, (of,), options["state"]))
+    adjoints = [derived.adjoints[name] for name in model.weights.in_order(names)]
+    return derived.computed((of, *adjoints), model.given(None, data), **options)
+
+
+def _clear(replays: dict[Any, Replay]) -> None:
+    """Let those go whose plans are gone, and the oldest where there are too many for one more."""
+    lasting = [key for key, replay in replays.items() if replay.lasts()]
+    for key in replays.keys() - {*lasting[1 - MOST :]}:
+        del replays[key]

@@ -18,12 +18,14 @@ from .. import backends
 from ..arguments import matching, real, whole
 from ..backends.places import check_place
 from ..errors import BadName, BadType, BadValue, near
+from ..keywords import check_takes, told
 
 Shape = tuple[int, ...]
 Initialiser = Callable[[np.random.Generator, Shape], Any]
 Rule = Initialiser | float | np.ndarray
 
 
+@told
 @dataclass(frozen=True)
 class Zeros:
     """0 everywhere."""
@@ -32,6 +34,7 @@ class Zeros:
         return np.zeros(shape)
 
 
+@told
 @dataclass(frozen=True)
 class Ones:
     """1 everywhere."""
@@ -40,6 +43,7 @@ class Ones:
         return np.ones(shape)
 
 
+@told
 @dataclass(frozen=True)
 class Constant:
     """`value` everywhere; for a forget gate's bias 1 (Jozefowicz, Zaremba and Sutskever 2015, section 2.2)."""
@@ -53,6 +57,7 @@ class Constant:
         return np.full(shape, float(self.value))
 
 
+@told
 @dataclass(frozen=True)
 class Normal:
     """Independent draws of mean 0 and standard deviation `std`."""
@@ -66,6 +71,7 @@ class Normal:
         return self.std * rng.standard_normal(shape)
 
 
+@told
 @dataclass(frozen=True)
 class Uniform:
     """Independent draws, uniform on [-limit, limit)."""
@@ -79,6 +85,7 @@ class Uniform:
         return rng.uniform(-self.limit, self.limit, shape)
 
 
+@told
 @dataclass(frozen=True)
 class Glorot:
     """Uniform on [-a, a) with a = sqrt(6 / (in + out)), for a matrix (out, in) or a stack (..., out, in).
@@ -93,6 +100,7 @@ class Glorot:
         return rng.uniform(-limit, limit, shape)
 
 
+@told
 @dataclass(frozen=True)
 class GlorotNormal:
     """Normal with variance 2 / (in + out), for a matrix (out, in) or a stack (..., out, in).
@@ -105,6 +113,7 @@ class GlorotNormal:
         return math.sqrt(2 / (inputs + outputs)) * rng.standard_normal(shape)
 
 
+@told
 @dataclass(frozen=True)
 class He:
     """Normal with variance 2 / in, for a matrix (out, in) or a stack (..., out, in) before a relu.
@@ -118,6 +127,7 @@ class He:
         return math.sqrt(2 / inputs) * rng.standard_normal(shape)
 
 
+@told
 @dataclass(frozen=True)
 class Orthogonal:
     """gain * Q, with Q uniform (Haar) among matrices whose rows, or columns where they are fewer, are orthonormal.
@@ -143,6 +153,7 @@ class Orthogonal:
         return q if outputs >= inputs else np.ascontiguousarray(np.swapaxes(q, -1, -2))
 
 
+@told
 @dataclass(frozen=True)
 class Identity:
     """scale * I, for a matrix (out, in) or a stack (..., out, in); ones on the main diagonal where not square.
@@ -218,6 +229,9 @@ def check_rules(rules: Mapping[str, Rule], names: Iterable[str]) -> None:
             raise BadType(f"a rule is keyed by a weight's name or a pattern, not by {key!r}")
         if isinstance(rule, type):
             raise BadType(f"the rule for {key} is the class {rule.__name__}; give one of it, {rule.__name__}(...)")
+        if callable(rule):
+            check_takes(f"the rule for {key} is called with a random generator and a shape", rule, 2,
+                        "def rule(rng, shape): ...")
         if not matching(key, names):
             known = ", ".join(names) or "none"
             raise BadName(f"no weight matches the rule {key!r}{near(key, names)}; weights: {known}")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..above import viz
 from ..arguments import flag, named
+from ..attributes import OF_MODELS, Advised, instead
 from ..checkpoints import described, save_checkpoint
 from ..errors import BadType, BadValue, Error, many
+from ..keywords import told
 from ..notation.declared import Pose, Sampling, posed
 from ..notation.reader import read
 from ..passes.autodiff import gradient
@@ -25,11 +27,9 @@ from ..system import System
 from ..training.checking import check_gradient
 from ..training.evaluate import evaluate
 from ..training.fit import fit
-from ..training.totals import Totals
 from .decode import beam_search, stream
 from .generate import check_sampling, generated
 from .gradients import differentiated
-from .plan_cache import MOST
 from .result import Result, Trace, trace
 from .running import Running
 from .stepper import Stepper
@@ -43,10 +43,7 @@ if TYPE_CHECKING:
     from .unrolled import UnrolledModel
 
 
-Found = TypeVar("Found")
-
-
-class Model(Running):
+class Model(Running, Advised):
     """A recurrent network as its equations.
 
     Declared by `tr.equations(text)`, or in Python:
@@ -73,10 +70,8 @@ class Model(Running):
     def _forget(self) -> None:
         super()._forget()
         self._replays: dict[Any, Replay] = {}
-        self._gradients: dict[tuple[str, tuple[str, ...]], Model] = {}
-        self._poses: dict[Pose, PosedModel] = {}
-        self._totals: dict[str, tuple[Totals, Model]] = {}  # for evaluate
 
+    @told
     def extend(self, text: str, /, **sizes: Any) -> Model:
         """A model with the equations of this one and those of the text; weights of the same name keep their values."""
         if not isinstance(text, str):
@@ -95,15 +90,7 @@ class Model(Running):
 
     def posed(self, pose: Pose) -> PosedModel:
         """The model in which declared data are given or drawn, as the pose says; it shares this model's weights."""
-        return self._kept(self._poses, pose, lambda: PosedModel.of_pose(self, pose))
-
-    def _kept(self, cache: dict[Any, Found], key: Any, make: Callable[[], Found]) -> Found:
-        """What is made for a key, once. Of many, such as those of a falling temperature, the last asked for stay."""
-        with self._plans.alone:
-            cache[key] = found = cache.pop(key) if key in cache else make()
-            for other in [*cache][:-MOST]:
-                del cache[other]
-        return found
+        return self.kept("poses", pose, lambda: PosedModel.of_pose(self, pose))
 
     def observing(self, data: Iterable[str] | None = None) -> Model:
         """The model in which declared data that are among the given names, or all, are inputs, with a loss."""
@@ -114,6 +101,7 @@ class Model(Running):
             raise BadValue(f"the loss is of observed data; give {' or '.join(self.declared)}=...")
         return self.posed(Pose(given))
 
+    @told
     def initialise(self, seed: int = 0, rules: Mapping[str, Any] | None = None) -> Model:
         """Draw every weight anew: matrices inside a loop orthogonal, others Glorot, vectors zero, but for `rules`.
 
@@ -133,6 +121,7 @@ class Model(Running):
         counts = many(len(system.equations), "equation"), many(len(system.of_role("weight")), "weight")
         return f"<Model {self.name}: {', '.join(counts)}>"
 
+    @told
     def latex(self, *, want: str | Iterable[str] | None = None, notation: str = "superscript",
               width: float | None = WIDTH) -> str:
         r"""The equations as an `aligned` environment of LaTeX, for between `\[` and `\]`; needs amsmath.
@@ -150,6 +139,16 @@ class Model(Running):
 
     def __iter__(self) -> Any:
         raise BadType("a model is not gone through; model.weights has its weights by name, model.summary() shows all")
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        known = self._system.quantities if self._system is not None else {}
+        if name in known:
+            return f"; model.weights[{name!r}] is it" if known[name].role == "weight" else f"; run(...)[{name!r}] is it"
+        return instead(name, OF_MODELS, dir(Model))
+
+    def __call__(self, *data: Any, **inputs: Any) -> Any:
+        raise BadType('a model is run by name: model.run(x=...)["y"]')
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -174,14 +173,14 @@ class Model(Running):
         Raises `Error` where what is given does not fit the model.
         """
         data, lengths = apart(self.system, data, lengths)
-        data = self._inputs(data, inputs)
+        data = self.given(data, inputs)
         options = {"lengths": lengths, "steps": steps, "training": training, "seed": seed, "check": check,
                    "batch": batch, "state": state}
         sampling = Sampling(temperature, top_k, top_p)
         check_sampling(self, sampling, stop)
         if self.declared:
             return generated(self, data, want, stop, sampling, **options)
-        return self._ran(data, self.asked_for(want, data), **options)[0]
+        return self.ran(data, self.asked_for(want, data), **options)[0]
 
     def value_and_grad(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                        wrt: Iterable[str] | None = None, lengths: Any = None, steps: Any = None,
@@ -196,13 +195,13 @@ class Model(Running):
         as `run` does.
         """
         data, lengths = apart(self.system, data, lengths)
-        merged = inputs if data is None else self._inputs(data, inputs)
+        merged = inputs if data is None else self.given(data, inputs)
+        options = {"lengths": lengths, "steps": steps, "state": state, "training": training, "seed": seed,
+                   "check": check, "memory": memory}
         if self.declared:
-            return self.observing(merged).value_and_grad(
-                merged, of=of, wrt=wrt, lengths=lengths, steps=steps, state=state, training=training, seed=seed,
-                check=check, memory=memory)
-        with self._plans.alone:
-            return differentiated(self, merged, of, wrt, lengths, steps, state, training, seed, check, memory)
+            return self.observing(merged).value_and_grad(merged, of=of, wrt=wrt, **options)
+        with self.plans.alone:
+            return differentiated(self, self._replays, merged, of, wrt, options)
 
     def trace(self, data: Mapping[str, Any] | None = None, /, *, of: str = "loss", **options: Any) -> Trace:
         """Everything that one run computes: inputs, quantities, and the gradient of `of` with respect to each of them.
@@ -212,9 +211,10 @@ class Model(Running):
         """
         given = {k: v for k, v in options.items() if k in self.system.quantities}
         data, options["lengths"] = apart(self.system, data, options.get("lengths"))
-        data = self._inputs(data, given)
+        data = self.given(data, given)
         return trace(self.observing(data), data, of, **{k: v for k, v in options.items() if k not in given})
 
+    @told
     def grad(self, of: str = "loss", wrt: Iterable[str] | None = None) -> Model:
         """The derived equations, as a model: backpropagation through time, to print, draw, run, differentiate.
 
@@ -227,22 +227,24 @@ class Model(Running):
             return self.observing().grad(of, wrt)
         weights = self.system.of_role("weight")
         names = named("wrt", weights if wrt is None else wrt, weights)
-        return self._kept(self._gradients, (of, names), lambda: self._derived(of, names))
+        return self.kept("gradients", (of, names), lambda: self._derived(of, names))
 
     def _derived(self, of: str, names: tuple[str, ...]) -> Model:
         system, adjoints = gradient(self.system, of, names)
         derived = Model.of_system(system, self.weights)
         derived._declared.name = f"{self.name}_gradient"
         derived.adjoints = adjoints
-        derived._plans.alone = self._plans.alone  # whoever runs this model uses its gradient's plans too
+        derived.plans.alone = self.plans.alone  # whoever runs this model uses its gradient's plans too
         return derived
 
+    @told
     def unroll(self, steps: Any) -> UnrolledModel:
         """A graph without loops, for `steps` positions (or a dict of them by index): run it, draw it, to_networkx()."""
         from .unrolled import UnrolledModel
 
         return UnrolledModel(self, steps)
 
+    @told
     def stepper(self, batch: int = 1, want: Iterable[str] | None = None, *, lengths: Any = None, seed: int = 0,
                 temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None,
                 **inputs: Any) -> Stepper:
@@ -274,12 +276,13 @@ class Model(Running):
 
         flag("gradient", gradient)
         data, lengths = apart(self.system, data, lengths)
-        data = self._inputs(data, inputs)
+        data = self.given(data, inputs)
         return profile(self.observing(data), data, of=of, wrt=wrt, gradient=gradient, repeat=repeat,
                        lengths=lengths, steps=steps, training=training, seed=seed)
 
     # -- files -------------------------------------------------------------------------------------
 
+    @told
     def save(self, path: str | os.PathLike[str], meta: Mapping[str, str] | None = None) -> Path:
         """Write equations and weights to one safetensors file, beside and renamed; `tr.load` reads it back.
 
@@ -296,6 +299,7 @@ class Model(Running):
 
     # -- pictures ----------------------------------------------------------------------------------
 
+    @told
     def draw(self, path: str | os.PathLike[str], view: str | None = None, steps: Any = None,
              **options: Any) -> Path:
         """Draw the model: view "folded", "unrolled" (a column a step), "backward", "cell", "attention" or "equations".
@@ -332,7 +336,6 @@ class PosedModel(Model):
 
     begun: dict[str, tuple[str, str]]
     peeks: dict[str, str]
-    hidden: frozenset[str]
     score: str | None
 
     @functools.cached_property

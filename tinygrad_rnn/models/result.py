@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import backends
+from ..attributes import Advised, instead
+from ..errors import BadName, near
 
 if TYPE_CHECKING:
     from .model import Model
 
 
-class Result(dict[str, Any]):
+class Result(dict[str, Any], Advised):
     """Arrays (batch, indices in left-hand order, features) by name.
 
     state carries on into the next `run(state=...)`; lengths: as they were given.
@@ -19,6 +21,14 @@ class Result(dict[str, Any]):
 
     state: dict[str, Any]
     lengths: Any = None
+
+    def __missing__(self, name: object) -> Any:
+        raise BadName(f"there is no {name!r} among what was run, {', '.join(self) or 'nothing'}{near(name, self)}; "
+                      "want= says what is")
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        return f"; write result[{name!r}]" if name in self else instead(name, {}, dir(type(self)))
 
 
 class Trace(Result):
@@ -30,8 +40,7 @@ class Trace(Result):
 def trace(model: Model, data: Mapping[str, Any], of: str, **options: Any) -> Trace:
     """Run the derived equations and keep all: see `Model.trace`."""
     derived = model.grad(of)
-    hidden = getattr(model, "hidden", ())  # such as the noise of what is drawn
-    own = [name for name in model.system.of_role("defined") if name not in hidden]
+    own = [name for name in model.system.of_role("defined") if name not in model.hidden]
     adjoints = {name: derived.adjoints[name] for name in own if name in derived.adjoints}
     found = derived.run(data, want=(*own, *adjoints.values()), **options)
     xp, at = backends.current().xp, backends.current().asarray

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from ..arguments import flag, named
 from ..errors import BadType, BadValue
+from ..keywords import check_elsewhere
 from ..notation.declared import observed
 from ..notation.declaring import Declaring
 from ..passes.demand import check_carried, computable
 from ..plans.feeds import check_names, prepared
 from ..plans.plan import Plan
-from .plan_cache import PlanCache
+from .plan_cache import MOST, PlanCache
 from .result import Result
 from .weights import Weights
 
+Found = TypeVar("Found")
+
 
 class Running(Declaring):
-    """Equations with weights and plans. adjoints: of derived equations, name -> the name of its adjoint."""
+    """Equations with weights and plans.
+
+    adjoints: of derived equations, name -> the name of its adjoint; hidden: names that nobody wrote, such as the noise
+    of what is drawn.
+    """
+
+    hidden: frozenset[str] = frozenset()
 
     def __init__(self, name: str, dtype: Any, **sizes: Any):
         super().__init__(name, dtype, **sizes)
@@ -27,13 +36,24 @@ class Running(Declaring):
     def _forget(self) -> None:
         super()._forget()
         self._weights: Weights | None = None
-        self._plans = PlanCache()
+        self._kept: dict[str, dict[Hashable, Any]] = {}
+        self.plans = PlanCache()
+
+    def kept(self, kind: str, key: Hashable, make: Callable[[], Found]) -> Found:
+        """What is made of the model for a key, once, such as its gradient. Of a kind the last asked for stay."""
+        with self.plans.alone:
+            cache = self._kept.setdefault(kind, {})
+            found: Found = cache.pop(key) if key in cache else make()
+            cache[key] = found
+            for other in [*cache][:-MOST]:
+                del cache[other]
+        return found
 
     @property
     def weights(self) -> Weights:
         """The weights by name: `model.weights["b_f"] = np.ones(64)`."""
         if self._weights is None:
-            with self._plans.alone:  # one for all threads
+            with self.plans.alone:  # one for all threads
                 if self._weights is None:
                     self._weights = Weights(observed(self.system))
         return self._weights
@@ -52,34 +72,37 @@ class Running(Declaring):
                            "model.weights.update({...})")
         own.update(values)
 
-    def _ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
-        with self._plans.alone:
-            plan = self._computed(names, data, **options)
+    def ran(self, data: Mapping[str, Any], names: tuple[str, ...], **options: Any) -> tuple[Result, Plan]:
+        """The names, and the plan that has computed them; `options` are those of `prepared`."""
+        with self.plans.alone:
+            plan = self.computed(names, data, **options)
             result = Result({name: plan.result(name) for name in names})
             result.state = plan.state()
         result.lengths = options.get("lengths")
         return result, plan
 
-    def _computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
+    def computed(self, names: tuple[str, ...], data: Mapping[str, Any], **options: Any) -> Plan:
         """A plan that has just been run; `options` are those of `prepared`."""
         for name in ("training", "check"):
             flag(name, options.get(name, False))
         config, feed = prepared(self.system, names, data, **options)
         if config.carried and not self.adjoints:
             check_carried(self.system, names, config.carried)
-        plan = self._plans.get(self.system, config, self.weights)
+        plan = self.plans.get(self.system, config, self.weights)
         plan.run(feed)
         if config.check:
             plan.check_finite()
         return plan
 
-    def _inputs(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def given(self, data: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of a run and its keywords in one. Raises where a name is given twice, or is no input's."""
         if data is not None and not isinstance(data, Mapping):
             raise BadType(f"data is a dict of arrays by input name, not {type(data).__name__}")
         merged = {**(data or {}), **inputs}
         if len(merged) < len(data or {}) + len(inputs):
             twice = next(name for name in inputs if name in (data or {}))
             raise BadValue(f"{twice} is given twice, in the data and as {twice}=")
+        check_elsewhere(merged, self.system.quantities)
         check_names(self.system, merged, self.declared)
         return merged
 

@@ -6,9 +6,11 @@ import os
 
 from ..checkpoints import load_checkpoint
 from ..errors import BadFile, about
+from ..keywords import told
 from .model import Model, of_description
 
 
+@told
 def load(path: str | os.PathLike[str]) -> Model:
     """The model of a file that `Model.save` or `fit` wrote: it describes itself. Its `meta` are the texts kept there.
 

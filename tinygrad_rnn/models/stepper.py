@@ -51,7 +51,7 @@ class Stepper:
         self.lengths, self.seed = lengths, whole("seed", seed, at_least=0)
         self.sampling = Sampling(temperature, top_k, top_p)
         check_sampling(model, self.sampling)
-        self._whole = {name: entering(name, value) for name, value in model._inputs(data, inputs).items()}
+        self._whole = {name: entering(name, value) for name, value in model.given(data, inputs).items()}
         for name in self._whole:
             if self.index in model.system.quantities[name].slots:
                 raise BadValue(f"{name} has a value at each {self.index}: give it step by step, step({name}=...)")
@@ -108,13 +108,13 @@ class Stepper:
                            f"{ahead and f'; the stepper is given {ahead} when it is made'}")
         check_causal(system, want, self.index)
         given = {n: data[n] for n in demand(system, want).inputs if n in data}
-        with model._plans.alone:  # until the state lies where no other run comes
-            out, plan = model._ran(given, want, state=state, lengths=self.lengths_of(system, want), seed=self.seed,
-                                   batch=self.batch, steps=self._one_step(system, want))
+        with model.plans.alone:  # until the state lies where no other run comes
+            out, plan = model.ran(given, want, state=state, lengths=self.lengths_of(system, want), seed=self.seed,
+                                  batch=self.batch, steps=self._one_step(system, want))
             self.state = out.state
             if state is not None and len(plan.parts) == len(plan.levels) == 1 and not self.lengths:
                 self._live = _Live(model, plan, inputs, want, self.seed, out.state, self.index)
-                model._plans.lend(plan, self._live)
+                model.plans.lend(plan, self._live)
         found = {name: _only_step(value, system, system.quantities[name], self.index) for name, value in out.items()}
         return self._done(found, inputs)
 
@@ -232,7 +232,7 @@ class _Live:
         for name, value in inputs.items():
             if type(value) not in self._kinds or (value.shape, value.dtype) != shapes.get(name):
                 return False
-        for name, size in self._classes:  # not `all(...)`: a generator costs more than the rest of these questions
+        for name, size in self._classes:  # noqa: SIM110 - a generator costs more than the rest of these questions
             if not are_classes(inputs[name], size):
                 return False
         return True
@@ -283,13 +283,10 @@ def _moved(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def time_of(system: System) -> str:
-    """The index of time: t, or the only one whose range is open. Raises where there are others only."""
-    found = system.open_indices
-    if "t" in found:
-        return "t"
-    if len(found) != 1:
+    """The index of time. Raises where there is none."""
+    if system.time is None:
         raise BadValue("a stepper needs a model with one index of time")
-    return found[0]
+    return system.time
 
 
 def check_causal(system: System, want: Iterable[str], index: str) -> None:

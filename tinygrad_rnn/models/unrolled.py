@@ -97,13 +97,13 @@ class UnrolledModel:
             training: bool = False, seed: int = 0, batch: int | None = None, **inputs: Any) -> dict[str, Any]:
         """As `Model.run`, computed on the flat graph. batch: how many examples, where no input says so."""
         data, lengths = apart(self.model.system, data, lengths)
-        data = self.model._inputs(data, inputs)
+        data = self.model.given(data, inputs)
         if self.model.declared:
             return self._drawn(data, want, lengths=lengths, training=training, seed=seed, batch=batch)
         names = self.model.asked_for(want, data)
         flat, config, feed = self._prepared(names, data, lengths, training, seed, batch)
         model = self._model(feed)
-        with model._plans.alone:
+        with model.plans.alone:
             plan = self._ran(model, flat, self._flat_names(flat, names), config, feed)
             return {name: self._collected(flat, name, plan.result, config.batch, feed) for name in names}
 
@@ -112,7 +112,7 @@ class UnrolledModel:
                        **inputs: Any) -> tuple[Any, dict[str, Any]]:
         """As `Model.value_and_grad`, by differentiating the flat graph, in which nothing is shifted."""
         data, lengths = apart(self.model.system, data, lengths)
-        data = self.model._inputs(data, inputs)
+        data = self.model.given(data, inputs)
         if self.model.declared:
             given = Pose(frozenset(n for n in self.model.declared if n in data))
             return self._posed(given).value_and_grad(data, of=of, wrt=wrt, lengths=lengths, training=training,
@@ -129,7 +129,7 @@ class UnrolledModel:
         def adjoint(name: str) -> Any:
             return plan.result(derived.adjoints[name])
 
-        with derived._plans.alone:
+        with derived.plans.alone:
             plan = self._ran(derived, flat, [flat_of, *(derived.adjoints[n] for n in flat_wrt)], config, feed)
             return plan.result(flat_of)[()], {n: self._collected(flat, n, adjoint, config.batch, feed) for n in names}
 
@@ -199,7 +199,7 @@ class UnrolledModel:
         coded = frozenset(flat_name for (name, _), flat_name in flat.names.items() if name in config.coded)
         flat_config = Config(tuple(want), config.batch, (), frozenset(), coded, config.training)
         with _building():
-            plan: Plan = model._plans.get(model.system, flat_config, model.weights)
+            plan: Plan = model.plans.get(model.system, flat_config, model.weights)
         plan.run(self._feed(flat, feed))
         return plan
 

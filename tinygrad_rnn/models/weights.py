@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..attributes import Advised, instead
 from ..backends.flat import cut
 from ..backends.places import numbers
-from ..errors import BadName, BadType, BadValue, allocating, near
+from ..errors import BadAttribute, BadName, BadType, BadValue, allocating, near
 from ..lowering.merge import stacks
 from ..node import Node, walk
 from ..ops.table import MOST
@@ -61,7 +62,7 @@ def _in_one(backend: ModuleType, arrays: Mapping[str, Any], dtype: str) -> dict[
     return found
 
 
-class Weights(MutableMapping[str, Any]):
+class Weights(MutableMapping[str, Any], Advised):
     """model.weights: a mapping from names to arrays.
 
     Reading gives a view of the current value, on NumPy a read-only one (CuPy has none); setting copies into place after
@@ -139,6 +140,17 @@ class Weights(MutableMapping[str, Any]):
         if array.shape not in (target.shape, ()):
             raise BadValue(f"the weight {name} has shape {target.shape}, not {array.shape}")
         self.arrays[name][...] = self._backend.asarray(array)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self).get("shapes", ()):
+            raise BadAttribute(f"a weight is no attribute; write weights[{name!r}] = ...")
+        super().__setattr__(name, value)
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        if name == "copy":
+            return "; copy.deepcopy(weights) has arrays of its own, dict(weights) views"
+        return f"; write weights[{name!r}]" if name in self.shapes else instead(name, {}, dir(Weights))
 
     def __delitem__(self, name: str) -> None:
         raise BadType("a weight cannot be removed from a model")

@@ -7,8 +7,10 @@ evaluation is needed, so cycles cost nothing: the scheduler orders the adjoint e
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
@@ -59,7 +61,50 @@ def check_scalar(system: System, of: str, wrt: Iterable[str]) -> None:
                        "take a sum or mean of it")
 
 
+class _Temporaries:
+    """Adjoints with names of their own, such as d_a_h or d_h_1, so that they are computed and printed once.
+
+    quantities and equations are theirs, the equations by the quantity in whose equation they arise.
+    """
+
+    def __init__(self, base: System, taken: set[str]):
+        self.base, self.taken = base, taken
+        self.quantities: dict[str, Quantity] = {}
+        self.equations: dict[str, list[Equation]] = {}
+        self._known: dict[object, Node] = {}
+        self._numbers: dict[str, Iterator[int]] = {}
+
+    def named(self, eq: Equation, value: Node, indices: Iterable[str], label: str = "") -> Node:
+        """The name of a value over these indices that arises in an equation: its label, else d_h_1, d_h_2, ..."""
+        key = eq.key, value, tuple(indices)
+        if key not in self._known:
+            self._known[key] = self._made(eq.name, value, tuple(indices), label)
+        return self._known[key]
+
+    def _made(self, owner: str, value: Node, indices: tuple[str, ...], label: str) -> Node:
+        numbers = self._numbers.setdefault(owner, itertools.count(1))
+        name = fresh(label, self.taken) if label else next(
+            name for k in numbers if (name := f"d_{owner}_{k}") not in self.taken)
+        self.taken.add(name)
+        slots = tuple(map(free, indices))
+        batched = BATCH in value.indices or self.are_ragged(indices)
+        kind = Type(ordered([*indices, *[BATCH] * batched]), value.shape, self.base.dtype)
+        self.quantities[name] = Quantity(name, "defined", indices, kind)
+        self.equations.setdefault(owner, []).append(Equation(name, slots, value))
+        return ref(name, slots, kind)
+
+    def are_ragged(self, indices: Iterable[str]) -> bool:
+        """May the range of one of the indices differ by example?"""
+        return any(i != BATCH and i not in self.base.static for i in indices)
+
+
 class _Gradient:
+    """The derivation: names for the adjoints, what each equation sends, and what arrives at each name.
+
+    arriving: what an equation's left side has been sent, by name and slots; preactivations: labels of what a tanh or
+    another squashing function is of.
+    """
+
     def __init__(self, system: System, of: str, wrt: list[str]):
         check_scalar(system, of, wrt)
         self.base, self.of, self.wrt = system, of, wrt
@@ -72,10 +117,7 @@ class _Gradient:
                 self.names[name] = fresh(f"d_{name}", self.taken)
                 self.taken.add(self.names[name])
         self.forward = {adjoint: name for name, adjoint in self.names.items()}
-        self.quantities = dict(system.quantities)
-        self.new: list[Equation] = []
-        self.temporaries: dict[object, Node] = {}
-        self.numbers: dict[str, Iterator[int]] = {}  # of the temporaries of each name
+        self.temporaries = _Temporaries(system, self.taken)
         self.written = set(walk(eq.rhs for eq in system.equations))
         mains = [eq for eq in system.equations if not eq.is_boundary and eq.rhs.args]
         self.named_values = {eq.rhs: self._ref(eq.name, eq.slots, system.quantities[eq.name].type) for eq in mains}
@@ -94,40 +136,39 @@ class _Gradient:
         return above & closure(self.wrt, users)
 
     def system(self) -> tuple[System, dict[str, str]]:
-        for name, adjoint in self.names.items():
-            q = self.base.quantities[name]
-            self.quantities[adjoint] = Quantity(adjoint, "defined", q.slots, q.type)
+        """The system with the derived equations, those of each name followed by its temporaries; and the adjoints."""
         for eq in reversed(self.base.equations):
             if eq.name in self.active:
                 self._equation(eq)
         order = [eq.name for eq in reversed(self.base.equations) if eq.name in self.names]
         order += [name for name in self.names if name not in self.by_name]
-        temporaries, self.new = self.new, []
-        by_owner: dict[str, list[Equation]] = {}
-        for eq in temporaries:
-            by_owner.setdefault(eq.comment, []).append(eq)
+        equations = [*self.base.equations]
         for name in dict.fromkeys(order):
-            self._adjoint_equations(name)
-            self.new += [Equation(e.name, e.slots, e.rhs) for e in by_owner.get(name, [])]
+            equations += [*self._adjoint_equations(name), *self.temporaries.equations.get(name, ())]
+        new = {adjoint: replace(self.base.quantities[name], name=adjoint, role="defined")
+               for name, adjoint in self.names.items()} | self.temporaries.quantities
         read = {r.attr("name") for r in refs(eq.rhs for eq in self.base.equations)} | set(self.by_name)
         unread = {name: self.base.quantities[name].type.shape for name in self.wrt if name not in read}
-        result = self.base.with_equations([*self.base.equations, *self.new], self.quantities,
+        result = self.base.with_equations(equations, {**self.base.quantities, **new},
                                           declared={**self.base.declared, **unread})
-        return _settled(result, set(self.quantities) - set(self.base.quantities)), self.names
+        return _settled(result, set(new)), self.names
 
     # -- one equation sends its adjoints -----------------------------------------------------------
 
     def _seed(self, eq: Equation) -> Node:
+        """The adjoint of an equation's left side."""
         if eq.name == self.of:
             return ONE
         q = self.base.quantities[eq.name]
         return self._ref(self.names[eq.name], eq.slots, q.type)
 
     def _ref(self, name: str, slots: tuple[At, ...], like: Type) -> Node:
+        """A reference to a quantity of that type, at slots of which some may be fixed."""
         indices = [s.index for s in slots if s.anchor == "free"] + [BATCH] * (BATCH in like.indices)
         return ref(name, slots, Type(ordered(indices), like.shape, like.dtype))
 
     def _equation(self, eq: Equation) -> None:
+        """Send each reference of an equation its adjoint."""
         active: set[Node] = set()
         for node in walk([eq.rhs]):
             if (node.op == "ref" and node.attr("name") in self.names) or any(a in active for a in node.args):
@@ -142,58 +183,33 @@ class _Gradient:
         adjoint = backward(eq.rhs, seed, active, value if eq.rhs.type == value.type else None, self.base.open_indices)
         leaves = [r for r in refs([eq.rhs]) if r in adjoint and r in active]
         simple = simplified(adjoint.values(), self.named_values, self.written)
-        self.labels = {simple[g]: self.preactivations[node] for node, g in adjoint.items()
-                       if node in self.preactivations}
+        labels = {simple[g]: self.preactivations[node] for node, g in adjoint.items() if node in self.preactivations}
         arrows = [_Arrow(eq, r, spread(simple[adjoint[r]], r)) for r in leaves]
-        self._name_shared(eq, arrows)
+        self._name_shared(eq, arrows, labels)
         for arrow in arrows:
             self._send(arrow)
 
-    def _name_shared(self, eq: Equation, arrows: list[_Arrow]) -> None:
-        """Adjoints used more than once become temporaries, so that they are computed and printed once."""
-        uses: dict[Node, int] = {}
+    def _name_shared(self, eq: Equation, arrows: list[_Arrow], labels: Mapping[Node, str]) -> None:
+        """Adjoints used more than once become temporaries, under their labels where they have one."""
         order = list(walk(a.adjoint for a in arrows))
-        for node in order:
-            for arg in node.args:
-                uses[arg] = uses.get(arg, 0) + 1
-        for a in arrows:
-            uses[a.adjoint] = uses.get(a.adjoint, 0) + 1
+        uses = Counter(itertools.chain((a.adjoint for a in arrows), *(node.args for node in order)))
         forward = set(walk([eq.rhs]))
         new: dict[Node, Node] = {}
         for node in order:
             new[node] = remade(node, tuple(new[a] for a in node.args))
             plain = not node.args or node.dtype == "bool" or (node.op == "negative" and node.args[0].op == "ref")
-            if BATCH not in node.indices and self._is_ragged(node.indices):
+            if BATCH not in node.indices and self.temporaries.are_ragged(node.indices):
                 continue  # a name would end where each example does, which the term does not
             if uses[node] > 1 and not plain and node not in forward and (node.indices or node.shape):
-                label = self.labels.get(node, "")
-                new[node] = self._temporary(eq, label, new[node], [i for i in node.indices if i != BATCH])
+                own = [i for i in node.indices if i != BATCH]
+                new[node] = self.temporaries.named(eq, new[node], own, labels.get(node, ""))
         for a in arrows:
             a.adjoint = new[a.adjoint]
-
-    def _is_ragged(self, indices: Iterable[str]) -> bool:
-        """May the range of one of the indices differ by example?"""
-        return any(i != BATCH and i not in self.base.static for i in indices)
-
-    def _temporary(self, eq: Equation, label: str, value: Node, indices: list[str]) -> Node:
-        known = self.temporaries.get((eq.key, value, tuple(indices)))
-        if known is not None:
-            return known
-        numbers = self.numbers.setdefault(eq.name, itertools.count(1))
-        name = fresh(label, self.taken) if label else next(
-            name for k in numbers if (name := f"d_{eq.name}_{k}") not in self.taken)
-        self.taken.add(name)
-        slots = tuple(free(i) for i in indices)
-        batched = BATCH in value.indices or self._is_ragged(indices)
-        kind = Type(ordered([*indices, *[BATCH] * batched]), value.shape, self.base.dtype)
-        self.quantities[name] = Quantity(name, "defined", tuple(indices), kind)
-        self.new.append(Equation(name, slots, value, comment=eq.name))
-        self.temporaries[eq.key, value, tuple(indices)] = result = ref(name, slots, kind)
-        return result
 
     # -- and each adjoint arrives at the equations that its reference reads -------------------------
 
     def _send(self, arrow: _Arrow) -> None:
+        """Let an adjoint arrive at each equation that its reference may read; an input or a weight has none."""
         name, slots = arrow.reference.attr("name"), arrow.reference.attr("slots")
         own = tuple(free(i) for i in self.base.quantities[name].slots)
         targets = [eq.slots for eq in sources(self.by_name.get(name, []), arrow.reference)]
@@ -220,7 +236,7 @@ class _Gradient:
         number = position_of(at)
         if at.index not in self.base.static:
             return number
-        return rebuilt(number, lambda node, args: retyped(node, args, self.quantities, self.base.static))
+        return rebuilt(number, lambda node, args: retyped(node, args, {}, self.base.static))
 
     def _moved(self, arrow: _Arrow, moves: dict[str, At]) -> Node:
         value = arrow.adjoint
@@ -230,7 +246,7 @@ class _Gradient:
         if self._vanishes_outside(value, away):
             return substituted(value, away)
         indices = [i for i in ordered([*value.indices, *away]) if i != BATCH]
-        return substituted(self._temporary(arrow.equation, "", value, indices), away)
+        return substituted(self.temporaries.named(arrow.equation, value, indices), away)
 
     def _vanishes_outside(self, value: Node, away: dict[str, At]) -> bool:
         """Is value, moved, zero where the unmoved one would be outside the range, and cheap to write moved?
@@ -250,8 +266,8 @@ class _Gradient:
         if node.op == "ref":
             name = node.attr("name")
             own = {s.index for s in node.attr("slots") if s.anchor == "free" and s.offset == 0}
-            known = name in self.quantities and name not in self.base.quantities
-            return known and not self._is_bounded(self.forward.get(name, "")) and set(away) <= own
+            derived = name in self.forward or name in self.temporaries.quantities
+            return derived and not self._is_bounded(self.forward.get(name, "")) and set(away) <= own
         if node.op in ("negative", "add", "subtract"):
             return others.issuperset(node.args)
         if node.op == "multiply":
@@ -270,26 +286,23 @@ class _Gradient:
         return all(node.op in ARITHMETIC or (node.op == "const" and math.isfinite(node.attr("value"))) or
                    (node.op == "ref" and not self._is_bounded(node.attr("name"))) for node in walk([root]))
 
-    def _adjoint_equations(self, name: str) -> None:
-        q = self.base.quantities[name]
-        adjoint = self.names[name]
-        main = tuple(free(i) for i in q.slots)
+    def _adjoint_equations(self, name: str) -> Iterator[Equation]:
+        """The equations of a name's adjoint, for its range and for each boundary at which something arrives."""
+        q, adjoint = self.base.quantities[name], self.names[name]
+        main = tuple(map(free, q.slots))
         if name == self.of:
-            self.new.append(Equation(adjoint, main, ONE))
+            yield Equation(adjoint, main, ONE)
             return
-        targets = [eq.slots for eq in self.by_name.get(name, [])] or [main]
-        for target in sorted(targets, key=lambda slots: any(s.anchor != "free" for s in slots)):
-            own = [s if s.anchor != "free" else free(s.index) for s in target]
+        targets = [eq.slots for eq in self.by_name.get(name, [])] or [main]  # the main one first
+        for target in targets:
             parts = self.arriving.get((name, target), [])
-            if not parts and any(s.anchor != "free" for s in own):
+            if not parts and any(slot.anchor != "free" for slot in target):
                 continue
-            total = ZERO
-            for part in parts:
-                total = total + part
+            total = functools.reduce(f.add, parts, ZERO)
             total = simplified([total], written=self.written)[total]
             if target == main and (name in self.wrt or total is ZERO):
                 total = self._whole(total, self._ref(name, main, q.type))
-            self.new.append(Equation(adjoint, tuple(own), total))
+            yield Equation(adjoint, target, total)
 
     @staticmethod
     def _whole(total: Node, of: Node) -> Node:

@@ -99,7 +99,7 @@ def bound(expr: Node) -> set[str]:
 STABLE: dict[tuple[str, str], Callable[..., Node | None]] = {
     ("cross_entropy", "softmax"): lambda z, k, over, axis: (
         None if over or axis != z.rank - 1 else f.softmax_cross_entropy(z, k)),
-    ("binary_cross_entropy", "sigmoid"): lambda z, k: f.sigmoid_cross_entropy(z, k),
+    ("binary_cross_entropy", "sigmoid"): f.sigmoid_cross_entropy,
     ("log", "softmax"): lambda z, over, axis: f.log_softmax(z, over=over or None, axis=axis),
     ("log", "sigmoid"): lambda z: -f.softplus(-z),
 }

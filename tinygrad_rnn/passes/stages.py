@@ -78,6 +78,12 @@ def check_cut(system: System, of: str, carried: bool = False) -> None:
 
 
 class _Sorting:
+    """Which names are computed when, found from what each of them reads.
+
+    before: those without time that follow from no step; forward, backward: those of time; early: totals that are whole
+    after the way forward; between: those without time that follow from these and from what is before.
+    """
+
     def __init__(self, system: System, tear: Torn):
         self.system, self.tear, self.axes = system, tear, tear.axes
         self.equations = [*tear.equations, *tear.totals.values()]

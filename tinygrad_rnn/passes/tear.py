@@ -19,14 +19,11 @@ from .schedule import needed
 
 
 def cut_index(system: System) -> str:
-    """The index along which memory="sqrt" cuts: t, or the only one whose range is not fixed."""
-    dynamic = list(dict.fromkeys(map(system.range_of, system.open_indices)))
-    if "t" in system.open_indices:
-        return "t"
-    if len(dynamic) != 1:
+    """The index along which memory="sqrt" cuts, that of time. Raises where there is none."""
+    if system.time is None:
         raise BadValue(f'memory="sqrt" cuts the sequence along t; the model has '
                        f"{'the indices ' + ', '.join(system.ranges) if system.ranges else 'no index'}")
-    return dynamic[0]
+    return system.time
 
 
 def refused(eq: Equation, node: Node | None, why: str) -> BadValue:
@@ -68,8 +65,10 @@ def torn(system: System, want: Sequence[str], carried: bool = False) -> Torn:
 
 
 class _Tear:
-    def __init__(self, system: System, r: str, carried: bool):
-        self.system, self.r, self.carried = system, r, carried
+    """The tearing, equation by equation. time: the range that is torn out."""
+
+    def __init__(self, system: System, time: str, carried: bool):
+        self.system, self.time, self.carried = system, time, carried
         self.quantities = dict(system.quantities)
         self.axes = {name: self._axis(q) for name, q in self.quantities.items()}
         self.starts: dict[str, dict[int, str]] = {}
@@ -78,7 +77,7 @@ class _Tear:
         self._known: dict[Node, Node] = {}  # sums over time that have a name already
 
     def _is_time(self, index: str) -> bool:
-        return index != BATCH and self.system.range_of(index) == self.r
+        return index != BATCH and self.system.range_of(index) == self.time
 
     def _axis(self, q: Quantity) -> int | None:
         return next((k for k, index in enumerate(q.slots) if self._is_time(index)), None)
@@ -174,7 +173,8 @@ class _Tear:
             named = {i for i in value.indices if i != BATCH}
             whole = written is eq.rhs and written.op == "sum" and not eq.is_boundary and named == set(q.slots) and (
                 value.indices == q.type.indices and value.shape == q.type.shape)
-            name = eq.name if whole else self._new(f"{eq.name}_sum", sorted(named), value._typed())
+            kind = Type(value.indices, value.shape, value.dtype)
+            name = eq.name if whole else self._new(f"{eq.name}_sum", sorted(named), kind)
             q = self.quantities[name]
             slots = tuple(map(free, q.slots))
             self.totals[name] = Equation(name, slots, value, eq.source, eq.comment)

@@ -1,7 +1,7 @@
 """What a state holds: the last steps along one index, as arrays (batch, steps, other indices, features).
 
-Time is t, or the only index whose range is open. Along its other indices a state reaches from 1 to the last position,
-and beyond as far as boundary equations set the quantity: it is the same whichever plan has left it.
+Along other indices than that of time a state reaches from 1 to the last position, and beyond as far as boundary
+equations set the quantity: it is the same whichever plan has left it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def open_axes(system: System, name: str) -> list[int]:
 def along(system: System, want: Iterable[str], state: Mapping[str, Any] | None = None) -> frozenset[str]:
     """The ranges along which a state goes on: what it says itself, else time, as far as the wanted names run over it.
 
-    Where there are several open indices and none is t, all of them: what has one of them alone can still be carried.
+    Where no index is that of time, all of them: what has one of them alone can still be carried.
     """
     said = {system.range_of(i) for i in system.ranges if position_key(i) in (state or {})}
     for name in state or {}:
@@ -43,7 +43,8 @@ def along(system: System, want: Iterable[str], state: Mapping[str, Any] | None =
     if all(i in system.static for i in system.ranges):
         return frozenset()
     ranges = {r for r, (index, _) in demand(system, want).ranges.items() if index not in system.static}
-    return frozenset(ranges & {system.range_of("t")} or ranges)
+    time = {system.range_of(system.time)} if system.time else set()
+    return frozenset(ranges & time or ranges)
 
 
 def rooms(system: System, name: str) -> list[Room]:

@@ -162,7 +162,7 @@ def _check_state(system: System, state: Mapping[str, Any], batch: int) -> None:
     for name, array in state.items():
         q = system.quantities.get(name)
         if q is None and name not in positions:
-            raise BadName(f"the state holds {name!r}{near(name, system.quantities)}, which is no quantity of the model")
+            raise BadName(f"the state holds {name!r}, which is no quantity of the model{near(name, system.quantities)}")
         sizes = () if q is None else q.type.shape
         rank = 1 if q is None else 1 + len(q.slots) + len(sizes)
         if array.dtype.kind in "iu" and array.ndim == rank - 1 and len(sizes) == 1:
@@ -184,7 +184,9 @@ def is_coded(system: System, q: Quantity, array: Any) -> bool:
     full = 1 + len(q.slots) + len(q.type.shape)
     if array.ndim == full:
         if tuple(array.shape[1 + len(q.slots):]) != q.type.shape:
-            raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
+            classes = array.dtype.kind in "iu" and array.shape[-1] == 1 and len(q.type.shape) == 1
+            hint = f"; classes have no last axis: {q.name}[..., 0]" if classes else ""
+            raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}{hint}")
         return False
     if array.ndim == full - 1 and len(q.type.shape) == 1:
         if q.type.shape == (1,):  # numbers, of which 1 would be no class, but 0 the vector [1]
@@ -192,8 +194,10 @@ def is_coded(system: System, q: Quantity, array: Any) -> bool:
                            f"last axis: {q.name}[..., None]")
         if array.dtype.kind in "iu":
             return True
+        one = f"; one example alone is {q.name}[None]" if array.shape[-1:] == q.type.shape else ""
         raise BadValue(f"{q.name} has shape {tuple(array.shape)} and dtype {array.dtype}; expected "
-                       f"{_expected(system, q)}, or integers from 0 to {q.type.shape[0] - 1} without the last axis")
+                       f"{_expected(system, q)}, or integers from 0 to {q.type.shape[0] - 1} without the last axis"
+                       f"{one}")
     raise BadValue(f"{q.name} has shape {tuple(array.shape)}, expected {_expected(system, q)}")
 
 
@@ -330,7 +334,9 @@ def check_classes(system: System, coded: Iterable[str], arrays: Mapping[str, Any
             continue
         at = first_true(_valid(q, system, lengths, array) & ((array < 0) | (array >= q.type.shape[0])))
         if at is not None:
-            raise BadValue(f"{name} is class {array[at]} at {q.place(at)}; the classes are 0 to {q.type.shape[0] - 1}")
+            left_out = "; steps that do not count are left out by lengths=, or by a weight beside the loss"
+            raise BadValue(f"{name} is class {array[at]} at {q.place(at)}; the classes are 0 to {q.type.shape[0] - 1}"
+                           + left_out * bool(array[at] < 0))
 
 
 def are_classes(array: Any, size: int) -> bool:

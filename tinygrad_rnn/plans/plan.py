@@ -159,13 +159,30 @@ class Plan:
 
     def check_finite(self) -> None:
         """Raise where a computed quantity is NaN, naming the first in the order of computation and where."""
-        for eq in self._in_order(self.schedule):
-            if eq.is_boundary:
-                continue
-            q, value = self.system.quantities[eq.name], self.backend.to_host(self.result(eq.name))
-            at = first_true(value != value)
-            if at is not None:
-                raise BadValue(f"{eq.name} is NaN, first at {q.place(at)}\n{eq.show()}")
+        for item in self.schedule:
+            loop = item if isinstance(item, Loop) else None
+            found = [(first, eq) for eq in self._in_order([item])
+                     if not eq.is_boundary and (first := self._first_nan(eq, loop)) is not None]
+            if found:
+                (_, at), eq = min(found, key=lambda each: each[0][0])  # of those at one step the first in it
+                raise BadValue(f"{eq.name} is NaN, first at {self.system.quantities[eq.name].place(at)}\n{eq.show()}")
+
+    def _first_nan(self, eq: Equation, loop: Loop | None) -> tuple[int, tuple[int, ...]] | None:
+        """When in the loop around it what is computed has a NaN first, the earlier the smaller, and where."""
+        q, value = self.system.quantities[eq.name], self.backend.to_host(self.result(eq.name))
+        bad, ranges = value != value, [self.system.range_of(i) for i in q.slots]
+        if loop is None or self.system.range_of(loop.index) not in ranges:
+            at = first_true(bad)
+            return None if at is None else (0, at)
+        axis = ranges.index(self.system.range_of(loop.index)) + q.batched
+        along = bad.swapaxes(0, axis)
+        steps = along.any(tuple(range(1, along.ndim))).nonzero()[0]
+        if not steps.size:
+            return None
+        here = int(steps[0] if loop.direction > 0 else steps[-1])
+        at = first_true(bad.take(here, axis))
+        assert at is not None
+        return here * loop.direction, (*at[:axis], here, *at[axis:])
 
     def _in_order(self, items: Sequence[Item]) -> list[Equation]:
         found: list[Equation] = []

@@ -33,7 +33,7 @@ def measure(latex: str) -> float:
     """The width of a formula in ems."""
     open_groups: list[list[str | float]] = [[]]
     for token in _TOKEN.findall(latex):
-        if token in "{" or token.startswith(r"\begin"):
+        if token == "{" or token.startswith(r"\begin"):
             open_groups.append([])
         elif token == "}" or token.startswith(r"\end"):
             group = open_groups.pop()
