@@ -268,7 +268,8 @@ CASES: dict[str, list[Case]] = {
                    lambda a, b, c, f=f: np.where(f(a, b), c, 2), "bits,bits,real")]
        for name, f in TRUTH.items()},
     "logical_not": [Case("where(logical_not(a > 0), b, 0)", "m,m", lambda a, b: b * (a <= 0), "apart")],
-    "matmul": [Case("a @ b", s, np.matmul) for s in ("mk,k", "mk,kp", "k,kp", "k,k", "jmk,jkp", "jmk,k", "k,jkp")],
+    "matmul": [Case("a @ b", s, np.matmul) for s in ("mk,k", "mk,kp", "k,kp", "k,k", "jmk,jkp", "jmk,k", "k,jkp",
+                                                    "jmk,kp", "mk,jkp", "ijmk,kp", "mk,ijkp")],
     "dot": [Case("dot(a, b)", "k,k", lambda a, b: (a * b).sum()),
             Case("dot(a, b)", "mk,mk", lambda a, b: (a * b).sum(1)),
             Case("dot(a, b)", "mk,k", lambda a, b: (a * b).sum(1)),

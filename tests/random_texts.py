@@ -65,7 +65,7 @@ class Writer:
         self.made: dict[str, Made] = {}
         self.weights: dict[str, tuple[str, str]] = {}  # index and kind
         self.others: dict[str, str] = {}  # kinds of quantities that only their own block reads
-        self.size = self.rng.choice([1, 2, 3])
+        self.size = self.rng.choice([1, 2, 3, 10])
 
     def text(self) -> str:
         for block in range(self.rng.choice([1, 2, 2, 3])):

@@ -127,3 +127,26 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setattr(sys, "stdout", Full())
     assert main(["models"]) == 2
     assert "no space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (("train", "book.txt", "--batch_size", "3"), "unrecognized arguments: --batch_size 3; did you mean --batch?"),
+    (("train", "book.txt", "--learning-rate=3"), "did you mean --lr?"), (("models", "--page", "a", "--x"), "--x"),
+    (("draw", "lstm", "-o", "a.svg", "--veiw", "cell"), "unrecognized arguments: --veiw cell; did you mean '--view'?"),
+    (("models", "lstm", "gru"), "unrecognized arguments: gru\n"),
+])
+def test_options_that_a_command_has_not(given: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*given])
+    shown = capsys.readouterr()
+    assert caught.value.code == 2 and said in shown.err and f"usage: tinygrad-rnn {given[0]}" in shown.err
+
+
+def test_sizes_by_other_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "has no size 'hidden_size'; write hidden=4" in told(capsys, "grad", "lstm", "--size", "hidden_size=4")
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0 and capsys.readouterr().out == f"tinygrad-rnn {tr.__version__}\n"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from layouts import in_one, joined, large
 
+import tinygrad_rnn as tr
 from tinygrad_rnn.training.clipping import ClipNorm, ClipValue, global_norm
 
 
@@ -69,3 +70,18 @@ def test_clip_by_value() -> None:
 
 def test_nothing_to_clip() -> None:
     assert ClipNorm(1.0)({}) == 0.0
+
+
+@pytest.mark.parametrize(("grads", "kind", "message"), [
+    (3, TypeError, "gradients are a dict of arrays by name, as value_and_grad gives them, not 3"),
+    ([np.ones(3)], TypeError, "gradients are a dict of arrays by name"),
+    ({"a": np.ones(3), "b": None}, TypeError, "the gradient of b is a floating-point array, not None"),
+    ({"a": np.ones(3), "b": [1.0]}, TypeError, r"the gradient of b is a floating-point array, not \[1.0\]"),
+    ({"a": np.arange(3)}, TypeError, r"the gradient of a is a floating-point array, not array\(\[0, 1, 2\]\)"),
+    ({"a": np.broadcast_to(np.ones(1), (3,))}, ValueError, "gradients are changed in place, and these are read-only"),
+])
+@pytest.mark.parametrize("clip", [ClipNorm(0.1), ClipValue(0.1)])
+def test_what_cannot_be_clipped(clip, grads, kind, message) -> None:
+    with pytest.raises(tr.Error, match=message) as caught:
+        clip(grads)
+    assert isinstance(caught.value, kind)

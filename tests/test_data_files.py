@@ -222,3 +222,9 @@ def test_mistakes_are_told(make, kind: type[Exception], message: str) -> None:
     with pytest.raises(tr.Error, match=message) as caught:
         make()
     assert isinstance(caught.value, kind)
+
+
+def test_an_archive_of_arrays_is_not_taken_for_bytes(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.zeros(3))
+    with pytest.raises(tr.Error, match="holds several arrays, which are not mapped"):
+        tr.data.mapped(tmp_path / "a.npz")

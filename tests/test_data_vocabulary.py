@@ -25,6 +25,7 @@ def test_words_come_by_frequency_and_then_by_first_place() -> None:
     assert words.decode(np.array([[0, 2], [1, 5]])) == ["the", "dog", "saw", "me"]
     assert list(words) == list(words.symbols) and "dog" in words and ["dog"] not in words
     assert Vocabulary(words.symbols) == words and Vocabulary(iter(WORDS)) == words
+    assert words != Vocabulary(WORDS[:-1]) and words != Vocabulary(WORDS, unknown="me") and words != words.symbols
 
 
 def test_rare_words_and_strange_ones_are_unknown() -> None:

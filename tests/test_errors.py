@@ -34,6 +34,11 @@ WRONG_TEXT = [
     ("h[t] = (1 - a) * h[t-1] + a * W @ x[t]", {"x": 3, "h": 4},
      ["a has shape (4,)", "write a * (W @ x[t])", "say so: a=()"]),
     ("h[t] = tanh(W @ x[t])", {}, ["size", "not determined", "x=..."]),
+    ("h[t] = A @ x[t]", {"A": (2, 3, 4)}, ["a line such as x[t]: (2, 4, 8)"]),
+    ("h[t] = sum(x[t], axis=t)", {"x": 3}, ["axis takes a number; an index is named by over="]),
+    ("h[t] = sum(x[t], axis=h[t])", {"x": 3}, ["axis takes a number\n"]),
+    ("h[t] = x[t][0:2:0]", {"x": 3}, ["other than 0 as step, not 0"]),
+    ("h[t] = max_pool(x[t], 5)", {"x": (3, 4)}, ["a window of size 5 is larger than an image of size 3"]),
     ("h[t] = W @ x[t] + x[t]", {"x": 3, "h": 4}, ["(4,)", "(3,)", "disagree"]),
     ("h[t] = tanh(x[t])\ny = V @ h[t]", {"x": 3, "y": 2}, ["index t free", "y[t]", "over=t", "position T"]),
     ("h[t] = (W @ x[t]) @ (W @ x[t]) @ x[t]", {"W": (2, 3)}, ["wrong rank"]),
@@ -61,7 +66,7 @@ WRONG_TEXT = [
     ("h[t] = x[t] +", {"x": 3}, ["not an equation"]),
     ("h[t] < x[t]", {"x": 3}, ["a line is an equation"]),
     ("h[t] = einsum(\"ij,j\", A, x[t])", {"x": 3}, ["ij,j->i"]),
-    ("h[t] = transpose(x[t], axes=(1, 0))", {"x": 3}, ["rank"]),
+    ("h[t] = transpose(x[t], axes=(1, 0))", {"x": 3}, ["axes=(1, 0) is not an order of the 1 feature axes"]),
     ("h[t] = x[t][5]", {"x": 3}, ["position 5", "size 3"]),
     ("x[t]: 0\nh[t] = x[t]", {}, ["at least 1"]),
     ("w[0] = 2\nw[t] = categorical(softmax(U @ w[t-1]))", {"w": 3}, ["2 in every element", "one_hot(2, size)"]),
@@ -128,7 +133,10 @@ WRONG_CALLS = [
     (lambda m: m.run(x=ZEROS, lengths=[3]), ValueError, ["2 whole numbers"]),
     (lambda m: m.run(x=ZEROS, lengths=[1.5, 2]), ValueError, ["whole numbers", "float64"]),
     (lambda m: m.run(x=ZEROS, lengths={"q": [1, 2]}), KeyError, ["'q'", "the model has t"]),
+    (lambda m: m.run(x=ZEROS, steps={"q": 3}), KeyError, ["steps names index 'q'", "the model has t"]),
     (lambda m: m.run(x=ZEROS, steps=4), ValueError, ["steps=4", "x has 3"]),
+    (lambda m: tr.equations("h[s] = x[s]\ng[u] = z[u]", x=2, z=2).run(x=ZEROS, z=ZEROS, lengths=[1, 2]), ValueError,
+     ["lengths is ambiguous: the model has the indices s, u", 'write lengths={"s": ...}']),
     (lambda m: tr.equations("h[t] = tanh(U @ h[t-1])\nh[0] = b", h=2).run(), ValueError, ["give steps="]),
     (lambda m: m.run([1, 2]), TypeError, ["a dict of arrays"]),
     (lambda m: m.value_and_grad(x=ZEROS, of="h"), ValueError, ["single number", "h[t]", "varies over t, n"]),
@@ -150,6 +158,9 @@ WRONG_CALLS = [
     (lambda m: m.save("/proc/nothing/m.safetensors"), OSError, ["/proc/nothing"]),
     (lambda m: tr.use_backend("torch"), ValueError, ["unknown backend 'torch'", "numpy, cupy and auto"]),
     (lambda m: tr.Tensor(np.ones(2)) + tr.Tensor(np.ones(3)), ValueError, ["(2,) and (3,)"]),
+    (lambda m: tr.sum(tr.Tensor(np.ones(2)), over="t"), ValueError, ["tensors have none; sum takes axis="]),
+    (lambda m: tr.softmax(tr.Tensor(np.ones(2)), over=0), TypeError, ["not 0; a feature axis is named by axis=0"]),
+    (lambda m: tr.squeeze(tr.Tensor(np.ones((1, 3))), 1), ValueError, ["axis 1 has size 3, not 1"]),
     (lambda m: tr.Tensor(1.0).backward(), ValueError, ["requires_grad"]),
     (lambda m: tr.Tensor(np.ones(2), requires_grad=True).tanh().backward(), ValueError, ["shape (2,)"]),
     (lambda m: tr.Tensor(np.ones(2, int), requires_grad=True), TypeError, ["int64"]),
@@ -181,6 +192,16 @@ def test_a_nan_is_named_with_where_it_first_appears():
     x[0, 2] = -1
     with pytest.raises(tr.Error, match="r is NaN, first at example 0, t = 3"):
         root.run(x=x, check=True)
+
+
+@pytest.mark.parametrize("shift, first", [("t-1", 2), ("t+1", 4)])
+def test_of_a_loop_the_nan_is_named_that_came_first(shift, first):
+    """Not that of the equation which stands first: what reads it at the next step comes later."""
+    loop = tr.equations(f"a[t] = b[{shift}] + x[t]\nb[t] = sqrt(x[t]) + a[t]", x=3)
+    x = np.ones((2, 5, 3))
+    x[1, first - 1, 2] = -1
+    with pytest.raises(tr.Error, match=f"^b is NaN, first at example 1, t = {first}"):
+        loop.run(x=x, check=True)
 
 
 def test_near_twins_warn():

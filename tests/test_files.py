@@ -265,3 +265,11 @@ def test_killed_at_any_moment_the_file_loads(tmp_path: Path) -> None:
             assert all(name.startswith(".m.") and ".part" in name for name in strays)
             interrupted = len(strays)
     assert interrupted, "no kill fell into a save: the test would say nothing"
+
+
+def test_a_file_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for use in (lambda: save_checkpoint("", {}, {}), lambda: load_checkpoint("")):
+        with pytest.raises(ValueError, match="a file has a name, and this one is empty"):
+            use()
+    assert not list(tmp_path.iterdir())

@@ -89,11 +89,12 @@ def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSIONS = st.recursive(LEAVES, larger, max_leaves=5)
 
 
-def same_graph(one: tr.Model, text: str) -> tr.Model:
+def same_graph(one: tr.Model, text: str) -> None:
     again = tr.equations(text, dtype="float64")
     for a, b in zip(again.system.equations, one.system.equations, strict=True):
         assert a.rhs is b.rhs, f"{a.left} is read back as {a.rhs}, not {b.rhs}"
-    return again
+    for said in ("quantities", "static", "ranges", "declared", "dtype"):
+        assert getattr(again.system, said) == getattr(one.system, said), said
 
 
 @settings(max_examples=1500, suppress_health_check=list(HealthCheck))
@@ -114,19 +115,17 @@ def test_what_is_accepted_runs_and_reads_back(first, second, reduce, ragged, com
     if "w[t]" in text:
         data["w"] = rng.integers(0, 3, (2, 3))
     options = {"lengths": np.array([3, 2]) if ragged else None, "training": True}
-    again, derived = same_graph(model, str(model)), model.grad("loss")
-    same_graph(derived, str(derived))
+    derived = model.grad("loss")
+    for one in (model, derived):
+        same_graph(one, str(one))
     assert model.latex().count("{") == model.latex().count("}")
-    for name in model.weights:
-        again.weights[name] = model.weights[name]
     with compiling(jit.asked() and not compiled):
-        compare(model, again, data, options)
+        compare(model, data, options)
 
 
-def compare(model: tr.Model, again: tr.Model, data: dict[str, np.ndarray], options: dict[str, object]) -> None:
-    """The model to what its text reads back to, and to the unrolled graph."""
+def compare(model: tr.Model, data: dict[str, np.ndarray], options: dict[str, object]) -> None:
+    """The model to its unrolled graph."""
     value, grads = model.value_and_grad(data, **options)
-    assert value == again.value_and_grad(data, **options)[0] or np.isnan(value)
     if not np.isfinite(value) or abs(value) > 1e8 or any(not np.isfinite(g).all() for g in grads.values()):
         return
     with compiling(False):

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("errors", "arguments", "files", "checkpoints", "dtypes", "config", "above", "forks"),
+    ("errors", "arguments", "attributes", "keywords", "files", "checkpoints", "dtypes", "config", "above", "forks"),
     ("node", "system", "shapes", "ops"),
     ("printing",),
     ("inference",),

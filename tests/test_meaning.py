@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from tinygrad_rnn.notation.functions import FUNCTIONS
@@ -12,8 +14,8 @@ INNER = {"codes", "key", "at"}  # arguments that the project alone gives
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_says_how_it_is_called_and_what_it_computes(name):
-    doc, row = FUNCTIONS[name].__doc__ or "", FUNCTIONS[name].row
-    assert doc.startswith(f"{name}(") or f"\n    {name}(" in doc
+    doc, row = inspect.getdoc(FUNCTIONS[name]) or "", FUNCTIONS[name].row
+    assert f"\n{name}(" in "\n" + doc
     if name in MEANING:
         call = MEANING[name][0].split(", ")
         named = [argument.partition("=")[0] for argument in call if argument != "..."]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -144,6 +146,14 @@ def test_relabelling_shares_the_range_and_is_never_substituted():
     k = np.concatenate([np.full((2, 1), 5.0), X[:, 1:, 0]], 1)
     expected = (k[:, :, None] - 2 * k[:, None]) * (INSIDE[:, :, None] & INSIDE[:, None])
     same(run(text, "a", {"x": X[..., 0]}, lengths=LENGTHS, x=()), expected)
+
+
+@pytest.mark.parametrize("text", ["r[t] = r[t+1] + x[t]\nr[S+1] = 1\nd = mean(r[t]) + mean(z[s])",
+                                  "r[t] = x[t]\nd = mean(r[S]) + mean(z[s])"])
+def test_so_does_the_last_position_by_another_letter(text):
+    same(run("r[t] = r[t+1] + x[t]\nr[S+1] = 1\ny[s] = r[s]", "y", x=3)[:, 3], X[:, 3] + 1)
+    with pytest.raises(tr.Error, match="z has 3 positions in s, but x has 4"):
+        run(text, "d", {"x": X, "z": X[:, :3]}, x=3, z=3)
 
 
 def test_the_last_position_of_a_static_index_keeps_its_name():
@@ -321,7 +331,8 @@ def test_integers_stand_for_one_hot_vectors():
 def test_a_class_out_of_range_is_told_unless_it_is_padding(text, sizes, wrong):
     model = tr.equations(f"y[t] = {text}", w=3, **sizes)
     data = {"w": np.array([[0, 2, 1, wrong], [1, 1, 0, 0]]), **({"x": X} if "x" in sizes else {})}
-    with pytest.raises(tr.Error, match=f"w is class {wrong} at example 0, t = 4; the classes are 0 to 2"):
+    said = f"w is class {wrong} at example 0, t = 4; the classes are 0 to 2" + ".*lengths=" * (wrong < 0)
+    with pytest.raises(tr.Error, match=said):
         model.run(data)
     model.run(data, lengths=[3, 4])
 
@@ -408,3 +419,39 @@ def test_an_autonomous_model_runs_for_as_many_steps_as_it_is_told():
     found = run("h[t] = 2 * h[t-1]\nh[0] = 1\ny = h[T]\nloss = mean(h[t])", "loss", {}, steps=3)
     same(found, 14 / 3)
     same(run("h[t] = 2 * h[t-1]\nh[0] = 1\nloss = mean(h[t])", "loss", {}, steps=3, lengths=[3, 1]), 16 / 4)
+
+
+@pytest.mark.parametrize(("right", "over"), [("x[s]", "s"), ("q[t,s] * x[s]", "s"), ("x[t]", "t")])
+def test_a_sum_of_everything_is_told_over_which_index_it_runs(right, over):
+    with pytest.raises(tr.Error, match=rf"in y\[t\] write sum\(..., over={over}\) or axis="):
+        tr.equations(f"y[t] = sum(where(t <= 2, {right}, 0))", x=3)
+
+
+def test_a_weight_beside_a_position_is_hardly_meant():
+    text = "y[t] = sum(where(s <= t, x[t], 0), axis=0)"
+    with pytest.warns(UserWarning, match=r"s is a weight here, .* position t; an index stands in brackets, x\[s\]"):
+        tr.equations(text, x=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tr.equations(text, x=3, s=())
+        tr.equations("y[t] = sum(where(s <= t, x[s], 0), over=s)", x=3)
+
+
+@pytest.mark.parametrize(("loss", "wanted"), [
+    ("mean(cross_entropy(V @ h[t], target[t]))", "cross_entropy(softmax(z), k)"),
+    ("mean(cross_entropy(V @ h[t] + b, target[t]))", "cross_entropy(softmax(z), k)"),
+    ("mean(cross_entropy(z[t], target[t]))\nz[t] = b + V @ h[t]", "cross_entropy(softmax(z), k)"),
+    ("mean(binary_cross_entropy(dot(v, h[t]), label[t]))", "binary_cross_entropy(sigmoid(z), k)"),
+])
+def test_a_loss_of_scores_is_hardly_meant(loss, wanted):
+    with pytest.warns(UserWarning, match="is given what weights make, which is no probability") as caught:
+        tr.equations(f"h[t] = tanh(W @ x[t])\nloss = {loss}", x=3, h=4, **({} if "label" in loss else {"target": 5}))
+    assert wanted in str(caught[0].message)
+
+
+@pytest.mark.parametrize("p", ["softmax(V @ h[t] + b)", "0.5 * softmax(V @ h[t]) + 0.5 * softmax(b)", "exp(V @ h[t])"])
+def test_a_loss_of_probabilities_is_meant(p):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tr.equations(f"h[t] = tanh(W @ x[t])\nloss = mean(cross_entropy({p}, target[t]))", x=3, h=4, target=5)
+        tr.equations(f"h[t] = tanh(W @ x[t])\np[t] = {p}\nloss = mean(cross_entropy(p[t], y[t]))", x=3, h=4, y=5)

@@ -78,6 +78,12 @@ MISTAKES = [
     (lambda: tr.zeros((2**40, 2**40)), ValueError, "is larger than 2147483648 numbers"),
     (lambda: tr.data.grouped(3, "a"), TypeError, "a table is a dict of columns by name"),
     (lambda: tr.use_jit("yes"), TypeError, "use_jit is True or False, not 'yes'"),
+    (lambda: small().run(x=None), TypeError, "x is None; numbers are expected"),
+    (lambda: small().run(x=[[[1, 2, None]]]), TypeError, "x has dtype object, with None at [0, 0, 2]; numbers"),
+    (lambda: small().run(x=np.ones((1, 4, 3), object)), TypeError, "although it holds numbers, of which astype(float)"),
+    (lambda: small()(x=np.ones((1, 4, 3))), TypeError, 'a model is run by name: model.run(x=...)["y"]'),
+    (lambda: small().initialise(rules={"W": lambda shape: np.zeros(shape)}), TypeError,
+     "def rule(rng, shape): ...; this one cannot be called so"),
     (lambda: S + small(), TypeError, "got a Model where a quantity or a number is expected"),
 ]
 

@@ -86,7 +86,7 @@ def drawn(seed: int) -> Case:
     writer, rng = Writer(seed), np.random.default_rng(seed)
     text = writer.text()
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    h, batch = writer.size, int(rng.choice([1, 2, 3, 3]))
+    h, batch = writer.size, int(rng.choice([1, 2, 3, 11]))
     kinds = {"scalar": (), "vector": (h,), "class": (h,), "matrix": (h, h)}
     lengths = {"t": ragged(rng, batch, [1, 3, 5, 7]), "s": ragged(rng, batch, [1, 3]), "l": [LAYERS] * batch}
     lengths["r"] = lengths["t"]

@@ -100,7 +100,8 @@ SLIPS = [
     ("h[t] = max(x[t], h[t-1])", "h[t-1]", "maximum(a, b)"),
     ("h[t] = tanh(x[t], 2)", "2", "1 operand, not 2"),
     ("h[t] = sum(x[t], Over=t)", "Over=t", "did you mean 'over'"),
-    ("h[t] = sum(x[t], dim=0)", "dim=0", "it takes over, axis"),
+    ("h[t] = sum(x[t], dim=0)", "dim=0", "write axis=..."),
+    ("h[t] = sum(x[t], where=0)", "where=0", "it takes over, axis"),
     ("h[t] = layer_norm(x[t], gain=g)", "gain=g", "no argument 'gain'"),
     ("h[t] = sum(x[t], axis=t)", "t", "over="),
     ("h[t] = cumsum(x[t], reverse=true)", "true", "reverse takes True or False"),
@@ -309,7 +310,7 @@ def test_data_for_a_weight() -> None:
 
 
 def test_what_is_advised_instead_of_a_function_is_of_the_notation() -> None:
-    from tinygrad_rnn.notation.terms import ELSEWHERE
+    from tinygrad_rnn.notation.elsewhere import ELSEWHERE
 
     shapes = {"z": 4, "a": 4, "b": 4, "A": (4, 4), "B": (4, 4), "x": 4, "p": 4, "k": 4}
     for name, advice in ELSEWHERE.items():

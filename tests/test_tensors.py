@@ -89,9 +89,11 @@ def test_data_of_any_byte_order_and_layout():
 
 @pytest.mark.parametrize("data,dtype,said", [
     (np.array([2**63], "uint64"), None, "9223372036854775808 is too large for int64"), ([1, 2], "int8", "not int8"),
-    ([1, 2], "nonsense", "not 'nonsense'"), (2**70, None, "not object"), ([1.0], "float16", "not float16"),
-    (np.zeros(2, "float16"), None, "not float16"), ("a", None, "not str32"), (None, None, "not object"),
-    ([1j], None, "not complex128"), (["1", "2"], "float32", "not str32"),
+    ([1, 2], "nonsense", "not 'nonsense'"), (2**70, None, "has dtype object, although it holds numbers"),
+    ([1.0], "float16", "not float16"), (np.zeros(2, "longdouble"), None, r"not (float128|longdouble)"),
+    ("a", None, "the data of a tensor has dtype <U1"), (None, None, "the data of a tensor is None"),
+    ([1, None], None, r"has dtype object, with None at \[1\]"),
+    ([1j], None, "has dtype complex128"), (["1", "2"], "float32", "has dtype <U1"),
 ])
 def test_data_that_no_tensor_holds(data, dtype, said):
     with pytest.raises(tr.Error, match=said):
@@ -306,3 +308,103 @@ def test_one_number_is_of_one_element(use, said):
     with pytest.raises(tr.Error, match=said):
         use(tr.Tensor([1.0, 2.0]))
     assert use(tr.Tensor([[1.0]])) == 1
+
+
+# -- what users of other libraries write -----------------------------------------------------------------------
+
+
+def test_half_precision_becomes_single():
+    a = np.array([0.1, -2.5, 65504], "float16")
+    assert tr.Tensor(a).dtype == "float32" and (value(tr.Tensor(a)) == a.astype("float32")).all()
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "logsumexp"])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 1), np.int64(1)])
+def test_axes_that_are_kept(reduce, axis):
+    a = tr.Tensor(GRID[0], requires_grad=True)
+    kept, gone = (getattr(tr, reduce)(a, axis=axis, keepdims=k) for k in (True, False))
+    assert kept.shape == np.sum(GRID[0], axis=axis, keepdims=True).shape
+    np.testing.assert_array_equal(value(kept).reshape(gone.shape), value(gone))
+    np.testing.assert_array_equal(value(tr.grad(kept.sum(), a)), value(tr.grad(gone.sum(), a)))
+    np.testing.assert_array_equal(value(getattr(tr, reduce)(GRID[0], axis=axis, keepdims=True)), value(kept))
+
+
+def test_axes_are_kept_of_tensors_alone():
+    x = tr.Model().input("x", 3)
+    with pytest.raises(tr.Error, match=r"keepdims= is of tensors; in a model expand\(sum\(z, axis=0\), 0, 1\)"):
+        tr.sum(x[tr.t], axis=0, keepdims=True)
+    with pytest.raises(tr.Error, match="keepdims is True or False, not 1"):
+        tr.sum(tr.ones(3), keepdims=1)
+
+
+@pytest.mark.parametrize(("wrong", "kind", "message"), [
+    (lambda a: a.__setitem__(0, 1.0), TypeError, "a tensor is not changed in place"),
+    (lambda a: a % 2, TypeError, r"there is no % .*; the remainder is a - b \* floor\(a / b\)"),
+    (lambda a: 7 // a, TypeError, r"there is no // .*; the quotient is floor\(a / b\)"),
+    (lambda a: divmod(a, 2), TypeError, "there is no divmod"), (lambda a: a ^ a, TypeError, r"a power is a \*\* b"),
+    (lambda a: 1 << a, TypeError, "there is no <<"), (lambda a: tr.index("t") % 2, TypeError, "the remainder is"),
+    (lambda a: a + None, TypeError, "operand 2 of add is None"),
+    (lambda a: "a" * a, TypeError, "operand 1 of multiply has dtype <U1"),
+    (lambda a: a.sum("x"), ValueError, "an axis is a whole number, counted from 0, or from -1 at the end, not 'x'"),
+    (lambda a: a.transpose(0), ValueError, r"axes=\(0,\) is not an order of the 2 feature axes"),
+])
+def test_operations_that_there_are_not(wrong, kind, message):
+    with pytest.raises(tr.Error, match=message) as caught:
+        wrong(tr.Tensor(GRID[0]))
+    assert isinstance(caught.value, kind)
+
+
+BITS = [lambda i: i & 1, lambda i: 1 | i, lambda i: ~i, lambda i: i & (i > 0), lambda i: np.bitwise_and(i, 1),
+        lambda i: np.array([1, 2]) & i, lambda i: np.invert(i)]
+
+
+@pytest.mark.parametrize("wrong", BITS)
+def test_bits_are_not_taken_for_truth_values(wrong):
+    with pytest.raises(TypeError, match="is of truth values, such as x > 0, and there are no operations of bits"):
+        wrong(tr.Tensor([1, 2]))
+
+
+def test_signs_of_truth_values():
+    a, b = np.array([True, True, False]), np.array([True, False, False])
+    x, y = tr.Tensor(a), tr.Tensor(b)
+    for ours, plain in ((x & y, a & b), (a | y, a | b), (x & True, a), (~y, ~b), (np.bitwise_or(x, b), a | b)):
+        np.testing.assert_array_equal(value(ours), plain)
+    np.testing.assert_array_equal(value(tr.logical_and(tr.Tensor([2, 0, 1]), 1)), [True, False, True])
+
+
+def test_positions_of_other_kinds():
+    class Series:
+        def __array__(self, dtype=None, copy=None):
+            return np.array([2, 0])
+
+        def __eq__(self, other):
+            raise ValueError("the truth value of a Series is ambiguous")
+
+    a = tr.Tensor(GRID[0])
+    np.testing.assert_array_equal(value(a[Series()]), GRID[0][[2, 0]])
+    np.testing.assert_array_equal(value(a[range(2)]), GRID[0][:2])
+
+
+def test_a_leaf_that_was_overwritten_is_told():
+    a = tr.Tensor(np.ones(3), requires_grad=True)
+    (a * a).sum().backward()
+    a -= 0.1 * a.grad
+    with pytest.raises(ValueError, match="those that had it are gone, as after a = a - rate"):
+        (a * a).sum().backward()
+    with pytest.raises(ValueError, match=r"so there is nothing to differentiate$"):
+        tr.Tensor(np.ones(3)).sum().backward()
+
+
+@pytest.mark.parametrize("shapes", [((2, 3, 4), (3, 4)), ((2, 1, 4), (3, 4)), ((4,), (2, 4)), ((4,), (4,)),
+                                    ((3, 4), (4,))])
+def test_scalar_products_of_axes_that_broadcast(shapes):
+    a, b = (np.random.default_rng(k).standard_normal(shape) for k, shape in enumerate(shapes))
+    x, y = tr.Tensor(a, requires_grad=True), tr.Tensor(b, requires_grad=True)
+    np.testing.assert_allclose(value(tr.dot(x, y)), (a * b).sum(-1))
+    for ours, plain in zip(tr.grad(tr.dot(x, y).sum(), [x, y]), tr.grad((x * y).sum(), [x, y]), strict=True):
+        np.testing.assert_allclose(value(ours), value(plain))
+
+
+def test_a_shape_is_no_gain():
+    with pytest.raises(TypeError, match="gain and bias are arrays, not a shape"):
+        tr.layer_norm(tr.ones((3, 4)), (4,))

@@ -51,6 +51,13 @@ def tagger():
     ({"log": "none/log.csv"}, OSError, "there is no folder"),
     ({"checkpoint": "."}, OSError, "it is a folder"),
     ({"checkpoint": 5}, TypeError, "a file is named by a string or a Path"),
+    ({"checkpoint": ""}, ValueError, "a file has a name, and this one is empty"),
+    ({"log": ""}, ValueError, "a file has a name, and this one is empty"),
+    ({"clip": lambda grads: 0.0}, TypeError, r"def clip\(grads, xp\): ...; this one cannot be called so"),
+    ({"clip": lambda grads, xp: None}, TypeError, "the function that clips returned None; the norm .* was expected"),
+    ({"on_epoch": lambda: None}, TypeError, r"def shown\(row\): ...; this one cannot be called so"),
+    ({"on_epoch": 3}, TypeError, "on_epoch is called with the row of each epoch, and this is 3"),
+    ({"valid": tuple(DATA.values())}, TypeError, r"the validation data: .* dict\(zip\(\('x', 'target'\), data\)\)"),
 ])
 def test_fit_tells_before_it_trains(options, kind, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -66,6 +73,11 @@ BATCH = r"dict of arrays by input name, {'x': \.\.\., 'target': \.\.\.}"
 
 
 @pytest.mark.parametrize(("given", "kind", "message"), [
+    (tuple(DATA.values()), TypeError, r"not tuple; .* make a dict: dict\(zip\(\('x', 'target'\), data\)\)"),
+    (lambda epoch: DATA, TypeError, "of an epoch are an iterable of dicts, such as a list of them, not dict"),
+    (lambda epoch: None, TypeError, "the batches of an epoch are an iterable of dicts, .* not NoneType"),
+    ({**DATA, "target": None}, TypeError, "target is None; an array with one row per example is expected"),
+    ([{"x": 1.0, "target": 2}], TypeError, "in a batch x has one row per example, and this is 1.0; .* tr.data.padded"),
     ([tuple(DATA.values())], TypeError, f"a batch is a {BATCH}, not tuple"),
     (DATA["x"], TypeError, f"data is a {BATCH}, or an iterable of such dicts, not ndarray"),
     ([[*DATA.values()]], TypeError, r"not list; .* in order make a dict: dict\(zip\(\('x', 'target'\), batch\)\)"),
@@ -293,3 +305,64 @@ def test_training_that_fails_before_its_first_update_leaves_the_file_of_another(
     with pytest.raises(tr.Error, match="x has shape"):
         tagger().fit({**DATA, "x": DATA["x"][..., :1]}, checkpoint=path, progress=False)
     assert path.read_bytes() == before
+
+
+def test_a_column_of_sequences_is_a_list_of_them():
+    """As pandas has one: no NumPy array, of dtype object, with an index of its own."""
+
+    class Column:
+        def __init__(self, items):
+            self.items, self.dtype, self.shape = items, np.dtype(object), (len(items),)
+
+        def __array__(self, dtype=None, copy=None):
+            found = np.empty(len(self.items), object)
+            found[:] = self.items
+            return found
+
+        def __len__(self):
+            return len(self.items)
+
+        def __iter__(self):
+            return iter(self.items)
+
+        def __getitem__(self, at):
+            raise KeyError(at)
+
+    x, target = [row[:n] for row, n in zip(DATA["x"], (4, 3, 2, 1, 4), strict=True)], [
+        row[:n] for row, n in zip(DATA["target"], (4, 3, 2, 1, 4), strict=True)]
+    losses = [tagger().fit({"x": a, "target": b}, progress=False).loss for a, b in ((x, target), (
+        Column(x), Column(target)))]
+    assert losses[0] == losses[1]
+    padded = data.padded({"x": Column(x)})
+    assert padded["x"].shape == (5, 4, 2) and padded["lengths"].tolist() == [4, 3, 2, 1, 4]
+    whole = {"x": Column([*DATA["x"]]), "target": Column([*DATA["target"]])}
+    assert tagger().fit(whole, progress=False).loss == tagger().fit(DATA, progress=False).loss
+
+
+@pytest.mark.parametrize(("weights", "grads", "kind", "message"), [
+    (lambda m, g: g, lambda m, g: m.weights, ValueError, r"the weights come first: update\(model.weights, grads\)"),
+    (lambda m, g: m.weights, lambda m, g: [*g.values()], TypeError, "the second of what .* gives, not list"),
+    (lambda m, g: m.weights, lambda m, g: (0.0, g), TypeError, "the second of what value_and_grad gives, not tuple"),
+])
+def test_what_an_update_is_given_in_another_order(weights, grads, kind, message):
+    model = tagger()
+    found = model.value_and_grad(DATA)[1]
+    with pytest.raises(tr.Error, match=message) as caught:
+        tr.SGD(0.1).update(weights(model, found), grads(model, found))
+    assert isinstance(caught.value, kind)
+
+
+def test_columns_of_the_history():
+    history = tagger().fit(DATA, epochs=2, batch_size=3, progress=False)
+    assert history.rows["loss"] == history.loss and history.steps["step"] == [1, 2, 3, 4]
+    with pytest.raises(KeyError, match=r"a row has no 'val_loss'; did you mean 'valid_loss'\?"):
+        history.steps["val_loss"]
+
+
+def test_a_gradient_that_something_holds_back_is_told_with_its_place():
+    model = tr.equations("h[t] = tanh(W @ x[t] + U @ stop_gradient(h[t-1]))\nloss = mean(h[t] ** 2)", x=2, h=2)
+    with pytest.raises(ValueError, match=r"no gradient passes stop_gradient in h\[t\]") as caught:
+        model.check_gradient(x=DATA["x"])
+    assert str(caught.value).splitlines()[-1].count("^") == len("stop_gradient(h[t-1])")
+    free = tr.equations("h[t] = tanh(W @ x[t])\nk[t] = stop_gradient(x[t])\nloss = mean((h[t] - k[t]) ** 2)", x=2, h=2)
+    assert free.check_gradient(x=DATA["x"])["W"] < 1e-6  # what is held back is data

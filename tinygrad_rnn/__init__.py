@@ -4,6 +4,8 @@ from importlib import import_module as _import_module
 from pathlib import Path as _Path
 from typing import Any as _Any
 
+from .attributes import OF_MODULE as _OF_MODULE
+from .attributes import absent as _absent
 from .backends import backend, use_backend
 from .errors import Error
 from .jit import use_jit
@@ -11,6 +13,7 @@ from .models.initialise import Constant, Glorot, GlorotNormal, He, Identity, Nor
 from .models.model import Model, equations
 from .models.saved import load
 from .notation.declare import index, last
+from .notation.elsewhere import ELSEWHERE as _OTHERS
 from .notation.functions import FUNCTIONS as _FUNCTIONS
 from .notation.functions import split
 from .tensors.arrays import asarray, broadcast_to, expand_dims, ones, permute_dims, squeeze, to_numpy, zeros
@@ -40,7 +43,7 @@ def __getattr__(name: str) -> _Any:
             return metadata.version(__name__)
         except metadata.PackageNotFoundError:
             raise AttributeError(f"{__name__} was not installed here, so that nothing says its version") from None
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _absent(__name__, name, __dir__(), _OF_MODULE | {other: f"write {said}" for other, said in _OTHERS.items()})
 
 
 def __dir__() -> list[str]:

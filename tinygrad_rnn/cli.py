@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from . import data
 from .backends.options import add_options, use_options
 from .commands import catalogue, showcase, text_model
 from .commands.console import print_anything
-from .errors import BadFile, BadValue, Error, Undetermined
+from .errors import BadFile, BadValue, Error, Undetermined, near
+from .keywords import OTHER_NAMES, meant
 from .models.model import Model, equations
 
 EXAMPLES = """examples:
@@ -42,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="tinygrad-rnn", description="Recurrent networks as equations.", epilog=EXAMPLES,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(top)
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _train_arguments(_command(commands, "train", "train a character model on a text and draw it", _train))
     _sample_arguments(_command(commands, "sample", "draw text from a trained model", _sample))
@@ -61,13 +65,21 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+class _Version(argparse.Action):
+    """Print the version, which is looked up only then, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        _say(f"tinygrad-rnn {getattr(import_module(str(__package__)), '__version__', 'not installed')}")
+        parser.exit()
+
+
 def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str,
              run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
     lines = [line for line in EXAMPLES.splitlines()[1:] if f"tinygrad-rnn {name}" in line]
     one = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.",
                               epilog="examples:\n" + "\n".join(lines),
                               formatter_class=argparse.RawDescriptionHelpFormatter)
-    one.set_defaults(run=run)
+    one.set_defaults(run=run, parser=one)
     add_options(one, argparse.SUPPRESS)  # also behind the command; what stands before it is kept
     return one
 
@@ -192,7 +204,8 @@ def _of_sizes(name: str, sizes: Mapping[str, Any]) -> Model:
     if name in catalogue.models():
         for size in sizes:
             if not catalogue.takes(name, size):
-                raise BadValue(f"the model {name} has no size {size!r}; see `tinygrad-rnn models {name}`")
+                hint = meant(size, catalogue.options(name), sizes[size])
+                raise BadValue(f"the model {name} has no size {size!r}{hint}; see `tinygrad-rnn models {name}`")
         return catalogue.make(name, **sizes)
     if path.suffix == ".safetensors":
         raise BadValue(f"{name} is a saved model, whose sizes are those of its weights; leave --size out")
@@ -259,10 +272,22 @@ def _say(line: str) -> None:
         raise BadFile(f"cannot write what is printed: {(error.strerror or str(error)).lower()}") from error
 
 
+def _meant(given: str, command: argparse.ArgumentParser) -> str:
+    """What an option that the command has not was perhaps to be: one of another name elsewhere, or one that is near."""
+    known = re.findall(r"--[a-z-]+", command.format_usage())
+    name = given.partition("=")[0]
+    for said in OTHER_NAMES.get(name.strip("-").replace("-", "_"), ()):
+        if f"--{said.partition('=')[0]}" in known:
+            return f"; did you mean --{said.partition('=')[0]}?"
+    return near(name, known) if name.startswith("-") else ""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 for a mistake in what was asked, 130 when interrupted."""
     print_anything()
-    args = parser().parse_args(argv)
+    args, unknown = parser().parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{_meant(unknown[0], args.parser)}")
     try:
         use_options(args)
         args.run(args)

@@ -16,7 +16,7 @@ def taken(own: Any, typed: bool) -> str:
     """The dtype of a tensor made of an array of dtype `own`; lists and Python's numbers are not `typed`."""
     if own.kind in "iu":
         return own.name if own.name in WHOLE else "int64"
-    return "float32" if own.kind == "f" and not typed else own.name
+    return "float32" if own.kind == "f" and (own.itemsize < 4 or not typed) else own.name
 
 
 def named(dtype: Any) -> str:
@@ -24,4 +24,5 @@ def named(dtype: Any) -> str:
     try:
         return np.dtype(dtype).name
     except TypeError:
-        raise BadType(f"a tensor's dtype is one of {', '.join(DTYPES)}, not {dtype!r}") from None
+        hint = "; sizes stand in a tuple, such as (2, 3)" if isinstance(dtype, int) else ""
+        raise BadType(f"a tensor's dtype is one of {', '.join(DTYPES)}, not {dtype!r:.80}{hint}") from None

@@ -30,6 +30,14 @@ class BadType(Error, TypeError):
     """An argument of the wrong kind."""
 
 
+class BadAttribute(Error, AttributeError):
+    """An attribute that there is not."""
+
+
+class BadCall(BadType):
+    """A call that does not fit: an argument that there is not, one too many, one that lacks."""
+
+
 class OutOfMemory(Error, MemoryError):
     """More memory is needed than there is."""
 

@@ -71,6 +71,8 @@ def as_path(path: PathLike) -> Path:
     """The path of a file. Raises BadType where it is no string and no Path, BadValue where no file can be named so."""
     if not isinstance(path, (str, os.PathLike)):
         raise BadType(f"a file is named by a string or a Path, not by {path!r:.80}")
+    if not os.fspath(path):
+        raise BadValue("a file has a name, and this one is empty")
     try:
         with contextlib.suppress(OSError):
             os.lstat(path)

@@ -8,6 +8,7 @@ well as from weights to inputs. With known arguments a rule is an ordinary shape
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -254,11 +255,13 @@ def axes_of(axis: Any) -> tuple[Any, ...]:
     return () if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
-def normal_axis(axis: int, rank: int) -> int:
-    """axis counted from the front; raises where the value has no such axis."""
-    if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis < rank:
+def normal_axis(axis: Any, rank: int) -> int:
+    """axis counted from the front; raises where it is no whole number, or the value has no such axis."""
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise BadValue(f"an axis is a whole number, counted from 0, or from -1 at the end, not {axis!r:.80}")
+    if not -rank <= operator.index(axis) < rank:
         raise BadValue(f"axis {axis} does not exist in a value of {rank} feature axes")
-    return axis % rank
+    return operator.index(axis) % rank
 
 
 def infer(rule: Rule, shapes: Sequence[tuple[int, ...]], attrs: dict[str, Any]) -> tuple[int, ...]:

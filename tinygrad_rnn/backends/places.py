@@ -6,6 +6,7 @@ any other's that speak DLPack or have `__cuda_array_interface__`, enter only whe
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from .. import backends
 from ..errors import BadType, BadValue
 
+PADDED = "tr.data.padded makes arrays of sequences, and gives their lengths"
 ON_DEVICE = (2, 13)  # kDLCUDA and kDLCUDAManaged of DLPack
 
 
@@ -56,8 +58,7 @@ def entering(what: str, a: Any) -> Any:
         if backend.name != "numpy":
             return backend.asarray(a)
     except ValueError as error:
-        ragged = "its rows differ in length; tr.data.padded makes arrays of sequences, and gives their lengths"
-        why = ragged if "inhomogeneous" in str(error) else error
+        why = f"its rows differ in length; {PADDED}" if "inhomogeneous" in str(error) else error
         raise BadValue(f"{what} is not an array: {why}") from None
     except (TypeError, RuntimeError, BufferError) as error:  # such as PyTorch's of a tensor that wants a gradient
         raise BadType(f"{what} cannot be taken as an array: {error}") from None
@@ -68,8 +69,19 @@ def numbers(what: str, a: Any) -> Any:
     """a, an array of numbers or truth values, as `entering` takes it. Raises BadType for another dtype."""
     array = entering(what, a)
     if array.dtype.kind not in "biuf":
-        raise BadType(f"{what} has dtype {array.dtype}; numbers are expected")
+        raise BadType(f"{what} {no_numbers(array)}; numbers are expected")
     return array
+
+
+def no_numbers(array: Any) -> str:
+    """What an array is that holds none: "is None", "has dtype <U3"; of objects the first that is no number."""
+    if array.dtype != object:
+        return f"has dtype {array.dtype}"
+    at, odd = next(((k, v) for k, v in np.ndenumerate(array) if not isinstance(v, Real)), (None, None))
+    if at is None:
+        return "has dtype object, although it holds numbers, of which astype(float) makes floats"
+    hint = f"; {PADDED}" if isinstance(odd, (list, tuple, np.ndarray)) else ""
+    return f"has dtype object, with {odd!r:.40} at {list(at)}{hint}" if at else f"is {odd!r:.40}"
 
 
 def _unmasked(what: str, a: np.ma.MaskedArray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arguments import whole
 from ..errors import many
+from ..keywords import told
 from .sequences import Over, Sequences
 
 FINEST = 512  # pieces among which borders are sought
@@ -51,6 +52,7 @@ class Bucketed:
             yield self.fields.batch(*batches[k])
 
 
+@told
 def bucketed(data: Any, batch: int, *, over: Over | None = None, buckets: int = 8, fill: Any = 0,
              seed: int | None = 0) -> Bucketed:
     """Batches of `batch` examples for `fit`, each padded only to the longest of its bucket.

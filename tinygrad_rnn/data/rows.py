@@ -28,7 +28,14 @@ def _counts(data: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         elif isinstance(value, (list, tuple)) or np.ndim(value):
             yield name, len(value)
         else:
-            raise BadType(f"{name} is a single value; an array with one row per example is expected")
+            what = "None" if value is None else "a single value"
+            raise BadType(f"{name} is {what}; an array with one row per example is expected")
+
+
+def column(value: Any) -> Any:
+    """A column of objects, as pandas has one of lists, as a list of them; anything else as it is."""
+    objects = not isinstance(value, np.ndarray) and getattr(value, "dtype", None) == np.dtype(object)
+    return list(value) if objects else value
 
 
 def is_ragged(value: Any) -> bool:

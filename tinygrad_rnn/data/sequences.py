@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadName, BadType, BadValue, near
-from .rows import examples, extent
+from ..keywords import told
+from .rows import column, examples, extent
 
 Over = Mapping[str, str | tuple[str, ...]]
 
 
+@told
 def padded(data: Any, *, over: Over | None = None, fill: Any = 0) -> dict[str, Any]:
     """One batch of all examples: each list of sequences as an array as long as its longest, and their "lengths".
 
@@ -34,7 +36,7 @@ class Sequences:
     """Fields of examples, some of them sequences over named indices; each example has one length per index."""
 
     def __init__(self, data: Any, over: Over | None, fill: Any):
-        fields = data if isinstance(data, Mapping) else _columns(data)
+        fields = {name: column(v) for name, v in (data if isinstance(data, Mapping) else _columns(data)).items()}
         if "lengths" in fields:
             raise BadValue('"lengths" is taken from the sequences themselves; leave it out')
         self.over = _indices(fields, over)

@@ -10,9 +10,11 @@ import numpy as np
 
 from ..arguments import real, whole
 from ..errors import BadType, BadValue
+from ..keywords import told
 from .rows import examples
 
 
+@told
 def split(data: Any, *shares: float, seed: int | None = None, groups: Iterable[Any] | None = None) -> tuple[Any, ...]:
     """The examples of data in parts of these shares, which make 1: `train, valid, test = split(data, 0.8, 0.1, 0.1)`.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arguments import whole
 from ..errors import BadType, BadValue, many
+from ..keywords import told
 from .rows import examples
 from .splits import encoded
 
@@ -41,6 +42,7 @@ class Streams:
             yield {name: a[:, start : start + self.steps] for name, a in rows.items()}
 
 
+@told
 def streams(data: Any, batch: int, steps: int) -> Streams:
     """`Streams` of N = batch streams, T = steps positions each at a time.
 
@@ -68,6 +70,7 @@ def streams(data: Any, batch: int, steps: int) -> Streams:
     return Streams(series, batch, steps)
 
 
+@told
 def windows(series: Any, steps: int, *, every: int = 1) -> np.ndarray:
     """All windows of T = steps positions of a series (L, ...), a view of shape (N, T, ...), one every `every`.
 

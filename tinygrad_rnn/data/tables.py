@@ -12,10 +12,12 @@ import numpy as np
 
 from ..arguments import named
 from ..errors import BadName, BadType, BadValue, near
+from ..keywords import told
 from .rows import examples
 from .text import read_text
 
 
+@told
 def read_table(path: str | os.PathLike[str], columns: Iterable[str] | None = None, *,
                delimiter: str = ",") -> dict[str, np.ndarray]:
     """The columns of a CSV file whose first row is their names, in this order; all where `columns` is None.
@@ -51,13 +53,17 @@ def read_table(path: str | os.PathLike[str], columns: Iterable[str] | None = Non
     return {name: _column(list(cells)) for name, cells in zip(wanted, zip(*rows, strict=True), strict=True)}
 
 
-def grouped(table: Mapping[str, Any], by: str) -> dict[str, Any]:
+@told
+def grouped(table: Any, by: str) -> dict[str, Any]:
     """The rows of a table as one sequence per group, which is what `padded` and `bucketed` take.
 
-    by: the column that names the group; groups come in the order in which they first appear, their rows in the order
-    of the table. Every other column becomes a list of arrays, one per group, and `by` the array of the groups.
+    table: a dict of columns by name, or a DataFrame of pandas. by: the column that names the group; groups come in the
+    order in which they first appear, their rows in the order of the table. Every other column becomes a list of arrays,
+    one per group, and `by` the array of the groups.
     Raises BadName where the table has no such column.
     """
+    if not isinstance(table, Mapping) and hasattr(table, "keys"):  # of pandas
+        table = {name: table[name] for name in table.keys()}  # noqa: SIM118
     if not isinstance(table, Mapping):
         raise BadType(f"a table is a dict of columns by name, as read_table gives it, not {type(table).__name__}")
     if by not in table:

@@ -6,6 +6,7 @@ import os
 
 from ..errors import BadFile, BadValue
 from ..files import as_path
+from ..keywords import told
 
 
 def text_of_python_docs() -> str:
@@ -21,6 +22,7 @@ def text_of_python_docs() -> str:
     return "\n".join(topics[name] for name in sorted(topics))
 
 
+@told
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a UTF-8 file, its line ends as \\n and without a byte order mark.
 

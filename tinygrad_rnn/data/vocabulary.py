@@ -13,14 +13,17 @@ import numpy as np
 
 from .. import backends
 from ..arguments import whole
+from ..attributes import OF_VOCABULARIES, Advised, instead
 from ..errors import BadFile, BadName, BadType, BadValue, near
 from ..files import write_atomic
+from ..keywords import told
 from .text import read_text
 
 STORED = (str, int, float, bool, type(None))  # what JSON gives back as it was
 
 
-class Vocabulary:
+@told
+class Vocabulary(Advised):
     """The distinct symbols of a text, or of any iterable of hashables, each with a number.
 
     The characters of a text are sorted; other symbols come by how often they occur, then by which came first.
@@ -59,6 +62,10 @@ class Vocabulary:
         characters = sorted(s for s in symbols if _is_character(s))
         self._codes = _codes("".join(characters))
         self._code_ids = np.array([self._ids[c] for c in characters], dtype=np.int64)
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        return instead(name, OF_VOCABULARIES, dir(Vocabulary))
 
     def __len__(self) -> int:
         return len(self.symbols)

@@ -162,7 +162,8 @@ class _Batched(Builder):
             for r, line in enumerate(self.sums):
                 x = self.load(self.offset(rows, self.ir.mul(a_m, i64(r))), self.vector, mask)
                 for slot, y in zip(line, across, strict=True):
-                    self.ir.store(self.intrinsic("fmuladd", self.vector, x, y, self.ir.load(slot, typ=self.vector)), slot)
+                    total = self.ir.load(slot, typ=self.vector)
+                    self.ir.store(self.intrinsic("fmuladd", self.vector, x, y, total), slot)
 
     def _put(self, goal: Any, done_rows: Any, done_columns: Any, again: Any, mask: Any) -> None:
         """A tile's sums into C, but for the rows and columns that have been done."""

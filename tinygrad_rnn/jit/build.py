@@ -72,7 +72,7 @@ class Builder:
     def intrinsic(self, name: str, kind: Any, *args: Any) -> Any:
         """A call of LLVM's own function of that name on values of one type.
 
-        Such as fmuladd, x * y + z rounded once where the processor can; fma would call the C library on one that cannot.
+        Such as fmuladd, x * y + z rounded once where the processor can; fma would call the C library where it cannot.
         """
         full = f"llvm.{name}.{_mangled(kind)}"
         found = self.module.globals.get(full)

@@ -86,7 +86,11 @@ class Symbol(Operators):
         raise BadType(f"{self.name} is not searched; it is used with its indices, as {self.name}[t]")
 
     def __getitem__(self, key: Any) -> Node:
-        if any(isinstance(k, slice) for k in (key if isinstance(key, tuple) else (key,))):
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, slice) for k in keys):
+            if any(isinstance(k, Node) for k in keys):
+                raise BadType(f"inside the first bracket stand indices alone; feature slices go in a second: "
+                              f"{self.name}[t][0:2]")
             return self.as_node()[key]
         slots = _slots(self.name, key, wrong_read)
         if [s.index for s in slots] == [BATCH]:

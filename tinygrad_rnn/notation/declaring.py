@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..arguments import whole
-from ..errors import BadType, BadValue
+from ..errors import BadAttribute, BadType, BadValue
 from ..inference.brackets import wrong_name
 from ..inference.infer import resolve
 from ..inference.roles import Declarations
-from ..node import At, Node, placed, refs, walk
+from ..keywords import told
+from ..node import At, Node
 from ..ops.draws import law
 from ..ops.table import as_node
 from ..passes.schedule import needed, schedule
 from ..printing.printer import equation_text, text
-from ..system import Equation, System, sources
+from ..system import Equation, System
 from .declare import Symbol
 from .declared import declarations, observed
+from .doubts import doubts
 from .reader import Program
 
 LARGEST_SIZE = 2**31 - 1
@@ -59,16 +61,19 @@ class Declaring:
         self._system: System | None = None
         self._declarations: dict[str, Equation] | None = None
 
+    @told
     def input(self, name: str, size: Any = None) -> Symbol:
         """An input: data given at each position (`x[t]`) or for each example (`img[n]`)."""
         return self._symbol(name, size, "input")
 
+    @told
     def state(self, name: str, size: Any = None) -> Symbol:
         """A quantity with an equation of its own: `h[t] = ...`."""
         return self._symbol(name, size, "defined")
 
     quantity = state
 
+    @told
     def weight(self, name: str, size: Any = None) -> Symbol:
         """A weight; its shape follows from where it stands, or is given."""
         return self._symbol(name, size, "weight")
@@ -89,6 +94,12 @@ class Declaring:
                 raise BadValue(f"{name} is declared twice, with the sizes {before} and {shape}")
             self._forget()
         return Symbol(self, name, role)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Node):
+            raise BadAttribute(f"an equation is no attribute; write model[{name!r}] = ..., or, with an index, "
+                               f"model.state({name!r})[t] = ...")
+        super().__setattr__(name, value)
 
     def __getitem__(self, name: str) -> Symbol:
         return Symbol(self, name, "defined")
@@ -121,9 +132,8 @@ class Declaring:
             seen = observed(self._system)
             schedule(needed(seen, seen.by_name))  # a cycle without an order is told at once
             if self._warns:
-                _warn_of_twins(self._system)
-                _warn_of_pi(self._system, self._declared.sizes)
-                _warn_of_nothing(self._system)
+                for doubt in doubts(self._system, self._declared.sizes):
+                    warnings.warn(doubt, stacklevel=3)
         return self._system
 
     def _check_roles(self) -> None:
@@ -164,56 +174,3 @@ def _check_starts(equations: Sequence[Equation]) -> None:
             number = text(eq.rhs)
             raise BadValue(f"{eq.left} = {number} would be {number} in every element of a one-hot vector; a class, "
                            f"counted from 0, is written one_hot({number}, size)\n{eq.show(eq.rhs)}")
-
-
-def _warn_of_twins(system: System) -> None:
-    """b_f and b_F are rarely both meant; a vector v and a matrix V are."""
-    seen: dict[tuple[str, int], str] = {}
-    for name in system.of_role("weight"):
-        plain = name.lower().replace("_", ""), len(system.quantities[name].type.shape)
-        if plain in seen:
-            warnings.warn(f"the weights {seen[plain]} and {name} have nearly the same name; is one a slip of the pen?",
-                          stacklevel=4)
-        seen[plain] = name
-
-
-def _warn_of_pi(system: System, given: Container[str]) -> None:
-    """2 * pi and sin(pi * t) are hardly of a weight, unless somebody gave it a size."""
-    q = system.quantities.get("pi")
-    if q is None or q.role != "weight" or "pi" in given:
-        return
-    terms = (node.args for node in walk(eq.rhs for eq in system.equations) if node.op in ("multiply", "divide"))
-    if any({"const", "position", "last"} & {a.op for a in args} and any(a.op == "ref" and a.attr("name") == "pi"
-                                                                         for a in args) for args in terms):
-        warnings.warn("pi is a weight here, as every name is that no equation sets; the number is 3.141592653589793, "
-                      "and pi=() says that a weight is meant", stacklevel=4)
-
-
-def _warn_of_nothing(system: System) -> None:
-    """h[-1] is not the last position, nor x[0] the first: both are outside, and zero unless something sets them."""
-    by_name = system.by_name
-    for read in (found := refs(eq.rhs for eq in system.equations)):
-        name, slots = read.attr("name"), read.attr("slots")
-        sizes = [system.static.get(index) for index in system.quantities[name].slots]
-        outside = [k for k, (slot, size) in enumerate(zip(slots, sizes, strict=True)) if _is_outside(slot, size)]
-        boundaries = [eq for eq in by_name.get(name, []) if eq.is_boundary]
-        if not outside or sources(boundaries, read):
-            continue
-        alike = [other for other in found if other.attr("name") == name]
-        if all(sizes[k] is None and _reached(k, slots[k], alike) for k in outside):
-            continue
-        warnings.warn(f"{placed(name, slots)} is outside of the range and always zero, as no equation sets it; "
-                      "positions count from 1, and the last is a capital: h[1], h[T]", stacklevel=4)
-
-
-def _is_outside(at: At, size: int | None) -> bool:
-    """Is that position before the first or behind the last one, whose number is `size` where it is known ahead?"""
-    if at.anchor == "first":
-        return at.offset < 1 or (size is not None and at.offset > size)
-    return at.anchor == "last" and (at.offset > 0 or (size is not None and at.offset <= -size))
-
-
-def _reached(k: int, at: At, reads: list[Node]) -> bool:
-    """Does a shift reach that position, so that a state carried on may hold it?"""
-    shifts = [r.attr("slots")[k].offset for r in reads if r.attr("slots")[k].anchor == "free"]
-    return any(1 + s <= at.offset if at.anchor == "first" else s >= at.offset for s in shifts)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import BadType
+from ..errors import BadCall, BadType
 from ..node import Operators
 from ..ops import TABLE
 from ..tensors import arrays
-from ..tensors.tensor import Tensor
+from ..tensors.tensor import Tensor, as_operand
 from .functions import FUNCTIONS
 
-OURS = {"true_divide": "divide", "absolute": "abs", "concatenate": "concat", "amax": "max",  # by NumPy's name
-        "bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}  # as & | ~ mean here
+OURS = {"true_divide": "divide", "absolute": "abs", "concatenate": "concat", "amax": "max"}  # by NumPy's name
+SIGNS: dict[str, Callable[..., Any]] = {"bitwise_and": operator.and_, "bitwise_or": operator.or_,
+                                        "invert": operator.inv}  # & | ~
 # What means the same with NumPy's arguments; NumPy's dot, take and cumsum have other axes in mind than ours.
 SAME = {"clip", "concat", "einsum", "max", "mean", "ones_like", "reshape", "stack", "sum", "transpose", "where",
         "zeros_like"}
@@ -35,7 +37,7 @@ def from_numpy(function: Any, method: str, args: tuple[Any, ...], options: Mappi
         try:
             return ours(*args, **options)
         except TypeError as error:
-            if isinstance(error, BadType):
+            if isinstance(error, BadType) and not isinstance(error, BadCall):
                 raise
             raise BadType(f"{said} of a tensor is that of tinygrad_rnn: {error}") from None
     if not all(isinstance(a, Tensor) for a in operands):
@@ -55,6 +57,8 @@ def from_numpy(function: Any, method: str, args: tuple[Any, ...], options: Mappi
 def _ours(function: Any, name: str, operands: list[Any]) -> Callable[..., Any] | None:
     """The function of that name that does here what NumPy's does."""
     first = operands[0] if operands else None
+    if name in SIGNS:
+        return lambda *args: SIGNS[name](*map(as_operand, args))
     if isinstance(function, np.ufunc):
         return FUNCTIONS[name] if name in TABLE and TABLE[name].kind in ("elementwise", "contract") else None
     if isinstance(first, Tensor) and name in OF_TENSORS:

@@ -7,14 +7,19 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..arguments import whole
-from ..errors import BadType, BadValue, many, near
+from ..arguments import flag, whole
+from ..errors import BadType, BadValue, many
+from ..keywords import meant
 from ..node import Node, Operators
 from ..ops import TABLE, Op, apply
 from ..ops.linear import split_spec
+from ..ops.reduction import REDUCING
 from ..ops.table import REQUIRED
 from ..shapes import normal_axis
+from ..tensors.methods import reduced
 from .meaning import MEANING
+
+OF_SEVERAL = "the larger of two is maximum(a, b), their sum a + b"
 
 
 class Function:
@@ -24,6 +29,7 @@ class Function:
         self.name = self.__name__ = name
         self.row = row
         self.params = row.params
+        self.taken = tuple(row.params)  # the names of all that can be given so
         self.arity = row.arity
         self.leading = row.leading
         if name in MEANING:
@@ -44,7 +50,7 @@ class Function:
     def _bind(self, args: list[Any], attrs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         for key in attrs:
             if key not in self.params:
-                raise BadType(f"{self.name} has no argument {key!r}{near(key, self.params)}")
+                raise BadType(f"{self.name} has no argument {key!r}{meant(key, self.taken, attrs[key])}")
         names = [p for p in self.params if p not in attrs]
         if self.leading and args and not isinstance(args[0], Operators):
             attrs[names.pop(0)] = args.pop(0)
@@ -77,8 +83,9 @@ def index_names(over: Any) -> tuple[str, ...]:
         if isinstance(index, Node) and index.op == "position":
             index = index.attr("index")
         if not isinstance(index, str):
-            hint = f"; a feature axis is named by axis={index}" if isinstance(index, int) else ""
-            raise BadType(f"over= names indices, such as t or (t, n), not {index!r}{hint}")
+            hint = (f"; a feature axis is named by axis={index}" if isinstance(index, int) else
+                    f"; {OF_SEVERAL}" if isinstance(index, Operators) else "")
+            raise BadType(f"over= names indices, such as t or (t, n), not {index!r:.80}{hint}")
         names.append(index)
     return tuple(names)
 
@@ -111,21 +118,46 @@ class _LayerNorm(Function):
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         if not 1 <= len(args) <= 3:
             raise BadType(f"layer_norm takes a value, and perhaps gain and bias, not {len(args)} operands")
+        if any(isinstance(a, tuple) for a in args[1:]):
+            raise BadType("layer_norm is over the last axis, or over axis=; gain and bias are arrays, not a shape")
         y = owner(list(args))("layer_norm", args[0], **attrs)
         if len(args) > 1:
             y = y * args[1]
         return y + args[2] if len(args) > 2 else y
 
 
+class _Reduction(Function):
+    """A reduction, which of a tensor also takes keepdims: True leaves axes of size 1 in the place of those that go."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, TABLE[name])
+        self.taken = (*self.params, "keepdims")
+
+    def __call__(self, *args: Any, keepdims: bool = False, **attrs: Any) -> Any:
+        operands, attrs = self._bind(list(args), attrs)
+        if not flag("keepdims", keepdims):
+            return owner(operands)(self.row.name, *operands, **attrs)
+        from ..tensors.tensor import Tensor, as_operand
+
+        x = as_operand(operands[0])
+        if not isinstance(x, Tensor):
+            raise BadValue(f"keepdims= is of tensors; in a model expand({self.name}(z, axis=0), 0, 1) has such an axis")
+        if attrs.get("over"):
+            return owner(operands)(self.row.name, *operands, **attrs)  # which tells that tensors have none
+        return reduced(self.row.name, x, attrs.get("axis"), True)
+
+
 class _Dropout(Function):
     """dropout(x, rate): each number of x zero with probability `rate`, the others divided by 1 - rate.
 
-    In a model it acts in training, with a mask of its own at each step, or by shared="t" with one over t. On a tensor
-    it acts at once; `seed` fixes what is drawn. Source: Srivastava et al. 2014, "Dropout", with the scale in training.
+    In a model it acts in training, with a mask of its own at each step, or by shared="t" with one over t, by
+    shared=(t, n) with one for all examples too, as that of a weight is. On a tensor it acts at once; `seed` fixes what
+    is drawn. Source: Srivastava et al. 2014, "Dropout", with the scale in training.
     """
 
     def __init__(self) -> None:
         super().__init__("dropout", TABLE["dropout"])
+        self.taken = (*self.params, "seed")
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         seed = {"seed": attrs.pop("seed")} if "seed" in attrs else {}
@@ -216,6 +248,7 @@ def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> tuple[Any, ...]:
 
 
 _SPECIAL = {"layer_norm": _LayerNorm(), "einsum": _Einsum(), "dropout": _Dropout(),
+            **{name: _Reduction(name) for name in REDUCING},
             **{name: _Convolution(name) for name in ("conv2d", "conv2d_transpose")}}
 _HIDDEN = {"ref", "const", "data", "position", "last", "count", "noise", "draw_class"}
 FUNCTIONS: dict[str, Function] = {

@@ -6,6 +6,8 @@ Axes are feature axes, counted from 0 or, below 0, from the last. `over` names i
 from __future__ import annotations
 
 IMAGE = "of an image (..., height, width)"
+KEPT = "; of a tensor keepdims=True leaves axes of size 1."
+ALL = "a, over=None, axis=None"
 
 # Name -> how it is called, what it computes. Elementwise ones broadcast on tensors and take equal shapes in models.
 MEANING: dict[str, tuple[str, str]] = {
@@ -73,13 +75,14 @@ MEANING: dict[str, tuple[str, str]] = {
     "max_pool_at": ("a, z, size=2, stride=None, padding=0", "a where z is the largest number of its window."),
     "avg_pool": ("z, size=2, stride=None, padding=0", f"The mean of each window {IMAGE}, of zeros outside."),
     "avg_unpool": ("a, size=2, stride=None, padding=0, shape=None", "The adjoint of avg_pool."),
-    "matmul": ("a, b", "a @ b: the matrix product over the last axis of a and the last but one of b."),
+    "matmul": ("a, b", "a @ b: the matrix product over the last axis of a and the last but one of b; axes before these "
+               "number matrices, of both alike or of one of them."),
     "dot": ("a, b", "The sum of a * b over the last axis."),
     "outer": ("a, b", "a[i] * b[j] for all i and j."),
-    "sum": ("a, over=None, axis=None", "The sum, of everything by default."),
-    "mean": ("a, over=None, axis=None", "The mean, of everything by default: the sum over the number of elements."),
-    "max": ("a, over=None, axis=None", "The largest element, of everything by default; ties share the gradient."),
-    "logsumexp": ("a, over=None, axis=None", "log of the sum of exp(a), of everything by default, without overflow."),
+    "sum": (ALL, f"The sum, of everything by default{KEPT}"),
+    "mean": (ALL, f"The mean, of everything by default: the sum over the number of elements{KEPT}"),
+    "max": (ALL, f"The largest element, of everything by default; ties share the gradient{KEPT}"),
+    "logsumexp": (ALL, f"log of the sum of exp(a), of everything by default, without overflow{KEPT}"),
     "softmax": ("a, over=None, axis=-1", "exp(a) / sum of exp(a); 0 where all are -inf."),
     "log_softmax": ("a, over=None, axis=-1", "a - logsumexp(a)."),
     "cumsum": ("a, over=None, axis=-1, reverse=False", "The sums of the elements up to each, or from each on."),
@@ -91,5 +94,6 @@ MEANING: dict[str, tuple[str, str]] = {
                     "probabilities, or, w[t] = categorical(a[t,s], over=s), from the positions 1, 2, ... of s."),
     "bernoulli": ("p", "Declares w[t] = bernoulli(p[t]): data that are 1 with this probability, else 0."),
     "normal": ("mean, deviation", "Declares w[t] = normal(m[t], s[t]): data that are drawn from this distribution."),
-    "dropout_mask": ("rate", "In training 0 with probability `rate`, else 1 / (1 - rate); otherwise 1."),
+    "dropout_mask": ("rate, shared=None", "In training 0 with probability `rate`, else 1 / (1 - rate); otherwise 1; "
+                     "shared=n draws one for all examples."),
 }

@@ -182,7 +182,7 @@ def _shown(tokens: list[_Token], last: _Token) -> str:
 
 def _dangling(tokens: list[_Token]) -> Slip | None:
     """An operator without a term after it, or the colon of a size without a name or a size."""
-    for a, b in zip(tokens, [*tokens[1:], None], strict=True):
+    for a, b in itertools.zip_longest(tokens, tokens[1:]):
         if a.text == ":" and a.depth == 0 and (b is None or a is tokens[0]):
             return Slip(f"a {'name' if b else 'size'} is missing beside the colon; a size is written x[t]: 27",
                         a.start, a.stop)

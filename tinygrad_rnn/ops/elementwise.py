@@ -96,9 +96,9 @@ def _sigmoid_cross_entropy(do: Do, out: Any, z: Any, k: Any) -> None:
     do(do.xp.subtract, out, rest, out)
 
 
-def least(p: Node) -> float:
-    """The smallest normal number of p's dtype: what losses take for a probability of 0, and so do their gradients."""
-    return float(np.finfo("float64" if p.dtype == "float64" else "float32").tiny)
+def least(y: Node) -> float:
+    """The smallest normal number of y's dtype: what a loss y takes for a probability of 0, and so does its gradient."""
+    return float(np.finfo("float64" if y.dtype == "float64" else "float32").tiny)
 
 
 def _power_base(g: Node, y: Node, a: Node, b: Node) -> Node | None:
@@ -163,8 +163,8 @@ register(
         params={"low": -math.inf, "high": math.inf}, latex=r"\text{{clip}}({0}, {low}, {high})", dtype="any"),
     row("squared_error", lambda g, y, a, b: 2 * g * (a - b), lambda g, y, a, b: 2 * g * (b - a),
         array=_squared_error, symbol="(−)²", latex=r"({0} - {1})^2"),
-    row("binary_cross_entropy", lambda g, y, p, k: g * (p - k) / f.maximum(p * (1 - p), least(p)),
-        lambda g, y, p, k: g * (f.log(f.maximum(1 - p, least(p))) - f.log(f.maximum(p, least(p)))),
+    row("binary_cross_entropy", lambda g, y, p, k: g * (p - k) / f.maximum(p * (1 - p), least(y)),
+        lambda g, y, p, k: g * (f.log(f.maximum(1 - p, least(y))) - f.log(f.maximum(p, least(y)))),
         array=_binary_cross_entropy, symbol="BCE", latex=r"\text{{BCE}}{call}"),
     row("sigmoid_cross_entropy", lambda g, y, z, k: g * (f.sigmoid(z) - k), lambda g, y, z, k: -(g * z),
         array=_sigmoid_cross_entropy, symbol="BCE∘σ", latex=r"\text{{BCE}}(\sigma{0}, {1})"),

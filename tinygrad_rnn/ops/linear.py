@@ -15,10 +15,9 @@ LEAD = string.ascii_uppercase
 
 
 def matmul_labels(ranks: list[int], **attrs: Any) -> tuple[list[str], str]:
-    """Labels of a @ b: matrices in the last two axes, equal stacks before them."""
+    """Labels of a @ b: matrices in the last two axes, equal stacks before them, or a stack beside one matrix."""
     lead = LEAD[: max(*ranks, 2) - 2]
-    a = {1: "k"}.get(ranks[0], lead + "mk")
-    b = {1: "k"}.get(ranks[1], lead + "kp")
+    a, b = ("k" if rank == 1 else lead[: rank - 2] + pair for rank, pair in zip(ranks, ("mk", "kp"), strict=True))
     return [a, b], lead + "m" * (ranks[0] > 1) + "p" * (ranks[1] > 1)
 
 
@@ -63,7 +62,8 @@ def _matmul_shape(u: Solver, args: list[Cell], out: Cell, attrs: dict[str, Any])
 
 
 MATMUL = signature("(m,k),(k)->(m)", "(m,k),(k,p)->(m,p)", "(k),(k,p)->(p)", "(k),(k)->()")
-STACKED = signature("(...,m,k),(...,k,p)->(...,m,p)", "(...,m,k),(k)->(...,m)", "(k),(...,k,p)->(...,p)")
+STACKED = signature("(...,m,k),(...,k,p)->(...,m,p)", "(...,m,k),(k)->(...,m)", "(k),(...,k,p)->(...,p)",
+                    "(...,m,k),(k,p)->(...,m,p)", "(m,k),(...,k,p)->(...,m,p)")
 DOT = signature("(...,k),(...,k)->(...)", "(...,k),(k)->(...)", "(k),(...,k)->(...)")
 
 
@@ -111,6 +111,8 @@ def _matmul_left(g: Node, y: Node, a: Node, b: Node) -> Node:
         return g * b if b.rank == 1 else b @ g if b.rank == 2 else f.einsum(b, g, spec=_swap(b, "kp", "p", "k"))
     if b.rank == 1:
         return f.outer(g, b)
+    if a.rank < b.rank:  # one matrix for all of a stack
+        return f.einsum(g, b, spec=_swap(b, "mp", "kp", "mk"))
     return g @ _matrix_transpose(b)
 
 
@@ -120,12 +122,15 @@ def _matmul_right(g: Node, y: Node, a: Node, b: Node) -> Node:
             f.transpose(a) @ g)
     if a.rank == 1:
         return f.outer(a, g) if b.rank == 2 else f.einsum(a, g, spec=_swap_outer(b))
+    if b.rank < a.rank:
+        return f.einsum(a, g, spec=_swap(a, "mk", "mp", "kp"))
     return _matrix_transpose(a) @ g
 
 
-def _swap(stack: Node, matrix: str, vector: str, out: str) -> str:
+def _swap(stack: Node, matrix: str, other: str, out: str) -> str:
+    """The labels of a sum over a stack: of matrices times other matrices, or vectors, of as large a stack."""
     lead = LEAD[: stack.rank - 2].lower()
-    return f"{lead}{matrix},{lead}{vector}->{out}"
+    return f"{lead}{matrix},{lead}{other}->{out}"
 
 
 def _swap_outer(stack: Node) -> str:

@@ -153,7 +153,7 @@ def apply(name: str, *args: Any, **attrs: Any) -> Node:
             raise BadType(f"{name} has no argument {key!r}; it takes {', '.join(row.params) or 'none'}")
         kind = row.takes.get(key) or KINDS.get(key)
         if kind is not None and row.kind != "leaf" and not kind[1](attrs[key]):
-            raise BadValue(f"{name} takes {kind[0]} as {key}, not {attrs[key]!r}")
+            raise BadValue(f"{name} takes {kind[0]} as {key}, not {attrs[key]!r:.80}")
     return make(row, nodes, attrs)
 
 
@@ -204,7 +204,10 @@ def as_node(value: Any, where: str = "") -> Node:
     as_ref = getattr(value, "as_node", None)  # a model's quantity or index
     if as_ref is not None:
         return as_ref()
-    raise BadType(f"{where or 'an expression'} got a {type(value).__name__} where a quantity or a number is expected")
+    hint = "; an array is given as an input, or as a weight, which wrt= of fit leaves as it is" if hasattr(
+        value, "__array__") or isinstance(value, (list, tuple)) else ""
+    raise BadType(f"{where or 'an expression'} got a {type(value).__name__} where a quantity or a number is expected"
+                  f"{hint}")
 
 
 RANKING = ("bool", "int32", "int64", "weak", "float32", "float64")

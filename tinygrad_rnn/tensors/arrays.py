@@ -11,12 +11,14 @@ import numpy as np
 from .. import backends
 from ..arguments import whole
 from ..errors import BadType, BadValue
+from ..keywords import told
 from ..ops.table import MOST
 from ..shapes import normal_axis
 from .broadcast import joint, stretched
 from .tensor import Tensor, as_operand, check_operands
 
 
+@told
 def asarray(data: Any, dtype: Any = None) -> Any:
     """data as an array of the backend in use: NumPy's or CuPy's, not copied where its memory is on the right device.
 
@@ -40,11 +42,13 @@ def to_numpy(data: Any) -> np.ndarray:
         return np.asarray(asarray(data))
 
 
+@told
 def zeros(shape: Any, dtype: Any = "float32") -> Tensor:
     """A tensor of zeros. shape: a tuple of sizes, or one size. Raises BadType and BadValue for what is none."""
     return Tensor(backends.current().xp.zeros(_sizes(shape), "float32"), dtype=dtype)
 
 
+@told
 def ones(shape: Any, dtype: Any = "float32") -> Tensor:
     """A tensor of ones. shape: a tuple of sizes, or one size. Raises BadType and BadValue for what is none."""
     return Tensor(backends.current().xp.ones(_sizes(shape), "float32"), dtype=dtype)
@@ -58,6 +62,7 @@ def _sizes(shape: Any) -> tuple[int, ...]:
     return found
 
 
+@told
 def permute_dims(x: Any, axes: Sequence[int]) -> Any:
     """x, a tensor or an array, with its axes in another order: axis k of the result is axis axes[k] of x.
 
@@ -67,12 +72,14 @@ def permute_dims(x: Any, axes: Sequence[int]) -> Any:
     return x._apply("transpose", x, axes=axes)
 
 
+@told
 def expand_dims(x: Any, axis: int = 0) -> Any:
     """x with a new axis of size 1, which is then the axis of that number. Raises BadValue where there is none such."""
     x = as_operand(x)
     return x._apply("expand", x, axis=axis, size=1)
 
 
+@told
 def squeeze(x: Any, axis: int | tuple[int, ...]) -> Any:
     """x without an axis of size 1, or without several. Raises BadValue for an axis of another size, or none."""
     x = as_operand(x)
@@ -84,6 +91,7 @@ def squeeze(x: Any, axis: int | tuple[int, ...]) -> Any:
     return x
 
 
+@told
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Tensor:
     """x stretched to shape: new axes in front, and those of size 1 repeated. Raises BadValue where others differ."""
     check_operands("broadcast_to", [x])

@@ -12,8 +12,11 @@ from ..ops import TABLE, apply
 def broadcast(op: str, nodes: list[Node]) -> list[Node]:
     """Arguments of one shape, as the rows want them; scalars stay."""
     if op == "matmul" and max(n.rank for n in nodes) > 2:
-        lead = joint([n.shape[:-2] for n in nodes if n.rank > 1])
-        return [stretched(n, (*lead, *n.shape[-2:])) if n.rank > 1 else n for n in nodes]
+        lead = joint([n.shape[:-2] for n in nodes if n.rank > 2])
+        return [stretched(n, (*lead, *n.shape[-2:])) if n.rank > 2 else n for n in nodes]
+    if op == "dot":
+        lead = joint([n.shape[:-1] for n in nodes if n.rank > 1])
+        return [stretched(n, (*lead, *n.shape[-1:])) if n.rank > 1 else n for n in nodes]
     if op not in TABLE or TABLE[op].kind != "elementwise":
         return nodes
     shape = joint([n.shape for n in nodes])

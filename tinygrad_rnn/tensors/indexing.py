@@ -11,7 +11,7 @@ import numpy as np
 from ..backends.places import on_device
 from ..errors import BadType, BadValue
 from ..node import Operators
-from ..ops.feature import sliced
+from ..ops.feature_parts import sliced
 from .whole_numbers import positions
 
 
@@ -44,7 +44,8 @@ def _spelled_out(keys: list[Any], rank: int) -> list[Any]:
 
 
 def _are_positions(key: Any) -> bool:
-    return isinstance(key, (Operators, np.ndarray, list)) or on_device(key)
+    array = hasattr(key, "__array__") and not isinstance(key, np.generic)
+    return array or isinstance(key, (Operators, list, range)) or on_device(key)
 
 
 def _gathered(x: Any, axis: int, keys: list[Any]) -> Any:

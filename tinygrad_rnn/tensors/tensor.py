@@ -15,7 +15,8 @@ import numpy as np
 from .. import backends
 from ..above import viz
 from ..arguments import whole
-from ..backends.places import check_place, described, entering, on_device
+from ..attributes import OF_TENSORS
+from ..backends.places import check_place, described, entering, no_numbers, on_device
 from ..dtypes import DTYPES, WHOLE, named, taken
 from ..errors import BadType, BadValue
 from ..node import Node, Operators, Type, walk
@@ -28,6 +29,7 @@ from ..passes.rewrite import ONE, stable
 from .broadcast import broadcast
 from .evaluate import evaluate
 from .indexing import indexed
+from .methods import Methods
 from .scope import noted, scopes_of
 from .whole_numbers import CODED, checked
 
@@ -59,7 +61,7 @@ class _OfHost:
         return method if tensor is None else method.__get__(tensor)
 
 
-class Tensor(Operators):
+class Tensor(Methods):
     """An array whose computation is a graph: values are computed when they are looked at.
 
     data: anything that `asarray` takes, copied; floating-point arrays keep their dtype, Python numbers become float32.
@@ -72,10 +74,14 @@ class Tensor(Operators):
 
     __slots__ = ("__weakref__", "backend", "grad", "node", "requires_grad")
     __array_priority__ = 1000
+    _elsewhere = OF_TENSORS
     __array_ufunc__ = _OfHost()
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: str | None = None):
-        array = _to_array(data, dtype)
+        self._hold(_to_array(data, dtype, "the data of a tensor"), requires_grad)
+
+    def _hold(self, array: Any, requires_grad: bool = False) -> None:
+        """Be the leaf of an array of one's own."""
         if requires_grad and array.dtype.kind != "f":
             raise BadType(f"only floating-point tensors have gradients, not {array.dtype}")
         leaf = _Data(array)
@@ -83,6 +89,13 @@ class Tensor(Operators):
         self.requires_grad, self.backend = bool(requires_grad), backends.backend()
         self.grad: Tensor | None = None
         leaf.tensor = weakref.ref(self)
+
+    @classmethod
+    def of_operand(cls, data: Any, what: str) -> Tensor:
+        """The tensor of what was given as `what`."""
+        tensor = object.__new__(cls)
+        tensor._hold(_to_array(data, None, what))
+        return tensor
 
     @classmethod
     def of_node(cls, node: Node, requires_grad: bool = False) -> Tensor:
@@ -108,7 +121,9 @@ class Tensor(Operators):
         if attrs.pop("over", None):
             raise BadValue(f"over= names the indices of a model's quantities, and tensors have none; {op} takes axis=")
         entering = Tensor if op in CODED else (Tensor, bool, int, float)  # as they are; all else becomes a tensor
-        op, tensors, attrs = checked(op, [a if isinstance(a, entering) else Tensor(a) for a in args], attrs)
+        op, tensors, attrs = checked(op, [
+            a if isinstance(a, entering) else Tensor.of_operand(a, f"operand {k} of {op}")
+            for k, a in enumerate(args, 1)], attrs)
         nodes = [a.node if isinstance(a, Tensor) else as_node(a, op) for a in tensors]
         wants = any(isinstance(a, Tensor) and a.requires_grad for a in tensors)
         return cls.of_node(noted(apply(op, *broadcast(op, nodes), **attrs), nodes), wants)
@@ -118,6 +133,10 @@ class Tensor(Operators):
 
     def __getitem__(self, key: Any) -> Tensor:
         return indexed(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise BadType("a tensor is not changed in place; where(mask, a, b) chooses element by element, and arrays are "
+                      "written to before a tensor is made of them")
 
     def __eq__(self, other: Any) -> Any:
         return self._apply("equal", self, other)
@@ -247,60 +266,13 @@ class Tensor(Operators):
         leaves = [t for node in walk([self.node]) if node.op == "data"
                   for t in [_owner(node)] if t is not None and t.requires_grad]
         if not leaves:
-            raise BadValue("no tensor under this one has requires_grad=True, so there is nothing to differentiate")
+            lost = "; those that had it are gone, as after a = a - rate * a.grad: write a = tr.Tensor(a - rate * " \
+                   "a.grad, requires_grad=True)" if self.requires_grad else ""
+            raise BadValue("no tensor under this one has requires_grad=True, so there is nothing to differentiate"
+                           f"{lost}")
         for leaf, g in zip(leaves, grad(self, leaves, gradient), strict=True):
             total = g._value() if leaf.grad is None else leaf.grad._value() + g._value()
             leaf.grad = Tensor(total, dtype=leaf.dtype)
-
-    # -- methods of the array API --------------------------------------------------------------------
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape, of which one size may be -1. Raises BadValue where they do not fit."""
-        return self._apply("reshape", self, shape=_listed(shape))
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order, reversed by default. Raises BadValue for what is no order of them."""
-        return self._apply("transpose", self, axes=_listed(axes) or None)
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The sum over an axis, several as a tuple, or all; keepdims leaves size 1 there. Raises BadValue."""
-        return _reduced("sum", self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The mean over axes, as `sum` takes them."""
-        return _reduced("mean", self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The maximum over axes, as `sum` takes them; ties share the gradient."""
-        return _reduced("max", self, axis, keepdims)
-
-    def tanh(self) -> Tensor:
-        """tanh of each element."""
-        return self._apply("tanh", self)
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + exp(-x)) of each element."""
-        return self._apply("sigmoid", self)
-
-    def relu(self) -> Tensor:
-        """max(x, 0) of each element."""
-        return self._apply("relu", self)
-
-    def exp(self) -> Tensor:
-        """exp of each element."""
-        return self._apply("exp", self)
-
-    def log(self) -> Tensor:
-        """The natural logarithm of each element."""
-        return self._apply("log", self)
-
-    def sqrt(self) -> Tensor:
-        """The square root of each element."""
-        return self._apply("sqrt", self)
-
-    def softmax(self, axis: int = -1) -> Tensor:
-        """exp(x) / sum exp(x) along an axis."""
-        return self._apply("softmax", self, axis=axis)
 
     def draw(self, path: str | os.PathLike[str], **options: Any) -> Path:
         """Draw the graph of operations, with shapes; `scope` names parts of it. Options as of `viz.op_graph`."""
@@ -348,11 +320,6 @@ def grad(of: Tensor, wrt: Sequence[Tensor] | Tensor, gradient: Any = None) -> Te
             else Tensor(backends.current().xp.zeros(node.shape, t.dtype)) for t, node in zip(wrt, targets, strict=True)]
 
 
-def _listed(given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sizes or axes that are given one by one or as one tuple."""
-    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-
-
 def as_operand(x: Any) -> Any:
     """x, a tensor or an expression; the tensor of anything else."""
     return x if isinstance(x, Operators) else Tensor(x)
@@ -373,16 +340,17 @@ def _owner(node: Node) -> Tensor | None:
     return node.attr("name").tensor()
 
 
-def _to_array(data: Any, dtype: Any) -> Any:
-    """A copy of data on the backend in use, in a dtype that tensors have."""
+def _to_array(data: Any, dtype: Any, what: str) -> Any:
+    """A copy of data, which were given as `what`, on the backend in use, in a dtype that tensors have."""
     if isinstance(data, Tensor) and data.backend == backends.backend():
         data = data._value()
-    array = entering("the data of a tensor", data)
+    array = entering(what, data)
     goal = taken(array.dtype, hasattr(data, "dtype")) if dtype is None else named(dtype)
-    are_numbers = array.dtype.kind in "biuf"
-    if not are_numbers or goal not in DTYPES:
-        given = goal if are_numbers else array.dtype.name
-        raise BadType(f"a tensor holds {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, not {given}")
+    held = f"{', '.join(DTYPES[:-1])} or {DTYPES[-1]}"
+    if array.dtype.kind not in "biuf":
+        raise BadType(f"{what} {no_numbers(array)}; a tensor holds {held}")
+    if goal not in DTYPES:
+        raise BadType(f"a tensor holds {held}, not {goal}")
     if array.dtype.kind == "u" and array.size and goal in WHOLE and int(array.max()) > np.iinfo(goal).max:
         raise BadValue(f"{int(array.max())} is too large for {goal}")
     return backends.current().xp.array(array, goal)
@@ -392,6 +360,9 @@ def check_operands(op: str, args: Sequence[Any]) -> None:
     """Raise where something is given that another backend made, or where NumPy's arrays meet what lies on the GPU."""
     here = backends.backend()
     for k, a in enumerate(args):
+        if isinstance(a, Operators) and not isinstance(a, Tensor):
+            raise BadType(f"{op} is given a tensor and a quantity of a model, which is no array before the model runs; "
+                          "give the array as an input, or as a weight")
         if not isinstance(a, Tensor):
             check_place(f"operand {k + 1} of {op}", a)
         elif a.backend != here:
@@ -404,14 +375,6 @@ def check_operands(op: str, args: Sequence[Any]) -> None:
     if host is not None and device is not None:
         raise BadType(f"{op} is given {described(device)} and {described(host)}, and nothing is moved without being "
                       "asked to; take tr.asarray(x) of the second")
-
-
-def _reduced(op: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
-    result = x._apply(op, x, axis=axis)
-    if not keepdims:
-        return result
-    axes = range(x.ndim) if axis is None else [k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))]
-    return result.reshape(tuple(1 if k in axes else s for k, s in enumerate(x.shape)))
 
 
 def _dropout(x: Any, rate: Any, shared: Any = None, seed: Any = None) -> Tensor:

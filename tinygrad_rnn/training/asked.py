@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import named
 from ..errors import BadName, BadType, BadValue, near
+from ..keywords import check_takes
 from ..node import refs
 from ..passes.demand import check_carried
 from ..passes.schedule import needed
 from ..plans.carried import along
 from .batches import Batches, Stream
-from .clipping import ClipNorm
+from .clipping import ClipNorm, ClipValue, of_own
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -50,8 +51,14 @@ def nothing_learnt(weights: Mapping[str, Any]) -> str:
 
 def clipping(clip: Any) -> Callable[..., float] | None:
     """The function that clips: of a number by the global norm. Raises BadType for anything else."""
-    if clip is None or (callable(clip) and not isinstance(clip, type)):
+    if clip is None:
         return clip
+    if isinstance(clip, (ClipNorm, ClipValue)):
+        return clip
+    if callable(clip) and not isinstance(clip, type):
+        check_takes("a function that clips is given the gradients and their array module, and returns the norm", clip,
+                    2, "def clip(grads, xp): ...")
+        return of_own(clip)
     if isinstance(clip, bool) or not isinstance(clip, numbers.Real):
         raise BadType(f"clip is a number, ClipNorm or ClipValue, not {clip!r}")
     return ClipNorm(float(clip))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ import numpy as np
 from ..arguments import whole
 from ..backends.places import entering
 from ..data.buckets import Bucketed
-from ..data.rows import examples, is_ragged
+from ..data.rows import column, examples, is_ragged
 from ..data.sequences import are_sequences
 from ..errors import BadType, BadValue
+from ..keywords import check_takes
 from ..plans.feeds import check_names
 from ..system import System
 
@@ -65,10 +65,13 @@ class Stream:
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one epoch, in the order in which they come."""
         batches = self.batches if self._of_epoch is None else self._of_epoch(number)
+        if self._of_epoch is not None and (isinstance(batches, Mapping) or not isinstance(batches, Iterable)):
+            raise BadType("the batches of an epoch are an iterable of dicts, such as a list of them, not "
+                          f"{type(batches).__name__}")
         for batch in batches:  # asked for its iterator once an epoch: PyTorch's loader starts its processes
             if not isinstance(batch, Mapping):
                 raise BadType(f"a batch is a dict of arrays by input name, {_example(self._names)}, not "
-                              f"{type(batch).__name__}{_names_for(batch, self._names)}")
+                              f"{type(batch).__name__}{_names_for(batch, self._names, 'batch')}")
             yield dict(batch)
 
 
@@ -80,11 +83,11 @@ def check_again(data: Batches | Stream | None, epochs: int) -> None:
                        "def batches(epoch): ...")
 
 
-def _names_for(batch: Any, names: Sequence[str]) -> str:
+def _names_for(batch: Any, names: Sequence[str], called: str) -> str:
     """What to do with a batch without names, as PyTorch's loader gives it."""
     if not isinstance(batch, (list, tuple)) or len(batch) != len(names):
         return ""
-    return f"; of what stands in order make a dict: dict(zip({tuple(names)}, batch))"
+    return f"; of what stands in order make a dict: dict(zip({tuple(names)}, {called}))"
 
 
 def _example(names: Sequence[str]) -> str:
@@ -96,6 +99,7 @@ def as_batches(data: Any, size: int, shuffle: bool, seed: int, system: System) -
     """A dict of arrays, or of lists of sequences of different lengths, or an iterable of dicts, as batches."""
     size, names = whole("batch_size", size, at_least=1), system.of_role("input")
     if isinstance(data, Mapping):
+        data = {name: column(value) for name, value in data.items()}
         check_names(system, {name: value for name, value in data.items() if name != "lengths"})
     if isinstance(data, Mapping) and any(is_ragged(value) for value in data.values()):
         over = {name: system.quantities[name].slots for name, value in data.items()
@@ -104,23 +108,15 @@ def as_batches(data: Any, size: int, shuffle: bool, seed: int, system: System) -
     if isinstance(data, Mapping):
         return Batches(data, size, shuffle, seed)
     if callable(data) and not isinstance(data, (type, Iterable)) and not hasattr(data, "epoch"):
-        _check_takes_number(data)
+        check_takes("as a function, data takes the epoch's number, counted from 0, and gives its batches", data, 1,
+                    "def batches(epoch): ...")
         return Stream(data, names)
     many = isinstance(data, Iterable) or hasattr(data, "epoch")
-    if isinstance(data, (str, bytes, type)) or hasattr(data, "shape") or not many:
+    arrays = isinstance(data, (list, tuple)) and any(hasattr(each, "shape") for each in data)
+    if isinstance(data, (str, bytes, type)) or hasattr(data, "shape") or arrays or not many:
         raise BadType(f"data is a dict of arrays by input name, {_example(names)}, or an iterable of such dicts, not "
-                      f"{type(data).__name__}")
+                      f"{type(data).__name__}{_names_for(data, names, 'data')}")
     return Stream(data, names)
-
-
-def _check_takes_number(batches: Callable[..., Any]) -> None:
-    try:
-        inspect.signature(batches).bind(0)
-    except TypeError as error:
-        raise BadType("as a function, data takes the epoch's number, counted from 0, and gives its batches: "
-                      f"def batches(epoch): ...; this one cannot be called so: {error}") from None
-    except ValueError:
-        pass  # nobody knows its arguments
 
 
 def _as_array(name: str, value: Any) -> Any:

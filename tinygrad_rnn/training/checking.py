@@ -10,11 +10,15 @@ import numpy as np
 from .. import backends
 from ..arguments import named, real
 from ..errors import BadValue
+from ..keywords import told
+from ..node import walk
+from ..passes.schedule import needed
 
 if TYPE_CHECKING:
     from ..models.model import Model
 
 
+@told
 def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of: str = "loss",
                    wrt: Iterable[str] | None = None, seed: int = 0, step: float = 1e-5, tolerance: float = 1e-6,
                    lengths: Any = None, steps: Any = None, **inputs: Any) -> dict[str, float]:
@@ -53,5 +57,16 @@ def check_gradient(model: Model, data: Mapping[str, Any] | None = None, /, *, of
     wrong = [n for n, e in errors.items() if not e <= tolerance]
     if wrong:
         name = wrong[0]
-        raise BadValue(f"the gradient of {name} differs from finite differences by {errors[name]:.1e} of its size")
+        raise BadValue(f"the gradient of {name} differs from finite differences by {errors[name]:.1e} of its size"
+                       f"{_why(copy, of)}")
     return errors
+
+
+def _why(model: Model, of: str) -> str:
+    """What a difference sees and a gradient does not, and where it is."""
+    for eq in needed(model.system, [of]):
+        for node in walk([eq.rhs]):
+            if node.op == "stop_gradient":
+                return (f"; no gradient passes stop_gradient in {eq.left}, where the differences do, so without it, or "
+                        f"for weights that it does not hold back, they agree\n{eq.show(node)}")
+    return ""

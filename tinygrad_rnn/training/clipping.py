@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy
 
 from ..arguments import real
 from ..backends.flat import parts
+from ..errors import BadType, BadValue
+from ..keywords import told
 
 
 def global_norm(grads: Mapping[str, Any], xp: Any = numpy) -> float:
@@ -25,11 +27,45 @@ def global_norm(grads: Mapping[str, Any], xp: Any = numpy) -> float:
     return math.sqrt(float(sum(xp.sum(xp.square(g, dtype=xp.float64)) for g in arrays)))
 
 
+def _clippable(grads: Mapping[str, Any]) -> list[Any]:
+    """The arrays to write in, as few as hold all gradients. Raises where they are none, or cannot be written."""
+    if not isinstance(grads, Mapping):
+        raise BadType(f"gradients are a dict of arrays by name, as value_and_grad gives them, not {grads!r:.80}")
+    arrays = parts(grads)
+    if not all(map(_is_floating, arrays)):
+        name, wrong = next(pair for pair in grads.items() if not _is_floating(pair[1]))
+        raise BadType(f"the gradient of {name} is a floating-point array, not {wrong!r:.80}")
+    if not all(getattr(a.flags, "writeable", True) for a in arrays):
+        raise BadValue("gradients are changed in place, and these are read-only, as a model's weights are when they "
+                       "are read")
+    return arrays
+
+
+def of_own(clip: Callable[..., Any]) -> Callable[..., float]:
+    """A person's own way of clipping. Raises BadType where it gives no number."""
+
+    def clipped(grads: Mapping[str, Any], xp: Any = numpy) -> float:
+        norm = clip(grads, xp)
+        try:
+            return float(norm)
+        except (TypeError, ValueError):
+            raise BadType(f"the function that clips returned {norm!r:.80}; the norm that the gradients had was expected"
+                          ) from None
+
+    return clipped
+
+
+def _is_floating(a: Any) -> bool:
+    return getattr(getattr(a, "dtype", None), "kind", "") == "f"
+
+
+@told
 @dataclass(frozen=True)
 class ClipNorm:
     """g *= max / norm for every gradient where the global norm is above max, so that their direction stays.
 
-    A norm that is not finite leaves the gradients as they are: scaling them would only hide which one it was.
+    A norm that is not finite leaves the gradients as they are: scaling them would only hide which one it was. Raises
+    BadType and BadValue for what are no floating-point arrays that can be written.
     Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
     """
 
@@ -39,16 +75,17 @@ class ClipNorm:
         real("max", self.max, above=0)
 
     def __call__(self, grads: Mapping[str, Any], xp: Any = numpy) -> float:
-        norm = global_norm(grads, xp)
+        arrays, norm = _clippable(grads), global_norm(grads, xp)
         if self.max < norm < math.inf:
-            for g in parts(grads):
+            for g in arrays:
                 xp.multiply(g, float(self.max) / norm, out=g)
         return norm
 
 
+@told
 @dataclass(frozen=True)
 class ClipValue:
-    """g = minimum(maximum(g, -max), max), element by element; NaN stays NaN.
+    """g = minimum(maximum(g, -max), max), element by element; NaN stays NaN. Raises as `ClipNorm` does.
 
     Graves, "Generating Sequences With Recurrent Neural Networks", 2013, section 2.1.
     """
@@ -60,8 +97,8 @@ class ClipValue:
 
     def __call__(self, grads: Mapping[str, Any], xp: Any = numpy) -> float:
         limit = float(self.max)
-        norm = global_norm(grads, xp)
-        for g in parts(grads):
+        arrays, norm = _clippable(grads), global_norm(grads, xp)
+        for g in arrays:
             xp.maximum(g, -limit, out=g)
             xp.minimum(g, limit, out=g)
         return norm

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import backends
 from ..arguments import flag
 from ..errors import BadValue
+from ..keywords import told
 from .asked import given
 from .batches import Batches, Stream, as_batches
 from .counts import counted, positions
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..models.model import Model
 
 
+@told
 def evaluate(model: Model, data: Any, *, of: str = "loss", batch_size: int = 32, carry_state: bool = False) -> float:
     """The value of `of` for all the data together, dropout off: what `fit` tells of `valid` after each epoch.
 
@@ -41,13 +43,13 @@ def evaluate(model: Model, data: Any, *, of: str = "loss", batch_size: int = 32,
 def mean_over(seen: Model, of: str, batches: Batches | Stream, *, carry: bool = False,
               memory: str | None = None) -> float:
     """The number `of` over all the batches. seen: the model with all data given."""
-    totals, parts = seen._kept(seen._totals, of, lambda: _in_parts(seen, of))
+    totals, parts = seen.kept("totals", of, lambda: _in_parts(seen, of))
     over = counted(seen.system, of)
     total, count, state = dict[str, Any](), 0, None
     for number, batch in enumerate(batches.epoch(0)):
         lengths = batch.pop("lengths", None)
         check_examples(state, batch, number)
-        out, _ = parts._ran(batch, totals.names, state=state, lengths=lengths, memory=memory)
+        out, _ = parts.ran(batch, totals.names, state=state, lengths=lengths, memory=memory)
         state = out.state if carry else None
         weight = positions(seen.system, over, batch, lengths)
         total = totals.joined(total, {name: backends.current().to_host(out[name]) for name in totals.names}, weight)

@@ -19,6 +19,7 @@ from ..arguments import flag, whole
 from ..backends.places import on_device
 from ..checkpoints import load_checkpoint, save_checkpoint
 from ..errors import BadFile, BadType, BadValue, Error, about
+from ..keywords import check_takes, told
 from ..passes.stages import check_cut
 from ..plans.feeds import apart, check_memory, on_host, prepared
 from .asked import check_carries, check_order, clipping, given, nothing_learnt, trained
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 SHOWN_EVERY = 0.1  # seconds between two looks at the loss while training goes on
 
 
+@told
 def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: int = 1, of: str = "loss",
         wrt: Iterable[str] | None = None, valid: Any = None, clip: Any = None, carry_state: bool = False,
         truncate: int | None = None, memory: str | None = None, scheduled_sampling: Any = None, batch_size: int = 32,
@@ -85,8 +87,10 @@ def fit(model: Model, data: Any, *, optimizer: Optimizer | None = None, epochs: 
         flag(name, value)
     if patience is not None:
         patience = whole("patience", patience, at_least=1)
-    if on_epoch is not None and not callable(on_epoch):
-        raise BadType(f"on_epoch is called with the row of each epoch, and this is {on_epoch!r}")
+    if on_epoch is not None:
+        if not callable(on_epoch):
+            raise BadType(f"on_epoch is called with the row of each epoch, and this is {on_epoch!r}")
+        check_takes("on_epoch is called with the row of each epoch, a dict", on_epoch, 1, "def shown(row): ...")
     seed = whole("seed", seed, at_least=0)
     trainer = _Trainer(model, optimizer, of, wrt, clip, carry_state or truncate is not None, truncate, seed,
                        memory, scheduled_sampling, given(data))
@@ -123,7 +127,7 @@ class _Trainer:
         self.seen = model.observing(names)
         self.feeding = None if scheduled_sampling is None else Feeding(model, scheduled_sampling, seed)
         base = self.seen if self.feeding is None else self.feeding.model
-        self.derived, self.alone = base.grad(of, self.names), base._plans.alone
+        self.derived, self.alone = base.grad(of, self.names), base.plans.alone
         self.carries, self.truncate = carries, truncate
         if carries:
             check_carries(self.seen, of)
@@ -271,7 +275,7 @@ class _Trainer:
         if options["step"] == self.step and self.memory is None:
             try:
                 with self.alone:
-                    self.derived._computed(self.want, data, **options, check=True)
+                    self.derived.computed(self.want, data, **options, check=True)
             except Error as error:
                 return f"in its batch {error}"
         return "run(..., check=True) tells where the first NaN is"
@@ -285,7 +289,7 @@ class _Trainer:
         config, feed = prepared(derived.system, self.want, data, **options, memory=self.memory,
                                 classes=not self.checked)
         with self.alone:
-            plan = derived._plans.get(derived.system, config, self.model.weights)
+            plan = derived.plans.get(derived.system, config, self.model.weights)
             self.updates(plan, feed)
             if self.carries:
                 self.state = plan.state()
@@ -335,7 +339,7 @@ class _Trainer:
         arrays |= {f"last.{k}": v for k, v in self.last.items()}
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best[2].items()}
-        threads = self.derived._plans.threads or backends.current().threads()  # sums in parts: they enter the bits
+        threads = self.derived.plans.threads or backends.current().threads()  # sums in parts: they enter the bits
         progress = {"threads": threads, "backend": backends.backend(), "choices": backends.current().choices(),
                     "totals": self.totals, "epoch": self.epoch, "done": self.done, "part": self.part, "step": self.step,
                     "carried": self.state is not None, "best": None if self.best is None else self.best[:2],
@@ -374,7 +378,7 @@ class _Trainer:
         self.part = progress.get("part", 0)  # older files were left between batches only
         self.before = progress["seconds"]
         if progress.get("backend", "numpy") == backends.backend():  # what another one chose means nothing here
-            self.derived._plans.threads = progress.get("threads")
+            self.derived.plans.threads = progress.get("threads")
             backends.current().choices().update(progress.get("choices", {}))
         if "steps" in progress:  # older files
             self.history = History(Rows(progress["rows"]), Rows.of_table(progress["steps"]))

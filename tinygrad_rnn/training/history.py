@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..attributes import Advised, instead
+from ..errors import BadName, near
 from ..files import replacing
 
 COLUMNS = ("step", "epoch", "loss", "valid_loss", "lr", "gradient_norm", "seconds")
@@ -49,13 +51,18 @@ class Rows(Sequence[Row]):
         return np.array(self._numbers).reshape(-1, len(COLUMNS))
 
     def column(self, name: str) -> list[float]:
-        """One number of every row."""
+        """One number of every row. Raises BadName for what is none."""
+        if name not in COLUMNS:
+            raise BadName(f"a row has no {name!r}{near(name, COLUMNS)}; it has {', '.join(COLUMNS)}")
         return self._numbers[COLUMNS.index(name) :: len(COLUMNS)].tolist()
 
     def __len__(self) -> int:
         return len(self._numbers) // len(COLUMNS)
 
     def __getitem__(self, at: Any) -> Any:
+        """A row by its number, several by a slice, and by a name what `column` gives."""
+        if isinstance(at, str):
+            return self.column(at)
         if isinstance(at, slice):
             return [self[k] for k in range(len(self))[at]]
         start = range(len(self))[at] * len(COLUMNS)
@@ -73,7 +80,7 @@ class Rows(Sequence[Row]):
 
 
 @dataclass
-class History:
+class History(Advised):
     """What `fit` saw: one row per epoch, and one per update in `steps`, dicts with the columns of the CSV log."""
 
     rows: Rows = field(default_factory=Rows)
@@ -88,6 +95,11 @@ class History:
     def valid_loss(self) -> list[float]:
         """The validation loss after each epoch."""
         return self.rows.column("valid_loss")
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        there = {"history": "history.rows has a row for each epoch, history.rows['loss'] is one column"}
+        return instead(name, there | {c: f"history.steps[{c!r}] is of each update" for c in COLUMNS}, dir(History))
 
     def __repr__(self) -> str:
         """Short, also of long training: what a prompt or a notebook shows of the last line."""

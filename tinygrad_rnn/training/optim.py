@@ -8,7 +8,7 @@ of machine code where there is a compiler; the bits are the same either way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,10 +17,12 @@ import numpy
 
 from .. import backends, jit
 from ..arguments import flag, real
+from ..attributes import OF_OPTIMIZERS, Advised, instead
 from ..backends.flat import cut, flat
-from ..errors import BadType, BadValue
+from ..errors import BadAttribute, BadType, BadValue
 from ..fusion.trace import Make, Rule, Trace, traced
-from .rates import Rate, rate_at, schedule
+from ..keywords import told
+from .rates import Rate, check_rate, rate_at, schedule
 
 Arrays = Mapping[str, Any]
 Piece = tuple[Any, Any, "tuple[Any, ...]", Any]  # what a rule is given
@@ -28,7 +30,7 @@ Pass = Callable[[Make], None]  # what is done with a piece at each update
 
 
 @dataclass(eq=False)
-class Optimizer:
+class Optimizer(Advised):
     """The base: keeps the state, checks the arrays, counts the updates. A subclass names its slots and its rule.
 
     `lr` is a number or a schedule, a callable: number of updates done -> rate. It may be set between updates.
@@ -41,7 +43,7 @@ class Optimizer:
     _xp: Any = field(default=numpy, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        schedule(self.lr)
+        check_rate(self.lr)
         self._check()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -50,6 +52,15 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._xp = _module_of(self._scratch)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "learning_rate":  # as others call it: set here, it would change nothing
+            raise BadAttribute(f"{type(self).__name__} has no attribute {name!r}; its rate is lr")
+        super().__setattr__(name, value)
+
+    def _instead_of(self, name: str) -> str:
+        """What there is in place of an attribute."""
+        return instead(name, OF_OPTIMIZERS, dir(self))
 
     def _check(self) -> None:
         """Raise where an argument is out of its range."""
@@ -191,8 +202,13 @@ def _through(xp: Any, piece: Piece, make: Make) -> None:
     make(xp)(*piece)
 
 
-def _written(weights: Any, names: Container[str]) -> Arrays:
+def _written(weights: Any, names: Any) -> Arrays:
     """The arrays to write in: of a model's weights those of these names, where what is read is read-only."""
+    if not isinstance(names, Mapping):
+        raise BadType("gradients are a dict of arrays by name, the second of what value_and_grad gives, not "
+                      f"{type(names).__name__}")
+    if hasattr(names, "arrays"):
+        raise BadValue("the gradients are a model's weights; the weights come first: update(model.weights, grads)")
     arrays = getattr(weights, "arrays", None)
     if not isinstance(weights, Mapping) and arrays is None:
         raise BadType(f"weights are model.weights, or a dict of arrays by name, not {type(weights).__name__}")
@@ -214,6 +230,7 @@ def _views_of_one_buffer(weights: Arrays, xp: Any) -> dict[str, Any]:
     return {name: buffers[w.dtype][: w.size].reshape(w.shape) for name, w in weights.items()}
 
 
+@told
 @dataclass(eq=False)
 class SGD(Optimizer):
     """Stochastic gradient descent: g += weight_decay * w; b = momentum * b + g; w -= lr * b.
@@ -257,6 +274,7 @@ class SGD(Optimizer):
         return rule
 
 
+@told
 @dataclass(eq=False)
 class RMSProp(Optimizer):
     """v = rho * v + (1 - rho) * g**2; w -= lr * g / (sqrt(v) + eps).
@@ -297,6 +315,7 @@ class RMSProp(Optimizer):
         return rule
 
 
+@told
 @dataclass(eq=False)
 class Adam(Optimizer):
     """m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g**2;
@@ -338,6 +357,7 @@ class Adam(Optimizer):
         return rule
 
 
+@told
 @dataclass(eq=False)
 class AdamW(Adam):
     """w *= 1 - lr * weight_decay; then `Adam`.

@@ -6,11 +6,13 @@ The first update has step 0. Any callable of one integer serves; the classes her
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ..arguments import real, whole
 from ..errors import BadType
+from ..keywords import check_takes, told
 
 Schedule = Callable[[int], float]
 Rate = float | Schedule
@@ -19,6 +21,18 @@ Rate = float | Schedule
 def schedule(lr: Rate) -> Schedule:
     """A number as `Constant`; a schedule as it is."""
     return lr if callable(lr) else Constant(lr)
+
+
+def check_rate(lr: Any) -> None:
+    """Raise BadType or BadValue for what is neither a rate nor a function of the number of updates done."""
+    if isinstance(lr, Iterable) and not isinstance(lr, str) and not hasattr(lr, "__float__"):
+        raise BadType("an optimizer is given its rate, as in Adam(1e-3), and no weights: fit knows them, and "
+                      f"update(model.weights, grads) names them; not {lr!r:.80}")
+    if isinstance(lr, type):
+        raise BadType(f"the rate is the class {lr.__name__}; give one of it, {lr.__name__}(...)")
+    if callable(lr):
+        check_takes("a schedule takes the number of updates done and gives the rate", lr, 1, "def rate(step): ...")
+    schedule(lr)
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,7 @@ class Constant:
         return float(self.lr)
 
 
+@told
 @dataclass(frozen=True)
 class StepDecay:
     """lr * factor ** floor(step / every)."""
@@ -51,6 +66,7 @@ class StepDecay:
         return float(self.lr * self.factor ** (step // self.every))
 
 
+@told
 @dataclass(frozen=True)
 class Exponential:
     """lr * factor ** (step / every): smooth decay by `factor` each `every` steps."""
@@ -94,6 +110,7 @@ class _Falling:
         raise NotImplementedError
 
 
+@told
 @dataclass(frozen=True)
 class Cosine(_Falling):
     """floor + (lr - floor) * (1 + cos(pi * (step - warmup) / (steps - warmup))) / 2, after a linear warmup.
@@ -106,6 +123,7 @@ class Cosine(_Falling):
         return (1 + math.cos(math.pi * done)) / 2
 
 
+@told
 @dataclass(frozen=True)
 class Linear(_Falling):
     """lr - (lr - floor) * (step - warmup) / (steps - warmup), after a linear warmup; from step `steps` on, floor."""
@@ -114,6 +132,7 @@ class Linear(_Falling):
         return 1 - done
 
 
+@told
 @dataclass(frozen=True)
 class Warmup:
     """min(1, (step + 1) / steps) * rate(step): a linear rise into a number or into any schedule.

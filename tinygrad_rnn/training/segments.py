@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arguments import whole
 from ..backends.places import entering
-from ..errors import BadValue
+from ..errors import BadType, BadValue
 from ..node import BATCH, Node, walk
 from ..passes.schedule import needed
 from ..system import System, least
@@ -38,7 +38,11 @@ def segments(system: System, batch: Batch, steps: int | None) -> Iterator[Batch]
 
 def check_examples(state: Mapping[str, Any] | None, batch: Batch, number: int) -> None:
     """Raise where a batch, counted from 0, has other examples than those whose state it goes on from."""
-    count = len(next(iter(batch.values()), ()))
+    name, first = next(iter(batch.items()), ("", ()))
+    if not getattr(first, "shape", hasattr(first, "__len__")):
+        raise BadType(f"in a batch {name} has one row per example, and this is {first!r:.80}; of a list of examples "
+                      "tr.data.padded makes one batch")
+    count = len(first)
     held = {len(v) for v in (state or {}).values()} - {count}
     if held:
         raise BadValue(f"batch {number + 1} has {count} examples, and the state that it goes on from is of "
