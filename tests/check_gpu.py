@@ -174,7 +174,7 @@ class Check:
             print(f"==== {stage.name}: {shlex.join(stage.arguments)}", file=log, flush=True)
             process = subprocess.Popen(  # in a session of its own, so that it can be ended with its children
                 [self.python, "-u", *stage.arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, env={"OMP_NUM_THREADS": "2", "COLUMNS": "200", **os.environ, **stage.more})
+                start_new_session=True, env={"OMP_NUM_THREADS": "2", **os.environ, "COLUMNS": "200", **stage.more})
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:

@@ -152,13 +152,13 @@ def test_boxes_are_moved_a_little_without_routing_all_anew(monkeypatch):
     monkeypatch.setattr(grid._Grid, "route", lambda self: (routed.append(self), route(self))[1])
     monkeypatch.setattr(grid._Grid, "clashes_after",
                         lambda self, row, dodge: (tried.append(row), after(self, row, dodge))[1])
-    view = make_view(residual(24).grad(), "unrolled")
+    view = make_view(tr.graphs.caption().grad(), "unrolled")
     grid.layout(view)
-    assert len(routed) == 2 and len(tried) > 3
+    assert len(routed) == 2 and tried  # as often as where nothing is tried, but for once at the end
     tried.clear()
     monkeypatch.setattr(grid, "PATIENCE", 1)  # as where there are very many wires: each row stays where it was
     grid.layout(view)
-    assert tried == [72, 71]
+    assert tried == [21, 20]
 
 
 def test_a_wire_past_many_rows_is_looked_for_as_if_row_by_row():
