@@ -207,7 +207,7 @@ class _Live:
         self._precision = backends.precision()
         self._inputs = [(name, self._here(part.interior(name), quantities[name])) for name in inputs
                         if name in part.layout.used]
-        self._results = [(name, self._here(part.interior(name), quantities[name])) for name in want]
+        self._copies = [(name, self._here(part.interior(name), quantities[name]).copy) for name in want]
         self._classes = [(name, quantities[name].type.shape[0]) for name in inputs if name in plan.config.coded]
         self._rolls = [(part.by_step(name, axis)[:, :low], part.by_step(name, axis)[:, 1 : 1 + low])
                        for name, axis, low in part.carried]
@@ -257,7 +257,7 @@ class _Live:
         else:
             with self.plan.backend.quiet():
                 self._run()
-        return {name: array.copy() for name, array in self._results}
+        return {name: copy() for name, copy in self._copies}
 
 
 def _only_step(value: Any, system: System, q: Quantity, index: str) -> Any:
