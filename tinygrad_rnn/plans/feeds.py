@@ -276,14 +276,14 @@ def _index(system: System, index: Any, what: str) -> None:
 
 
 def only_index(system: System, what: str) -> str:
-    """t, or the only index whose range is not fixed."""
-    if "t" in system.ranges:
-        return "t"
-    dynamic = list(dict.fromkeys(system.range_of(i) for i in system.ranges if i not in system.static))
-    if len(dynamic) != 1:
-        raise BadValue(f"{what} is ambiguous: the model has the indices {', '.join(dynamic) or 'none'}; "
-                       f"write {what}={{\"{dynamic[0] if dynamic else 't'}\": ...}}")
-    return dynamic[0]
+    """The index of time, of which `what` speaks. Raises BadValue where there is none, or another beside it."""
+    if system.time is not None:
+        return system.time
+    ranges = list(dict.fromkeys(map(system.range_of, system.open_indices)))
+    if not ranges:
+        raise BadValue(f"{what} is given, and the model has no index whose range is not fixed")
+    raise BadValue(f"{what} is ambiguous: the model has the indices {', '.join(ranges)}; "
+                   f"write {what}={{\"{ranges[0]}\": ...}}")
 
 
 def _of_ranges(system: System, lengths: Any, sizes: Mapping[str, int]) -> list[tuple[str, str, Any]]:
