@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import BadAttribute, near
 
@@ -98,9 +98,10 @@ OF_MODULE = _table(
 
 
 class Advised:
-    """An object that says of an attribute which it has not what there is in its place."""
+    """An object that says of an attribute which it has not what there is in its place, by its table `_elsewhere`."""
 
     __slots__ = ()
+    _elsewhere: ClassVar[Mapping[str, str]] = {}
 
     if not TYPE_CHECKING:  # to which they are missing
 
@@ -113,7 +114,7 @@ class Advised:
 
     def _instead_of(self, name: str) -> str:
         """'; ...' where it is known what was meant."""
-        return instead(name, {}, dir(type(self)))
+        return instead(name, self._elsewhere, dir(type(self)))
 
 
 def absent(module: str, name: str, known: Collection[str], table: Mapping[str, str] | None = None) -> AttributeError:

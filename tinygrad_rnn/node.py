@@ -11,9 +11,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from .attributes import OF_QUANTITIES, Advised, instead
+from .attributes import OF_QUANTITIES, Advised
 from .errors import BadType
 from .forks import held_over
 
@@ -78,7 +78,7 @@ class Operators(Advised):
     __slots__ = ()
 
     _apply: Callable[..., Any]
-    _elsewhere: ClassVar[Mapping[str, str]] = OF_QUANTITIES  # attributes of other libraries' arrays
+    _elsewhere = OF_QUANTITIES
 
     def __add__(self, other: Any) -> Any: return self._apply("add", self, other)
     def __radd__(self, other: Any) -> Any: return self._apply("add", other, self)
@@ -123,7 +123,7 @@ class Operators(Advised):
 
         if name in FUNCTIONS and name not in self._elsewhere:
             return f"; tr.{name}(x) is a function"
-        return instead(name, self._elsewhere, dir(type(self)))
+        return super()._instead_of(name)
 
     def __array_ufunc__(self, function: Any, method: str, *args: Any, **options: Any) -> Any:
         return from_numpy(function, method, args, options)

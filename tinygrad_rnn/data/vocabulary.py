@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import backends
 from ..arguments import whole
-from ..attributes import OF_VOCABULARIES, Advised, instead
+from ..attributes import OF_VOCABULARIES, Advised
 from ..errors import BadFile, BadName, BadType, BadValue, near
 from ..files import write_atomic
 from ..keywords import told
@@ -40,6 +40,7 @@ class Vocabulary(Advised):
     Raises BadValue where there are no symbols, or some are left out and there is no `unknown`.
     """
 
+    _elsewhere = OF_VOCABULARIES
     symbols: Sequence[Any]
     unknown: Any
 
@@ -62,10 +63,6 @@ class Vocabulary(Advised):
         characters = sorted(s for s in symbols if _is_character(s))
         self._codes = _codes("".join(characters))
         self._code_ids = np.array([self._ids[c] for c in characters], dtype=np.int64)
-
-    def _instead_of(self, name: str) -> str:
-        """What there is in place of an attribute."""
-        return instead(name, OF_VOCABULARIES, dir(Vocabulary))
 
     def __len__(self) -> int:
         return len(self.symbols)

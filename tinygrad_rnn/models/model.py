@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..above import viz
 from ..arguments import flag, named
-from ..attributes import OF_MODELS, Advised, instead
+from ..attributes import OF_MODELS, Advised
 from ..checkpoints import described, save_checkpoint
 from ..errors import BadType, BadValue, Error, many
 from ..keywords import told
@@ -54,6 +54,8 @@ class Model(Running, Advised):
 
     name: for titles and files; dtype: "float32" or "float64"; sizes: a keyword for each size that is given.
     """
+
+    _elsewhere = OF_MODELS
 
     def __init__(self, name: str = "model", dtype: str = "float32", **sizes: Any):
         super().__init__(name, dtype, **sizes)
@@ -145,7 +147,7 @@ class Model(Running, Advised):
         known = self._system.quantities if self._system is not None else {}
         if name in known:
             return f"; model.weights[{name!r}] is it" if known[name].role == "weight" else f"; run(...)[{name!r}] is it"
-        return instead(name, OF_MODELS, dir(Model))
+        return super()._instead_of(name)
 
     def __call__(self, *data: Any, **inputs: Any) -> Any:
         raise BadType('a model is run by name: model.run(x=...)["y"]')

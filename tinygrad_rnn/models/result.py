@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import backends
-from ..attributes import Advised, instead
+from ..attributes import Advised
 from ..errors import BadName, near
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Result(dict[str, Any], Advised):
 
     def _instead_of(self, name: str) -> str:
         """What there is in place of an attribute."""
-        return f"; write result[{name!r}]" if name in self else instead(name, {}, dir(type(self)))
+        return f"; write result[{name!r}]" if name in self else super()._instead_of(name)
 
 
 class Trace(Result):

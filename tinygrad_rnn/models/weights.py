@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import backends
-from ..attributes import Advised, instead
+from ..attributes import Advised
 from ..backends.flat import cut
 from ..backends.places import numbers
 from ..errors import BadAttribute, BadName, BadType, BadValue, allocating, near
@@ -69,6 +69,9 @@ class Weights(MutableMapping[str, Any], Advised):
     checking the shape. So `weights["b"] = weights["b"] + 1`, while `+=` and `weights["b"][0] = 1` are refused by NumPy.
     Two are equal where all names and numbers are. Copies and pickles have arrays of their own.
     """
+
+    _elsewhere: ClassVar[Mapping[str, str]] = {
+        "copy": "copy.deepcopy(weights) has arrays of its own, dict(weights) views"}
 
     def __init__(self, system: System, seed: int = 0, rules: Mapping[str, Any] | None = None):
         self._system = system
@@ -148,9 +151,8 @@ class Weights(MutableMapping[str, Any], Advised):
 
     def _instead_of(self, name: str) -> str:
         """What there is in place of an attribute."""
-        if name == "copy":
-            return "; copy.deepcopy(weights) has arrays of its own, dict(weights) views"
-        return f"; write weights[{name!r}]" if name in self.shapes else instead(name, {}, dir(Weights))
+        own = name in self.shapes and name not in self._elsewhere
+        return f"; write weights[{name!r}]" if own else super()._instead_of(name)
 
     def __delitem__(self, name: str) -> None:
         raise BadType("a weight cannot be removed from a model")

@@ -51,9 +51,7 @@ def nothing_learnt(weights: Mapping[str, Any]) -> str:
 
 def clipping(clip: Any) -> Callable[..., float] | None:
     """The function that clips: of a number by the global norm. Raises BadType for anything else."""
-    if clip is None:
-        return clip
-    if isinstance(clip, (ClipNorm, ClipValue)):
+    if clip is None or isinstance(clip, (ClipNorm, ClipValue)):
         return clip
     if callable(clip) and not isinstance(clip, type):
         check_takes("a function that clips is given the gradients and their array module, and returns the norm", clip,

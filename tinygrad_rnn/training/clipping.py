@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,11 @@ from ..keywords import told
 
 def global_norm(grads: Mapping[str, Any], xp: Any = numpy) -> float:
     """sqrt(sum over all gradients and elements of g**2); 0.0 where there is none."""
-    arrays = parts(grads)
+    return _norm(parts(grads), xp)
+
+
+def _norm(arrays: Sequence[Any], xp: Any) -> float:
+    """The same of all arrays together."""
     squares = [xp.vdot(line, line) for line in (g.ravel(order="K") for g in arrays)]
     with numpy.errstate(over="ignore"):  # told by an infinite sum, just below
         norm = math.sqrt(float(sum(squares)))
@@ -75,7 +79,8 @@ class ClipNorm:
         real("max", self.max, above=0)
 
     def __call__(self, grads: Mapping[str, Any], xp: Any = numpy) -> float:
-        arrays, norm = _clippable(grads), global_norm(grads, xp)
+        arrays = _clippable(grads)
+        norm = _norm(arrays, xp)
         if self.max < norm < math.inf:
             for g in arrays:
                 xp.multiply(g, float(self.max) / norm, out=g)
@@ -97,7 +102,8 @@ class ClipValue:
 
     def __call__(self, grads: Mapping[str, Any], xp: Any = numpy) -> float:
         limit = float(self.max)
-        arrays, norm = _clippable(grads), global_norm(grads, xp)
+        arrays = _clippable(grads)
+        norm = _norm(arrays, xp)
         for g in arrays:
             xp.maximum(g, -limit, out=g)
             xp.minimum(g, limit, out=g)

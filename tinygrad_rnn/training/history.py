@@ -10,11 +10,11 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from ..attributes import Advised, instead
+from ..attributes import Advised
 from ..errors import BadName, near
 from ..files import replacing
 
@@ -85,6 +85,9 @@ class History(Advised):
 
     rows: Rows = field(default_factory=Rows)
     steps: Rows = field(default_factory=Rows)
+    _elsewhere: ClassVar[Mapping[str, str]] = {
+        "history": "history.rows has a row for each epoch, history.rows['loss'] is one column",
+        **{c: f"history.steps[{c!r}] is of each update" for c in COLUMNS}}
 
     @property
     def loss(self) -> list[float]:
@@ -95,11 +98,6 @@ class History(Advised):
     def valid_loss(self) -> list[float]:
         """The validation loss after each epoch."""
         return self.rows.column("valid_loss")
-
-    def _instead_of(self, name: str) -> str:
-        """What there is in place of an attribute."""
-        there = {"history": "history.rows has a row for each epoch, history.rows['loss'] is one column"}
-        return instead(name, there | {c: f"history.steps[{c!r}] is of each update" for c in COLUMNS}, dir(History))
 
     def __repr__(self) -> str:
         """Short, also of long training: what a prompt or a notebook shows of the last line."""

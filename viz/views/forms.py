@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tinygrad_rnn.errors import BadValue
 from tinygrad_rnn.node import refs
+from tinygrad_rnn.system import closure
 
 from ..blocks import blocks
 from ..blocks.results import panel, with_results
 from ..blocks.segments import USUAL, Totals, total
 from ..graph.groups import Block
-from ..graph.names import Arrow
 from ..graph.roles import Roles
 from ..graph.steps import MOST, Steps
 from ..template import Template
@@ -38,7 +38,7 @@ def forms(roles: Roles, steps: Totals, elide: bool, detail: str | None, twins: b
     are gradients drawn? Raises `BadValue` for more boxes than a picture can have."""
     roles = with_results(roles)
     _check_size(roles, steps, elide)
-    live = with_gradients(roles) if twins else None
+    live = _with_gradients(roles) if twins else None
     ranges = len({roles.system.range_of(b.column) for b in roles.blocks if b.column})
 
     def form(block: Block) -> Template:
@@ -80,20 +80,15 @@ def _fitting(steps: Totals, templates: dict[Block, Template], roles: Roles, twin
     return {**found, **steps}
 
 
-def with_gradients(roles: Roles) -> frozenset[str]:
+def _with_gradients(roles: Roles) -> frozenset[str]:
     """Those from which a loss, or an output where there is none, follows."""
     role, system = roles.role, roles.system
     ends = [n for n, r in role.items() if r == "loss"] or [n for n, r in role.items() if r == "output"]
     ends = ends or [n for n, r in role.items() if r != "input"]
-    live, todo = set(ends), list(ends)
     given = {n for n, q in system.quantities.items() if q.role == "input" or not any(
         True for _ in refs(eq.rhs for eq in system.by_name.get(n, ())))}  # data, draws and numbers
-    into: dict[str, list[Arrow]] = {}
+    read: dict[str, list[str]] = {}
     for a in roles.arrows:
-        into.setdefault(a.target, []).append(a)
-    while todo:
-        for a in into.get(todo.pop(), ()):
-            if a.differentiable and a.source not in live and a.source not in given:
-                live.add(a.source)
-                todo.append(a.source)
-    return frozenset(live)
+        if a.differentiable and a.source not in given:
+            read.setdefault(a.target, []).append(a.source)
+    return frozenset(closure(ends, read))
